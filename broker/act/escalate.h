@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Escalate: the ladder for one domain in stage shutdown: final request, SIGTERM, SIGKILL, each on
+ * the missed deadline of the one before, until headroom is back. Pure. The ladder is the table in
+ * escalate.c; a later rung (tripwire, brake, procedure, system action) is a row more.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "act/victim.h"
+
+enum escalate_rung {
+	RUNG_IDLE,			/* nobody is being ended */
+	RUNG_FINAL,			/* the victim is a client and was asked to shut down for good */
+	RUNG_TERM,			/* SIGTERM was sent */
+	RUNG_KILL,			/* SIGKILL was sent */
+	RUNG_SETTLE,			/* victim gone: wait until its memory is back */
+	RUNG_COUNT
+};
+
+struct escalate_policy {
+	bool enabled;
+	bool dry_run;
+	uint64_t term_us;		/* SIGTERM to SIGKILL, at most; shortened when time is short */
+	uint64_t kill_us;		/* SIGKILL to gone; then the next victim */
+	uint64_t settle_us;		/* gone to the next look */
+};
+
+struct escalate {
+	enum escalate_rung rung;
+	uint64_t deadline_us;		/* nothing further happens before it, unless the victim goes */
+	uint32_t ended;			/* victims ended in this episode */
+	struct victim victim;
+};
+
+/* What the ladder sees at one step. */
+struct escalate_view {
+	uint64_t now_us;
+	bool is_wanted;			/* stage shutdown, everybody asked, and its reason still holds */
+	bool is_back;			/* headroom is back above the floor of imminent */
+	bool final_ended;		/* the final request has its answer or missed its deadline */
+	bool victim_gone;		/* every process of the victim has ended */
+	uint64_t final_deadline_us;	/* of the victim's final request */
+	uint64_t tte_low_us;
+};
+
+/* What to do now; at most one per step. */
+enum escalate_do {
+	ESCALATE_NOTHING,
+	ESCALATE_CHOOSE,		/* survey, choose a victim, escalate_take() */
+	ESCALATE_ASK_FINAL,		/* ask the client `victim.client` to shut down for good */
+	ESCALATE_TERM,			/* SIGTERM to the victim */
+	ESCALATE_KILL,			/* SIGKILL to the victim; its group is looked up again first */
+	ESCALATE_DONE,			/* victim gone, headroom is watched */
+	ESCALATE_DO_COUNT
+};
+
+void escalate_init(struct escalate *e);
+void escalate_take(struct escalate *e, const struct victim *v);
+enum escalate_do escalate_step(struct escalate *e, const struct escalate_policy *p,
+			       const struct escalate_view *view);
+const char *escalate_rung_name(enum escalate_rung rung);

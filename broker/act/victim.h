@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Victim: which program caused it. Pure. One stated rule over a survey of processes: the smallest
+ * group (one process, a tree of descendants, all processes of one name) that explains most of the
+ * growth; the rule is spelled out at the top of victim.c.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ask/session.h"
+#include "sense/process.h"
+
+#define VICTIM_PIDS_MAX	256
+
+enum victim_kind { VICTIM_NONE, VICTIM_PROCESS, VICTIM_TREE, VICTIM_NAMESAKES, VICTIM_KIND_COUNT };
+
+struct victim {
+	enum victim_kind kind;
+	uint64_t client;		/* id of the session it is; 0: never heard of failsoft */
+	int32_t pid;			/* the process, or the root of the tree */
+	char name[16];
+	uint64_t memory_bytes, growth_bytes;
+	uint64_t all_growth_bytes;	/* of the whole survey, for the share */
+	uint32_t pids_count;		/* processes to end; more than the array: the next pass */
+	int32_t pids[VICTIM_PIDS_MAX];
+	uint64_t start_ticks[VICTIM_PIDS_MAX];
+};
+
+/*
+ * processes: the survey, count of them; scratch: as many uint64_t, used inside.
+ * Returns false and VICTIM_NONE when nobody may be ended.
+ */
+bool victim_choose(const struct process *processes, uint32_t count, uint64_t *scratch,
+		   struct session_table *clients, struct victim *ret);

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Core: the whole pure pipeline, judge -> ask -> act -> keep, for all domains and clients. Pure:
+ * makes no system call, reads no clock, allocates nothing; the caller hands in memory at init and
+ * the time with every call. The daemon, the simulator, the flow tests and replay run this same code.
+ *
+ * Inputs are the core_* calls below, outputs are effects that the caller takes out with
+ * core_effect() until there is none, in the order in which they must happen. Everything that
+ * happens is an event in core->record. core_due_us() is when core_tick() is needed next.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "act/escalate.h"
+#include "ask/plan.h"
+#include "ask/session.h"
+#include "judge/estimate.h"
+#include "judge/stage.h"
+#include "keep/record.h"
+
+#define CORE_DOMAINS_MAX	32	/* a client's domains are bits of an uint32_t */
+#define CORE_DOMAIN_SYSTEM	0u
+#define CORE_DOMAIN_NAME_MAX	256	/* with NUL; longer cgroup paths are refused with a warning */
+#define CORE_EPISODES_MAX	64	/* how many ended ones are remembered for ListEpisodes */
+
+struct core_policy {
+	struct estimate_policy estimate;
+	struct stage_policy stage;
+	struct session_policy session;
+	struct plan_policy plan;
+	struct escalate_policy escalate;
+	bool shield;
+	uint32_t near_permyriad;	/* "near" sampling below this share of headroom */
+	uint64_t idle_interval_us, near_interval_us; /* longest and shortest sleep between samples */
+};
+
+struct core_episode {
+	uint64_t number;		/* 0: empty */
+	uint32_t domain;
+	char domain_name[EVENT_NAME_MAX];
+	enum stage_word highest;
+	uint64_t began_us, ended_us;	/* ended 0: open */
+	uint32_t victims, missed;
+	bool kernel_killed;
+};
+
+struct core_domain {
+	bool used;
+	bool is_configured;		/* stays without clients */
+	char name[CORE_DOMAIN_NAME_MAX];
+	struct estimator estimator;
+	struct estimate estimate;	/* newest */
+	struct stage_lead lead;		/* newest */
+	struct stage stage;
+	struct stage_change change;	/* newest, for the reason */
+	struct escalate escalate;
+	uint64_t episode;		/* 0: none open */
+	uint64_t sample_due_us;
+};
+
+/* What the caller must do. */
+enum core_effect_kind {
+	EFFECT_NONE,
+	EFFECT_ORDER,			/* send request to the client: lifeline, then StepRequested */
+	EFFECT_SHIELD_UP,		/* protect the client's process from the kernel's choice */
+	EFFECT_SHIELD_DOWN,
+	EFFECT_SURVEY,			/* look at the domain's processes, then core_survey() */
+	EFFECT_SIGNAL_VICTIM,		/* SIGTERM or SIGKILL to domain's escalate.victim */
+	EFFECT_ANNOUNCE,		/* broadcast the stage change of the domain */
+	EFFECT_KIND_COUNT
+};
+
+struct core_effect {
+	enum core_effect_kind kind;
+	uint32_t domain;
+	uint64_t client;		/* ORDER, SHIELD_* */
+	struct session_request request;	/* ORDER */
+	enum stage_word stage;		/* ORDER: the domain's */
+	uint64_t episode;		/* ORDER, ANNOUNCE */
+	int signal;			/* SIGNAL_VICTIM: 15 or 9 */
+	bool dry_run;			/* SIGNAL_VICTIM: record only */
+	struct stage_change change;	/* ANNOUNCE */
+	uint64_t sequence;		/* ANNOUNCE: of the signal */
+};
+
+/* Effects wait here; sized so that one call can never fill it (see core.c). */
+struct core_queue {
+	struct core_effect *ring;
+	uint32_t size, first, count;
+};
+
+struct core {
+	struct core_policy policy;
+	struct core_domain domain[CORE_DOMAINS_MAX];
+	struct session_table sessions;
+	struct record record;
+	struct core_queue queue;
+	struct core_episode episode[CORE_EPISODES_MAX]; /* ring by number */
+	uint64_t last_episode, last_sequence;
+};
+
+/* How large the caller's memory must be, for core_init. */
+struct core_memory {
+	struct session *sessions;	/* policy->session.max_clients, zeroed */
+	struct core_effect *effects;	/* effects_count >= core_effects_needed() */
+	uint32_t effects_count;
+	struct event *events;		/* events_count >= 64 */
+	uint32_t events_count;
+};
+
+uint32_t core_effects_needed(uint32_t max_clients);
+
+/* first_episode: the number before the first episode's. */
+void core_init(struct core *c, const struct core_policy *p, const struct core_memory *m,
+	       uint64_t first_episode, uint64_t now_us);
+
+/* Takes a new policy; max_clients cannot grow beyond what core_init was given. */
+void core_reconfigure(struct core *c, const struct core_policy *p, uint64_t now_us);
+
+/* Domains. Name lookup and adding: the index, or CORE_DOMAINS_MAX when full or the name too long. */
+uint32_t core_domain_find(const struct core *c, const char *name);
+uint32_t core_domain_add(struct core *c, const char *name, bool is_configured, uint64_t now_us);
+/* Ends its episode as cleared ("the domain is gone"); its bit leaves every session. Not for system. */
+void core_domain_remove(struct core *c, uint32_t domain, uint64_t now_us);
+/* Highest stage of all domains, and the domain nearest to exhaustion. */
+enum stage_word core_stage(const struct core *c);
+uint32_t core_worst_domain(const struct core *c);
+
+/* Inputs. */
+void core_sample(struct core *c, const struct sample *s);
+enum session_outcome core_join(struct core *c, const struct session_offer *offer, uint64_t now_us,
+			       struct session **ret);
+void core_leave(struct core *c, uint64_t client, uint64_t now_us);
+void core_report(struct core *c, uint64_t client, uint64_t exposure_bytes, uint64_t freeable_bytes);
+
+struct core_answer {
+	uint64_t client, sequence;
+	enum session_result result;	/* DONE PARTIAL BUSY REFUSED */
+	uint64_t freed_bytes, more_time_us;
+};
+/* false: this client was never asked that sequence, or it is too old to tell. */
+bool core_answer(struct core *c, const struct core_answer *a, uint64_t now_us);
+
+/* Answer to EFFECT_SURVEY. victim NULL: nobody may be ended. */
+void core_survey(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us);
+/* Every process of the domain's victim has ended. */
+void core_victim_gone(struct core *c, uint32_t domain, uint64_t now_us);
+/* The kernel killed `name` for lack of memory. */
+void core_kernel_oom(struct core *c, uint32_t domain, int32_t pid, const char *name, uint64_t now_us);
+/* An episode that was open when the previous broker ended. */
+void core_take_over(struct core *c, uint32_t domain, uint64_t episode, enum stage_word stage,
+		    uint64_t began_us, uint64_t now_us);
+/* Anything else worth keeping; fills in time and domain name. */
+void core_note(struct core *c, struct event *e, uint64_t now_us);
+
+/* Deadlines. */
+void core_tick(struct core *c, uint64_t now_us);
+
+/* When core_tick() or the next sample is due; NEVER_US never. */
+uint64_t core_due_us(const struct core *c);
+/* Is a sample of the domain due at now_us? */
+bool core_wants_sample(const struct core *c, uint32_t domain, uint64_t now_us);
+
+/* Takes the next effect out; false: none. */
+bool core_effect(struct core *c, struct core_effect *ret);

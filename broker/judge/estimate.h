@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Estimate: headroom (the distance to the cliff) and time to exhaustion with a pessimistic bound,
+ * from samples of one domain. Pure; one struct estimator per domain, fixed memory.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "judge/trend.h"
+#include "sense/sample.h"
+
+/* From the configuration. */
+struct estimate_policy {
+	uint32_t swap_weight_permyriad;	/* what a free byte of swap counts as headroom */
+	uint64_t plausible_bytes_per_s;	/* the fastest that memory can be eaten on this machine */
+};
+
+struct estimate {
+	uint64_t time_us;
+	uint32_t domain;
+	uint32_t distress;		/* enum sample_distress, of the last 2 s */
+	uint64_t total_bytes;
+	uint64_t headroom_bytes;	/* 0 at the cliff */
+	uint64_t tte_us;		/* NEVER_US: not falling */
+	uint64_t tte_low_us;		/* pessimistic bound, <= tte_us */
+	uint64_t guaranteed_us;		/* headroom / plausible rate: the figure that never lies */
+	int64_t fall_bytes_per_s;	/* positive: headroom shrinks */
+	int64_t fall_high_bytes_per_s;	/* the steepest of the windows */
+	uint64_t falling_us;		/* falls without a break since so long; 0: it does not */
+	uint64_t fallen_bytes;		/* by so much in that time */
+	uint32_t stretch_permyriad;	/* CPU load stretches budgets: >= 10000 */
+};
+
+struct estimator {
+	struct trend trend;
+	uint64_t falling_since_us;	/* 0: not falling */
+	uint64_t falling_from_bytes;
+	uint64_t distress_us[8];	/* when each distress bit was last seen, by bit number */
+	uint64_t direct_reclaims, oom_kills; /* newest counters */
+	bool have_counters;
+	uint32_t stretch_permyriad;	/* kept when a sample has no load */
+	struct estimate last;
+};
+
+void estimate_init(struct estimator *e);
+
+/* Takes the next sample of the domain. A sample without SAMPLE_HAS_MEMORY only adds distress. */
+void estimate_step(struct estimator *e, const struct estimate_policy *p, const struct sample *s,
+		   struct estimate *ret);
+
+/* Headroom of a sample alone, in bytes; never negative. */
+uint64_t estimate_headroom_bytes(const struct estimate_policy *p, const struct sample *s);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Event: what is kept of every arrow, and its words. Pure. One fixed-size struct for all kinds;
+ * what its figures mean is in the table of event.c, so that sentence and JSON agree.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "act/escalate.h"
+#include "ask/session.h"
+#include "judge/stage.h"
+
+enum event_kind {
+	EVENT_NONE,
+	EVENT_BROKER_STARTED,		/* a: version as text in name; domain 0 */
+	EVENT_BROKER_STOPPED,
+	EVENT_CONFIG_RELOADED,
+	EVENT_SOURCE_ABSENT,		/* name: the source */
+	EVENT_DOMAIN_ADDED,		/* name: tail of its path; a: limit bytes */
+	EVENT_DOMAIN_REMOVED,
+	EVENT_CLIENT_JOINED,		/* client, name, a: pid, b: uid */
+	EVENT_CLIENT_LEFT,		/* client, name, a: pid */
+	EVENT_STAGE,			/* stage_change: from, to, why and the figures */
+	EVENT_REQUEST,			/* client, name, step, sequence, a: deadline_us, b: exposure */
+	EVENT_ANSWER,			/* client, name, step, sequence, result, a: us taken, b: freed */
+	EVENT_SHIELD,			/* client, name, a: 1 up / 0 down */
+	EVENT_SHIELD_FAILED,		/* client, name, a: errno */
+	EVENT_VICTIM,			/* name, a: pid, b: memory, c: growth, d: all growth, e: processes */
+	EVENT_NO_VICTIM,		/* nobody may be ended */
+	EVENT_ACTION,			/* name, rung, a: pid, b: processes, c: deadline_us, d: dry run */
+	EVENT_ENDED,			/* name, a: pid, b: headroom now: the victim is gone */
+	EVENT_KERNEL_OOM,		/* name, a: pid: the kernel killed */
+	EVENT_EPISODE_OPENED,		/* episode */
+	EVENT_EPISODE_CLOSED,		/* episode, a: duration us, b: victims ended, c: requests missed */
+	EVENT_EPISODE_TAKEN_OVER,	/* episode was open when the broker ended; b: 1 goes on, 0 closed */
+	EVENT_KIND_COUNT
+};
+
+#define EVENT_NAME_MAX	64
+
+struct event {
+	uint64_t number;		/* grows by one; 0: empty */
+	uint64_t time_us;
+	uint64_t episode;		/* 0: outside */
+	uint64_t client, sequence;
+	uint64_t a, b, c, d, e;		/* by kind, see above */
+	uint64_t headroom_bytes, total_bytes, tte_us, tte_low_us, lead_us, floor_bytes; /* STAGE */
+	int64_t fall_bytes_per_s;	/* STAGE */
+	uint32_t distress;		/* STAGE */
+	uint16_t kind;			/* enum event_kind */
+	uint16_t domain;
+	uint8_t from, to, why;		/* STAGE: enum stage_word, enum stage_why */
+	uint8_t step, result, rung;	/* enum session_step, session_result, escalate_rung */
+	char name[EVENT_NAME_MAX];
+	char domain_name[EVENT_NAME_MAX]; /* cut at the front when longer */
+};
+
+/* One sentence with figures, without a newline. Returns bytes written, cut to size - 1. */
+size_t event_sentence(const struct event *e, char *buffer, size_t size);
+
+/* What a kind of event is called and what its figures mean. */
+struct event_shape {
+	const char *name;		/* "stage", "request", ... the JSON key "event" */
+	const char *figure[5];		/* JSON keys of a..e, NULL: unused */
+};
+
+const struct event_shape *event_shape(enum event_kind kind);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process as the survey saw it: what the victim rule needs. Pure, a plain struct; the survey
+ * itself is survey.[ch].
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct process {
+	int32_t pid;
+	int32_t parent;
+	uint32_t uid;
+	int32_t oom_score_adj;
+	uint64_t start_ticks;		/* field 22 of /proc/PID/stat: with pid names a process for good */
+	uint64_t memory_bytes;		/* RssAnon + RssShmem + VmSwap */
+	uint64_t growth_bytes;		/* memory_bytes now minus at the baseline; all of it if younger */
+	bool is_protected;		/* pid 1, kernel thread, broker, bus, configured */
+	bool in_domain;			/* belongs to the domain that was surveyed */
+	char name[16];			/* comm, NUL-terminated */
+};
