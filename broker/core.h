@@ -32,7 +32,6 @@ struct core_policy {
 	struct plan_policy plan;
 	struct escalate_policy escalate;
 	bool shield;
-	uint32_t near_permyriad;	/* "near" sampling below this share of headroom */
 	uint64_t idle_interval_us, near_interval_us; /* longest and shortest sleep between samples */
 };
 
@@ -68,7 +67,7 @@ enum core_effect_kind {
 	EFFECT_SHIELD_DOWN,
 	EFFECT_SURVEY,			/* look at the domain's processes, then core_survey() */
 	EFFECT_SIGNAL_VICTIM,		/* SIGTERM or SIGKILL to domain's escalate.victim */
-	EFFECT_ANNOUNCE,		/* broadcast the stage change of the domain */
+	EFFECT_ANNOUNCE,		/* broadcast the stage change core->domain[domain].change */
 	EFFECT_KIND_COUNT
 };
 
@@ -81,7 +80,6 @@ struct core_effect {
 	uint64_t episode;		/* ORDER, ANNOUNCE */
 	int signal;			/* SIGNAL_VICTIM: 15 or 9 */
 	bool dry_run;			/* SIGNAL_VICTIM: record only */
-	struct stage_change change;	/* ANNOUNCE */
 	uint64_t sequence;		/* ANNOUNCE: of the signal */
 };
 

@@ -28,8 +28,11 @@ struct victim {
 	uint64_t start_ticks[VICTIM_PIDS_MAX];
 };
 
+/* How many uint64_t of scratch victim_choose() needs for a survey of `count` processes. */
+#define VICTIM_SCRATCH(count)	(5u * (count))
+
 /*
- * processes: the survey, count of them; scratch: as many uint64_t, used inside.
+ * processes: the survey, count of them; scratch: VICTIM_SCRATCH(count) elements, used inside.
  * Returns false and VICTIM_NONE when nobody may be ended.
  */
 bool victim_choose(const struct process *processes, uint32_t count, uint64_t *scratch,

@@ -27,5 +27,8 @@ void trend_init(struct trend *t);
 /* Adds a value; one with the time of the newest or older is ignored. */
 void trend_add(struct trend *t, uint64_t time_us, uint64_t value_bytes);
 
+/* The window's time constant. */
+uint64_t trend_tau_us(enum trend_window w);
+
 /* Bytes per second, positive when the value falls; 0 while the window knows too little. */
 int64_t trend_fall_bytes_per_s(const struct trend *t, enum trend_window w);

@@ -23,8 +23,10 @@ enum event_kind {
 	EVENT_CLIENT_JOINED,		/* client, name, a: pid, b: uid */
 	EVENT_CLIENT_LEFT,		/* client, name, a: pid */
 	EVENT_STAGE,			/* stage_change: from, to, why and the figures */
-	EVENT_REQUEST,			/* client, name, step, sequence, a: deadline_us, b: exposure */
-	EVENT_ANSWER,			/* client, name, step, sequence, result, a: us taken, b: freed */
+	EVENT_REQUEST,			/* client, name, step, sequence, a: deadline_us, b: exposure,
+					 * c: 1 final */
+	EVENT_ANSWER,			/* client, name, step, sequence, result, a: us taken, b: freed,
+					 * c: new deadline_us (busy) */
 	EVENT_SHIELD,			/* client, name, a: 1 up / 0 down */
 	EVENT_SHIELD_FAILED,		/* client, name, a: errno */
 	EVENT_VICTIM,			/* name, a: pid, b: memory, c: growth, d: all growth, e: processes */

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#include "act/escalate.h"
+
+#include <string.h>
+
+#include "base/units.h"
+
+/*
+ * SIGTERM must leave at least this to react; less is no request. Source: a locked handler wakes in
+ * 0.01 ms, a cold one in 10-15 ms on a thrashing machine. Doubled: a full-speed leak is 20 ms
+ * nearer to the cliff.
+ */
+#define TERM_LEAST_US	(20 * US_PER_MS)
+
+static const char *const names[] = {
+	[RUNG_IDLE] = "idle",
+	[RUNG_FINAL] = "final",
+	[RUNG_TERM] = "term",
+	[RUNG_KILL] = "kill",
+	[RUNG_SETTLE] = "settle",
+};
+_Static_assert(ARRAY_LEN(names) == RUNG_COUNT, "a name for every rung");
+
+const char *escalate_rung_name(enum escalate_rung rung)
+{
+	return names[rung];
+}
+
+void escalate_init(struct escalate *e)
+{
+	memset(e, 0, sizeof(*e));
+	e->deadline_us = NEVER_US;
+}
+
+void escalate_take(struct escalate *e, const struct victim *v)
+{
+	e->victim = *v;
+}
+
+static bool is_due(const struct escalate *e, const struct escalate_view *v)
+{
+	return v->now_us >= e->deadline_us;
+}
+
+
+static bool wants_victim(const struct escalate *e, const struct escalate_policy *p,
+			 const struct escalate_view *v)
+{
+	return p->enabled && v->is_wanted && !v->is_back && e->victim.kind == VICTIM_NONE &&
+	       (e->deadline_us == NEVER_US || is_due(e, v));
+}
+
+static bool has_client(const struct escalate *e, const struct escalate_policy *p,
+		       const struct escalate_view *v)
+{
+	(void)v;
+	return e->victim.kind != VICTIM_NONE && e->victim.client && !p->dry_run;
+}
+
+static bool has_victim(const struct escalate *e, const struct escalate_policy *p,
+		       const struct escalate_view *v)
+{
+	(void)p, (void)v;
+	return e->victim.kind != VICTIM_NONE;
+}
+
+static bool is_gone(const struct escalate *e, const struct escalate_policy *p,
+		    const struct escalate_view *v)
+{
+	(void)e, (void)p;
+	return v->victim_gone;
+}
+
+static bool is_relieved(const struct escalate *e, const struct escalate_policy *p,
+			const struct escalate_view *v)
+{
+	(void)p;
+	return v->is_back && (v->final_ended || is_due(e, v));
+}
+
+static bool has_missed(const struct escalate *e, const struct escalate_policy *p,
+		       const struct escalate_view *v)
+{
+	(void)p;
+	return is_due(e, v);
+}
+
+static bool has_answered(const struct escalate *e, const struct escalate_policy *p,
+			 const struct escalate_view *v)
+{
+	(void)p;
+	return v->final_ended || is_due(e, v);
+}
+
+/* The ladder: the first row of the present rung whose condition holds is taken. */
+static const struct {
+	enum escalate_rung at;
+	bool (*when)(const struct escalate *e, const struct escalate_policy *p,
+		     const struct escalate_view *v);
+	enum escalate_rung to;
+	enum escalate_do what;
+} ladder[] = {
+	{ RUNG_IDLE,	has_client,	RUNG_FINAL,	ESCALATE_ASK_FINAL },
+	{ RUNG_IDLE,	has_victim,	RUNG_TERM,	ESCALATE_TERM },
+	{ RUNG_IDLE,	wants_victim,	RUNG_IDLE,	ESCALATE_CHOOSE },
+	{ RUNG_FINAL,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
+	{ RUNG_FINAL,	is_relieved,	RUNG_IDLE,	ESCALATE_NOTHING },
+	{ RUNG_FINAL,	has_answered,	RUNG_TERM,	ESCALATE_TERM },
+	{ RUNG_TERM,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
+	{ RUNG_TERM,	is_relieved,	RUNG_IDLE,	ESCALATE_NOTHING },
+	{ RUNG_TERM,	has_missed,	RUNG_KILL,	ESCALATE_KILL },
+	{ RUNG_KILL,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
+	{ RUNG_KILL,	has_missed,	RUNG_IDLE,	ESCALATE_NOTHING },
+	{ RUNG_SETTLE,	has_missed,	RUNG_IDLE,	ESCALATE_NOTHING },
+};
+
+static uint64_t deadline_of(enum escalate_rung rung, const struct escalate_policy *p,
+			    const struct escalate_view *v)
+{
+	switch (rung) {
+	case RUNG_FINAL:
+		return v->final_deadline_us; /* 0 until the request is out, see escalate_step() */
+	case RUNG_TERM:
+		return time_add_us(v->now_us, MIN_OF(p->term_us,
+						     MAX_OF(TERM_LEAST_US, v->tte_low_us / 2)));
+	case RUNG_KILL:
+		return time_add_us(v->now_us, p->kill_us);
+	case RUNG_SETTLE:
+		return time_add_us(v->now_us, p->settle_us);
+	case RUNG_IDLE:
+	case RUNG_COUNT:
+		break;
+	}
+	return NEVER_US;
+}
+
+static void climb(struct escalate *e, const struct escalate_policy *p, const struct escalate_view *v,
+		  enum escalate_rung to)
+{
+	if (to == RUNG_SETTLE)
+		e->ended++;
+	if (to == RUNG_IDLE || to == RUNG_SETTLE)
+		e->victim.kind = VICTIM_NONE;
+	/* Nothing ends in a dry run, so its TERM lasts as long as the episode. */
+	e->deadline_us = to == RUNG_TERM && p->dry_run ? NEVER_US : deadline_of(to, p, v);
+	e->rung = to;
+}
+
+enum escalate_do escalate_step(struct escalate *e, const struct escalate_policy *p,
+			       const struct escalate_view *view)
+{
+	/* The final request's deadline moves when the client says busy. */
+	if (e->rung == RUNG_FINAL)
+		e->deadline_us = view->final_deadline_us;
+	for (unsigned i = 0; i < ARRAY_LEN(ladder); i++) {
+		if (ladder[i].at != e->rung || !ladder[i].when(e, p, view))
+			continue;
+		if (ladder[i].what == ESCALATE_CHOOSE) {
+			/* asked again after settle_us if nobody may be ended */
+			e->deadline_us = time_add_us(view->now_us, p->settle_us);
+			return ESCALATE_CHOOSE;
+		}
+		climb(e, p, view, ladder[i].to);
+		return ladder[i].what;
+	}
+	return ESCALATE_NOTHING;
+}

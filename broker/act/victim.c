@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rule. Who caused it is who grew; where growth is unknown (everything is older than the
+ * baseline and nothing grew since), who is largest. Candidates are
+ *   1. each single process,
+ *   2. each tree: a process and all its descendants,
+ *   3. all processes of one name and user (a fork tree whose parents have exited).
+ * If one process explains half of the growth, it is the victim. Otherwise the group that explains
+ * most is, provided it explains a quarter more than the largest single process; of trees that
+ * explain nearly as much (9/10) the smallest is taken, so that the shell that started the culprit
+ * is spared. Protected processes are never in a candidate; a client of failsoft only as a single
+ * process, and only if it may be ended: it is a group of its own.
+ */
+#include "act/victim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/units.h"
+
+/* Growth below this is noise: then size decides. Source: resting programs moved by < 1 MiB. */
+#define GROWTH_MIN_BYTES	(2 * MIB)
+#define PARENTS_MAX		64	/* deeper trees are cut, a loop in a torn survey ends */
+#define TAINTED			(UINT64_C(1) << 63)
+#define MAY_ALONE		(UINT64_C(1) << 0)
+#define MAY_IN_GROUP		(UINT64_C(1) << 1)
+
+struct rule {
+	const struct process *p;
+	uint32_t count;
+	uint64_t *by_pid;		/* pid << 32 | index, sorted */
+	uint64_t *tree_weight;		/* of the subtree; TAINTED: may not be ended as a whole */
+	uint64_t *tree_size;
+	uint64_t *may;			/* MAY_* */
+	uint64_t *by_name;		/* hash of name and user << 32 | index, sorted */
+	struct session_table *clients;
+	bool by_size;			/* weigh memory instead of growth */
+	uint64_t total;
+};
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static struct session *client_of(const struct rule *r, const struct process *p)
+{
+	for (struct session *s = session_next(r->clients, NULL); s; s = session_next(r->clients, s))
+		if (s->offer.pid == p->pid)
+			return s;
+	return NULL;
+}
+
+static uint64_t may_of(const struct rule *r, const struct process *p)
+{
+	const struct session *s;
+
+	if (p->is_protected || !p->in_domain || p->pid <= 1)
+		return 0;
+	s = client_of(r, p);
+	if (!s)
+		return MAY_ALONE | MAY_IN_GROUP;
+	return s->offer.may_be_ended ? MAY_ALONE : 0;
+}
+
+static uint64_t weight(const struct rule *r, const struct process *p)
+{
+	return r->by_size ? p->memory_bytes : p->growth_bytes;
+}
+
+/* May it be ended as a part of a group? */
+static bool may_end_in_group(const struct rule *r, uint32_t i)
+{
+	return r->may[i] & MAY_IN_GROUP;
+}
+
+static uint32_t find_pid(const struct rule *r, int32_t pid)
+{
+	uint32_t low = 0, high = r->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if ((int32_t)(r->by_pid[middle] >> 32) < pid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < r->count && (int32_t)(r->by_pid[low] >> 32) == pid)
+		return (uint32_t)(r->by_pid[low] & UINT32_MAX);
+	return r->count;
+}
+
+/* Adds every process to itself and all its ancestors. */
+static void weigh_trees(struct rule *r)
+{
+	for (uint32_t i = 0; i < r->count; i++) {
+		r->by_pid[i] = (uint64_t)(uint32_t)r->p[i].pid << 32 | i;
+		r->tree_weight[i] = r->tree_size[i] = 0;
+	}
+	qsort(r->by_pid, r->count, sizeof(*r->by_pid), compare_u64);
+	for (uint32_t i = 0; i < r->count; i++) {
+		bool is_tainted = !may_end_in_group(r, i);
+		uint32_t at = i;
+
+		for (int depth = 0; at < r->count && depth < PARENTS_MAX; depth++) {
+			if (is_tainted)
+				r->tree_weight[at] |= TAINTED;
+			else
+				r->tree_weight[at] += weight(r, &r->p[i]);
+			r->tree_size[at]++;
+			at = find_pid(r, r->p[at].parent);
+		}
+	}
+}
+
+static uint32_t best_single(const struct rule *r)
+{
+	uint32_t best = r->count;
+
+	for (uint32_t i = 0; i < r->count; i++)
+		if ((r->may[i] & MAY_ALONE) && weight(r, &r->p[i]) &&
+		    (best == r->count || weight(r, &r->p[i]) > weight(r, &r->p[best])))
+			best = i;
+	return best;
+}
+
+static uint32_t best_tree(const struct rule *r)
+{
+	uint64_t most = 0;
+	uint32_t best = r->count;
+
+	for (uint32_t i = 0; i < r->count; i++)
+		if (!(r->tree_weight[i] & TAINTED))
+			most = MAX_OF(most, r->tree_weight[i]);
+	for (uint32_t i = 0; i < r->count && most; i++) {
+		if (r->tree_weight[i] & TAINTED || r->tree_weight[i] < most / 10 * 9)
+			continue;
+		if (best == r->count || r->tree_size[i] < r->tree_size[best])
+			best = i;
+	}
+	return best;
+}
+
+static bool are_namesakes(const struct process *a, const struct process *b)
+{
+	return a->uid == b->uid && !strncmp(a->name, b->name, sizeof(a->name));
+}
+
+/* FNV-1a; two names that collide are told apart by are_namesakes(). */
+static uint32_t name_hash(const struct process *p)
+{
+	uint32_t hash = 2166136261u ^ p->uid;
+
+	for (size_t i = 0; i < sizeof(p->name) && p->name[i]; i++)
+		hash = (hash ^ (unsigned char)p->name[i]) * 16777619u;
+	return hash;
+}
+
+/* Sorted by hash, namesakes stand side by side. */
+static uint32_t best_namesakes(const struct rule *r, uint64_t *ret_weight)
+{
+	uint32_t best = r->count;
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < r->count; i++)
+		r->by_name[i] = (uint64_t)name_hash(&r->p[i]) << 32 | i;
+	qsort(r->by_name, r->count, sizeof(*r->by_name), compare_u64);
+	*ret_weight = 0;
+	for (uint32_t i = 0, of = 0; i < r->count; i++) {
+		uint32_t at = (uint32_t)(r->by_name[i] & UINT32_MAX);
+
+		if (!i || !are_namesakes(&r->p[at], &r->p[of])) {
+			of = at;
+			sum = 0;
+		}
+		if (may_end_in_group(r, at))
+			sum += weight(r, &r->p[at]);
+		if (sum > *ret_weight) {
+			*ret_weight = sum;
+			best = at;
+		}
+	}
+	return best;
+}
+
+static bool is_below(const struct rule *r, uint32_t i, int32_t root)
+{
+	for (int depth = 0; i < r->count && depth < PARENTS_MAX; depth++) {
+		if (r->p[i].pid == root)
+			return true;
+		i = find_pid(r, r->p[i].parent);
+	}
+	return false;
+}
+
+static bool belongs(const struct rule *r, const struct victim *v, uint32_t chosen, uint32_t i)
+{
+	switch (v->kind) {
+	case VICTIM_PROCESS:
+		return i == chosen;
+	case VICTIM_TREE:
+		return may_end_in_group(r, i) && is_below(r, i, v->pid);
+	case VICTIM_NAMESAKES:
+		return may_end_in_group(r, i) && are_namesakes(&r->p[i], &r->p[chosen]);
+	case VICTIM_NONE:
+	case VICTIM_KIND_COUNT:
+		break;
+	}
+	return false;
+}
+
+static void describe(const struct rule *r, enum victim_kind kind, uint32_t chosen, struct victim *ret)
+{
+	const struct session *client = client_of(r, &r->p[chosen]);
+
+	memset(ret, 0, sizeof(*ret));
+	ret->kind = kind;
+	ret->pid = r->p[chosen].pid;
+	ret->client = client ? client->id : 0;
+	memcpy(ret->name, r->p[chosen].name, sizeof(ret->name));
+	ret->name[sizeof(ret->name) - 1] = 0;
+	for (uint32_t i = 0; i < r->count; i++) {
+		ret->all_growth_bytes += r->p[i].growth_bytes;
+		if (!belongs(r, ret, chosen, i))
+			continue;
+		ret->memory_bytes += r->p[i].memory_bytes;
+		ret->growth_bytes += r->p[i].growth_bytes;
+		if (ret->pids_count < VICTIM_PIDS_MAX) {
+			ret->pids[ret->pids_count] = r->p[i].pid;
+			ret->start_ticks[ret->pids_count++] = r->p[i].start_ticks;
+		}
+	}
+}
+
+static void rule_init(struct rule *r, uint64_t *scratch)
+{
+	uint64_t growth = 0, memory = 0;
+
+	r->by_pid = scratch;
+	r->tree_weight = scratch + r->count;
+	r->tree_size = scratch + 2 * (size_t)r->count;
+	r->may = scratch + 3 * (size_t)r->count;
+	r->by_name = scratch + 4 * (size_t)r->count;
+	for (uint32_t i = 0; i < r->count; i++) {
+		r->may[i] = may_of(r, &r->p[i]);
+		if (!r->may[i])
+			continue;
+		growth += r->p[i].growth_bytes;
+		memory += r->p[i].memory_bytes;
+	}
+	r->by_size = growth < GROWTH_MIN_BYTES;
+	r->total = r->by_size ? memory : growth;
+	weigh_trees(r);
+}
+
+bool victim_choose(const struct process *processes, uint32_t count, uint64_t *scratch,
+		   struct session_table *clients, struct victim *ret)
+{
+	struct rule r = { .p = processes, .count = count, .clients = clients };
+	uint32_t single, tree, names;
+	uint64_t single_weight, tree_weight, names_weight;
+
+	memset(ret, 0, sizeof(*ret));
+	if (!count)
+		return false;
+	rule_init(&r, scratch);
+	single = best_single(&r);
+	if (single == count)
+		return false;
+	single_weight = weight(&r, &processes[single]);
+	tree = best_tree(&r);
+	tree_weight = tree < count ? r.tree_weight[tree] : 0;
+	names = best_namesakes(&r, &names_weight);
+
+	if (single_weight >= r.total / 2 || MAX_OF(tree_weight, names_weight) < single_weight / 4 * 5)
+		describe(&r, VICTIM_PROCESS, single, ret);
+	else if (tree_weight >= names_weight / 10 * 9)
+		describe(&r, VICTIM_TREE, tree, ret);
+	else
+		describe(&r, VICTIM_NAMESAKES, names, ret);
+	return true;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory. For each stage every client of the domain is asked the step that belongs to it, in order
+ * groups: group 0 first, its members in parallel, then the next group when the last member of the
+ * one before has answered or missed its deadline. Nothing of this is stored: a client has settled
+ * the steps that ended for it, so "whose turn is it" is the lowest group with somebody who has not
+ * settled this step. A client that joins late or comes back simply is such a somebody. A step that
+ * is still open from an earlier stage is superseded: the later step includes its duty.
+ *
+ * The lead of a stage is the time from its entry to the cliff: for each group the longest need of
+ * its members, summed over the groups, for this step and the steps of the stages after it, stretched
+ * by CPU load, and then the ending of the program that caused it and the broker's own latency.
+ */
+#include "ask/plan.h"
+
+#include <stddef.h>
+
+#define GROUPS	100u
+
+enum session_step plan_step(enum stage_word stage)
+{
+	static const enum session_step steps[] = {
+		[STAGE_NORMAL] = STEP_RESUME,
+		[STAGE_WARNING] = STEP_FLUSH,
+		[STAGE_IMMINENT] = STEP_DEGRADE,
+		[STAGE_SHUTDOWN] = STEP_SHUTDOWN,
+	};
+	_Static_assert(ARRAY_LEN(steps) == STAGE_COUNT, "a step for every stage");
+
+	return steps[stage];
+}
+
+static bool concerns(const struct session *s, uint32_t domain)
+{
+	return s->offer.domains & (1u << domain);
+}
+
+void plan_lead(struct session_table *t, uint32_t domain, const struct plan_policy *p,
+	       uint32_t stretch_permyriad, struct stage_lead *ret)
+{
+	uint64_t longest[GROUPS][STEP_COUNT] = { 0 }, sum = p->terminate_us + p->latency_us;
+
+	for (struct session *s = session_next(t, NULL); s; s = session_next(t, s)) {
+		uint64_t *of_group = longest[MIN_OF(s->offer.order_group, GROUPS - 1)];
+
+		for (int step = STEP_FLUSH; concerns(s, domain) && step < STEP_COUNT; step++)
+			of_group[step] = MAX_OF(of_group[step], session_need_us(s, step));
+	}
+	ret->us[STAGE_NORMAL] = 0;
+	for (int stage = STAGE_SHUTDOWN; stage > STAGE_NORMAL; stage--) {
+		for (unsigned g = 0; g < GROUPS; g++)
+			sum += longest[g][plan_step(stage)] * stretch_permyriad / PERMYRIAD;
+		ret->us[stage] = sum;
+	}
+}
+
+static bool is_pending(const struct session *s, uint32_t domain, enum session_step step)
+{
+	return concerns(s, domain) && s->settled < step;
+}
+
+/* The order group whose turn it is; UINT32_MAX: everybody has settled. */
+static uint32_t turn(struct session_table *t, uint32_t domain, enum session_step step)
+{
+	uint32_t lowest = UINT32_MAX;
+
+	for (struct session *s = session_next(t, NULL); s; s = session_next(t, s))
+		if (is_pending(s, domain, step))
+			lowest = MIN_OF(lowest, s->offer.order_group);
+	return lowest;
+}
+
+struct session *plan_next(struct session_table *t, uint32_t domain, enum session_step step,
+			  const struct session *after)
+{
+	uint32_t group = turn(t, domain, step);
+	struct session *s = session_next(t, after);
+
+	for (; s; s = session_next(t, s)) {
+		bool is_asked = s->request.sequence && s->request.step >= step;
+
+		if (is_pending(s, domain, step) && s->offer.order_group == group && !is_asked)
+			return s;
+	}
+	return NULL;
+}
+
+bool plan_is_complete(struct session_table *t, uint32_t domain, enum session_step step)
+{
+	return turn(t, domain, step) == UINT32_MAX;
+}

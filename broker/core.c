@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "core_parts.h"
+
+/*
+ * The longest sleep is such that even the fastest plausible allocator is seen once on its way
+ * through the headroom (half as many looks: it is over between two of them; double: a 128 MiB
+ * machine at rest wakes 60 times a second); while it falls, a twentieth of the time that is left
+ * (half: stages come up to a tenth of the lead late; double: CPU for nothing).
+ */
+#define LOOKS_AT_WORST		2u
+#define SAMPLES_TO_CLIFF	20u
+static const uint64_t longest_in_stage_us[STAGE_COUNT] = {
+	[STAGE_NORMAL] = NEVER_US,
+	[STAGE_WARNING] = 20 * US_PER_MS,
+	[STAGE_IMMINENT] = 10 * US_PER_MS,
+	[STAGE_SHUTDOWN] = 5 * US_PER_MS,
+};
+
+/* ---- the line: ask, act ---- */
+
+void core_advance(struct core *c, uint32_t domain, uint64_t now_us)
+{
+	if (c->domain[domain].stage.now == STAGE_NORMAL)
+		return;
+	core_ask_stage(c, domain, now_us);
+	while (core_climb(c, domain, core_view(c, domain, now_us)))
+		continue;
+}
+
+/* The most severe domain first: who is asked to shut down is not asked to flush as well. */
+void core_advance_all(struct core *c, uint64_t now_us)
+{
+	for (int stage = STAGE_SHUTDOWN; stage > STAGE_NORMAL; stage--)
+		for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
+			if (c->domain[d].used && c->domain[d].stage.now == (enum stage_word)stage)
+				core_advance(c, d, now_us);
+}
+
+static void episode_open(struct core *c, uint32_t domain, uint64_t number, uint64_t now_us)
+{
+	struct core_domain *d = &c->domain[domain];
+	struct core_episode *episode = &c->episode[number % CORE_EPISODES_MAX];
+
+	d->episode = number;
+	*episode = (struct core_episode){ .number = number, .domain = domain, .began_us = now_us };
+	core_copy_tail(episode->domain_name, sizeof(episode->domain_name), d->name);
+	escalate_init(&d->escalate);
+}
+
+static void episode_close(struct core *c, uint32_t domain, uint64_t now_us)
+{
+	struct core_domain *d = &c->domain[domain];
+	struct core_episode *episode = core_episode_of(c, domain);
+	struct event e = { .kind = EVENT_EPISODE_CLOSED, .domain = (uint16_t)domain };
+
+	if (episode) {
+		episode->ended_us = now_us;
+		e.a = now_us - episode->began_us;
+		e.b = episode->victims;
+		e.c = episode->missed;
+	}
+	core_note(c, &e, now_us);
+	d->episode = 0;
+	escalate_init(&d->escalate);
+}
+
+static void note_stage(struct core *c, const struct stage_change *change)
+{
+	const struct estimate *m = &change->estimate;
+	struct event e = {
+		.kind = EVENT_STAGE, .domain = (uint16_t)change->domain,
+		.from = change->from, .to = change->to, .why = change->why,
+		.headroom_bytes = m->headroom_bytes, .total_bytes = m->total_bytes,
+		.tte_us = m->tte_us, .tte_low_us = m->tte_low_us, .distress = m->distress,
+		.fall_bytes_per_s = m->fall_high_bytes_per_s,
+		.lead_us = change->lead_us, .floor_bytes = change->floor_bytes,
+	};
+
+	core_note(c, &e, change->time_us);
+}
+
+/* Clients are asked before the bus is told: an order has a deadline, a broadcast has none. */
+static void take_change(struct core *c, const struct stage_change *change)
+{
+	uint32_t domain = change->domain;
+	struct core_domain *d = &c->domain[domain];
+	struct core_episode *episode;
+	struct core_effect *effect;
+	uint64_t number;
+
+	if (change->from == STAGE_NORMAL) {
+		struct event opened = { .kind = EVENT_EPISODE_OPENED, .domain = (uint16_t)domain };
+
+		episode_open(c, domain, ++c->last_episode, change->time_us);
+		core_note(c, &opened, change->time_us);
+	}
+	d->change = *change;
+	number = d->episode;
+	episode = core_episode_of(c, domain);
+	if (episode)
+		episode->highest = MAX_OF(episode->highest, change->to);
+	note_stage(c, change);
+	if (change->to == STAGE_NORMAL) {
+		core_ask_resume(c, domain, change->time_us);
+		episode_close(c, domain, change->time_us);
+	}
+	core_advance(c, domain, change->time_us);
+	effect = core_push(c, EFFECT_ANNOUNCE, domain);
+	effect->episode = number;
+	effect->sequence = ++c->last_sequence;
+}
+
+static uint64_t interval_us(const struct core *c, const struct core_domain *d)
+{
+	const struct estimate *e = &d->estimate;
+	uint64_t longest = MIN_OF(e->guaranteed_us / LOOKS_AT_WORST, longest_in_stage_us[d->stage.now]);
+
+	longest = MIN_OF(longest, e->tte_low_us / SAMPLES_TO_CLIFF);
+	longest = MIN_OF(longest, c->policy.idle_interval_us);
+	return MAX_OF(longest, c->policy.near_interval_us);
+}
+
+void core_sample(struct core *c, const struct sample *s)
+{
+	struct core_domain *d;
+	struct stage_change change;
+
+	assert(s->domain < CORE_DOMAINS_MAX);
+	d = &c->domain[s->domain];
+	if (!d->used)
+		return;
+	estimate_step(&d->estimator, &c->policy.estimate, s, &d->estimate);
+	plan_lead(&c->sessions, s->domain, &c->policy.plan, d->estimate.stretch_permyriad, &d->lead);
+	if (d->estimate.total_bytes &&
+	    stage_step(&d->stage, &c->policy.stage, &d->lead, &d->estimate, &change))
+		take_change(c, &change);
+	else
+		core_advance(c, s->domain, s->time_us);
+	d->sample_due_us = time_add_us(s->time_us, interval_us(c, d));
+}
+
+/* ---- start, domains ---- */
+
+void core_init(struct core *c, const struct core_policy *p, const struct core_memory *m,
+	       uint64_t first_episode, uint64_t now_us)
+{
+	memset(c, 0, sizeof(*c));
+	c->policy = *p;
+	session_init(&c->sessions, m->sessions, p->session.max_clients);
+	record_init(&c->record, m->events, m->events_count);
+	c->queue = (struct core_queue){ .ring = m->effects, .size = m->effects_count };
+	c->last_episode = first_episode;
+	core_domain_add(c, "system", true, now_us);
+}
+
+void core_reconfigure(struct core *c, const struct core_policy *p, uint64_t now_us)
+{
+	struct event e = { .kind = EVENT_CONFIG_RELOADED };
+
+	c->policy = *p;
+	c->policy.session.max_clients = MIN_OF(p->session.max_clients, c->sessions.max);
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
+		c->domain[d].sample_due_us = now_us;
+	core_note(c, &e, now_us);
+	core_advance_all(c, now_us);
+}
+
+uint32_t core_domain_find(const struct core *c, const char *name)
+{
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
+		if (c->domain[d].used && !strcmp(c->domain[d].name, name))
+			return d;
+	return CORE_DOMAINS_MAX;
+}
+
+uint32_t core_domain_add(struct core *c, const char *name, bool is_configured, uint64_t now_us)
+{
+	struct event e = { .kind = EVENT_DOMAIN_ADDED };
+	uint32_t at = core_domain_find(c, name);
+
+	if (at < CORE_DOMAINS_MAX) {
+		c->domain[at].is_configured |= is_configured;
+		return at;
+	}
+	if (strlen(name) >= CORE_DOMAIN_NAME_MAX)
+		return CORE_DOMAINS_MAX;
+	for (at = 0; at < CORE_DOMAINS_MAX && c->domain[at].used; at++)
+		continue;
+	if (at == CORE_DOMAINS_MAX)
+		return at;
+	c->domain[at] = (struct core_domain){
+		.used = true, .is_configured = is_configured, .sample_due_us = now_us,
+	};
+	strcpy(c->domain[at].name, name);
+	estimate_init(&c->domain[at].estimator);
+	c->domain[at].estimate = c->domain[at].estimator.last;
+	c->domain[at].estimate.domain = at;
+	stage_init(&c->domain[at].stage, now_us);
+	escalate_init(&c->domain[at].escalate);
+	e.domain = (uint16_t)at;
+	core_note(c, &e, now_us);
+	return at;
+}
+
+void core_domain_remove(struct core *c, uint32_t domain, uint64_t now_us)
+{
+	struct core_domain *d = &c->domain[domain];
+	struct event e = { .kind = EVENT_DOMAIN_REMOVED, .domain = (uint16_t)domain };
+
+	assert(domain != CORE_DOMAIN_SYSTEM && domain < CORE_DOMAINS_MAX);
+	if (!d->used)
+		return;
+	if (d->stage.now != STAGE_NORMAL) {
+		struct stage_change change = {
+			.time_us = now_us, .domain = domain, .from = d->stage.now,
+			.to = STAGE_NORMAL, .why = STAGE_WHY_CLEARED, .estimate = d->estimate,
+		};
+
+		stage_init(&d->stage, now_us);
+		take_change(c, &change);
+	}
+	core_note(c, &e, now_us);
+	for (struct session *s = session_next(&c->sessions, NULL); s; s = session_next(&c->sessions, s))
+		s->offer.domains &= ~(1u << domain);
+	d->used = false;
+}
+
+enum stage_word core_stage(const struct core *c)
+{
+	enum stage_word highest = STAGE_NORMAL;
+
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
+		if (c->domain[d].used)
+			highest = MAX_OF(highest, c->domain[d].stage.now);
+	return highest;
+}
+
+/* Least time first, then least share of headroom. */
+static bool is_worse(const struct estimate *a, const struct estimate *b)
+{
+	if (a->tte_low_us != b->tte_low_us)
+		return a->tte_low_us < b->tte_low_us;
+	return (double)a->headroom_bytes * (double)b->total_bytes <
+	       (double)b->headroom_bytes * (double)a->total_bytes;
+}
+
+uint32_t core_worst_domain(const struct core *c)
+{
+	uint32_t worst = CORE_DOMAIN_SYSTEM;
+
+	for (uint32_t d = 1; d < CORE_DOMAINS_MAX; d++)
+		if (c->domain[d].used && c->domain[d].estimate.total_bytes &&
+		    is_worse(&c->domain[d].estimate, &c->domain[worst].estimate))
+			worst = d;
+	return worst;
+}
+
+/* ---- the kernel, the past ---- */
+
+void core_kernel_oom(struct core *c, uint32_t domain, int32_t pid, const char *name, uint64_t now_us)
+{
+	struct sample s = { .time_us = now_us, .domain = domain, .distress = DISTRESS_OOM };
+	struct event e = { .kind = EVENT_KERNEL_OOM, .domain = (uint16_t)domain, .a = (uint64_t)pid };
+	struct core_episode *episode = core_episode_of(c, domain);
+
+	if (episode)
+		episode->kernel_killed = true;
+	core_copy_tail(e.name, sizeof(e.name), name);
+	core_note(c, &e, now_us);
+	core_sample(c, &s);
+	c->domain[domain].sample_due_us = now_us;
+}
+
+void core_take_over(struct core *c, uint32_t domain, uint64_t episode, enum stage_word stage,
+		    uint64_t began_us, uint64_t now_us)
+{
+	struct event e = {
+		.kind = EVENT_EPISODE_TAKEN_OVER, .domain = (uint16_t)domain, .to = stage, .b = 1,
+	};
+	struct core_domain *d = &c->domain[domain];
+
+	episode_open(c, domain, episode, began_us);
+	core_episode_of(c, domain)->highest = stage;
+	c->last_episode = MAX_OF(c->last_episode, episode);
+	d->stage = (struct stage){ .now = stage, .since_us = began_us };
+	core_note(c, &e, now_us);
+	core_advance(c, domain, now_us);
+}
+
+/* ---- deadlines ---- */
+
+void core_tick(struct core *c, uint64_t now_us)
+{
+	core_end_overdue(c, now_us);
+	core_advance_all(c, now_us);
+}
+
+uint64_t core_due_us(const struct core *c)
+{
+	struct session_table *t = (struct session_table *)&c->sessions;
+	uint64_t due = NEVER_US;
+
+	for (struct session *s = session_next(t, NULL); s; s = session_next(t, s))
+		if (s->request.sequence)
+			due = MIN_OF(due, s->request.deadline_us);
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++) {
+		if (!c->domain[d].used)
+			continue;
+		due = MIN_OF(due, c->domain[d].sample_due_us);
+		if (c->domain[d].stage.now != STAGE_NORMAL)
+			due = MIN_OF(due, c->domain[d].escalate.deadline_us);
+	}
+	return due;
+}
+
+bool core_wants_sample(const struct core *c, uint32_t domain, uint64_t now_us)
+{
+	return c->domain[domain].used && now_us >= c->domain[domain].sample_due_us;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include <signal.h>
+
+#include "core_parts.h"
+
+static bool is_back(const struct core *c, const struct core_domain *d)
+{
+	const struct estimate *e = &d->estimate;
+
+	return e->headroom_bytes >= stage_floor_bytes(&c->policy.stage, STAGE_IMMINENT, e->total_bytes) &&
+	       !stage_holds(STAGE_SHUTDOWN, &c->policy.stage, &d->lead, e);
+}
+
+/*
+ * Ending is irreversible, so it has conditions of its own beside the stage: everybody was asked,
+ * the stage's reason still holds, and either little is left or a confirmed fall leaves no more
+ * than the time that ending takes.
+ */
+static bool is_ending_wanted(struct core *c, uint32_t domain)
+{
+	const struct core_domain *d = &c->domain[domain];
+	const struct estimate *e = &d->estimate;
+	const struct stage_policy *p = &c->policy.stage;
+	uint64_t ending_us = c->policy.plan.terminate_us + c->policy.plan.latency_us;
+
+	if (d->stage.now != STAGE_SHUTDOWN || !plan_is_complete(&c->sessions, domain, STEP_SHUTDOWN) ||
+	    !stage_holds(STAGE_SHUTDOWN, p, &d->lead, e))
+		return false;
+	return e->headroom_bytes < stage_floor_bytes(p, STAGE_IMMINENT, e->total_bytes) ||
+	       (e->tte_low_us < ending_us && e->falling_us >= p->confirm_us);
+}
+
+struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)
+{
+	const struct core_domain *d = &c->domain[domain];
+	const struct session *s = session_get(&c->sessions, d->escalate.victim.client);
+
+	return (struct escalate_view){
+		.now_us = now_us,
+		.is_wanted = is_ending_wanted(c, domain),
+		.is_back = is_back(c, d),
+		.final_ended = !s || s->settled_final,
+		.final_deadline_us = s && s->request.is_final ? s->request.deadline_us : 0,
+		.tte_low_us = d->estimate.tte_low_us,
+	};
+}
+
+static void signal_victim(struct core *c, uint32_t domain, int signal, uint64_t now_us)
+{
+	struct core_domain *d = &c->domain[domain];
+	struct core_effect *effect = core_push(c, EFFECT_SIGNAL_VICTIM, domain);
+	struct event e = {
+		.b = d->escalate.victim.pids_count, .c = d->escalate.deadline_us,
+		.d = c->policy.escalate.dry_run,
+	};
+
+	effect->signal = signal;
+	effect->dry_run = c->policy.escalate.dry_run;
+	core_note_victim(c, EVENT_ACTION, domain, e, now_us);
+}
+
+static void note_ended(struct core *c, uint32_t domain, uint64_t now_us)
+{
+	struct core_episode *episode = core_episode_of(c, domain);
+
+	if (episode)
+		episode->victims++;
+	core_note_victim(c, EVENT_ENDED, domain,
+		    (struct event){ .b = c->domain[domain].estimate.headroom_bytes }, now_us);
+}
+
+/* One rung at most; true: something was done, look again. */
+bool core_climb(struct core *c, uint32_t domain, struct escalate_view view)
+{
+	struct escalate *e = &c->domain[domain].escalate;
+
+	switch (escalate_step(e, &c->policy.escalate, &view)) {
+	case ESCALATE_CHOOSE:
+		core_push(c, EFFECT_SURVEY, domain);
+		return false;
+	case ESCALATE_ASK_FINAL:
+		core_ask_final(c, domain, view.now_us);
+		return true;
+	case ESCALATE_TERM:
+		signal_victim(c, domain, SIGTERM, view.now_us);
+		return true;
+	case ESCALATE_KILL:
+		signal_victim(c, domain, SIGKILL, view.now_us);
+		return true;
+	case ESCALATE_DONE:
+		note_ended(c, domain, view.now_us);
+		return true;
+	case ESCALATE_NOTHING:
+	case ESCALATE_DO_COUNT:
+		break;
+	}
+	return false;
+}
+
+void core_survey(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us)
+{
+	struct core_domain *d = &c->domain[domain];
+
+	if (d->escalate.rung != RUNG_IDLE || d->escalate.victim.kind != VICTIM_NONE)
+		return;
+	if (!victim || victim->kind == VICTIM_NONE) {
+		struct event e = { .kind = EVENT_NO_VICTIM, .domain = (uint16_t)domain };
+
+		core_note(c, &e, now_us);
+		return;
+	}
+	escalate_take(&d->escalate, victim);
+	core_note_victim(c, EVENT_VICTIM, domain, (struct event){
+		.b = victim->memory_bytes, .c = victim->growth_bytes,
+		.d = victim->all_growth_bytes, .e = victim->pids_count }, now_us);
+	core_advance(c, domain, now_us);
+}
+
+void core_victim_gone(struct core *c, uint32_t domain, uint64_t now_us)
+{
+	struct escalate_view view = core_view(c, domain, now_us);
+
+	view.victim_gone = true;
+	core_climb(c, domain, view);
+	core_advance(c, domain, now_us);
+}
+

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/units.h"
+#include "core_parts.h"
+
+static void end_request(struct core *c, struct session *s, enum session_result result,
+			const struct core_answer *a, uint64_t now_us)
+{
+	struct session_request *r = &s->request;
+	struct event e = core_request_event(EVENT_ANSWER, s);
+	struct core_episode *episode = core_episode_of(c, r->domain);
+	uint64_t taken_us = now_us - r->issued_us;
+
+	e.result = result;
+	e.a = taken_us;
+	e.b = a ? a->freed_bytes : 0;
+	core_note(c, &e, now_us);
+	s->last_result = result;
+	if ((result == RESULT_DONE || result == RESULT_PARTIAL) && taken_us > s->worst_us[r->step])
+		s->worst_us[r->step] = taken_us;
+	if (result == RESULT_MISSED || result == RESULT_SUPERSEDED)
+		s->missed_sequence = r->sequence;
+	if (result == RESULT_MISSED && episode)
+		episode->missed++;
+	if (result != RESULT_SUPERSEDED) {
+		s->settled = MAX_OF(s->settled, r->step);
+		s->settled_final |= r->is_final;
+		if (c->policy.shield && r->step != STEP_RESUME)
+			core_push(c, EFFECT_SHIELD_DOWN, r->domain)->client = s->id;
+	}
+	*r = (struct session_request){ 0 };
+}
+
+/* The order goes out first, the shield goes up right after it. */
+static void ask(struct core *c, struct session *s, uint32_t domain, struct session_request r,
+		uint64_t now_us)
+{
+	bool was_shielded = s->request.sequence && s->request.step != STEP_RESUME;
+	struct core_effect *order;
+	struct event e;
+
+	if (s->request.sequence)
+		end_request(c, s, RESULT_SUPERSEDED, NULL, now_us);
+	r.sequence = ++c->last_sequence;
+	r.issued_us = now_us;
+	r.deadline_us = time_add_us(now_us, s->offer.budget_us[r.step]);
+	r.domain = domain;
+	s->request = r;
+	s->owes_resume = r.step != STEP_RESUME;
+	if (s->exposure_bytes > s->worst_exposure_bytes[r.step] || !s->worst_us[r.step])
+		s->worst_exposure_bytes[r.step] = s->exposure_bytes;
+	order = core_push(c, EFFECT_ORDER, domain);
+	order->client = s->id;
+	order->request = r;
+	order->stage = c->domain[domain].stage.now;
+	order->episode = c->domain[domain].episode;
+	if (c->policy.shield && r.step != STEP_RESUME && !was_shielded)
+		core_push(c, EFFECT_SHIELD_UP, domain)->client = s->id;
+	e = core_request_event(EVENT_REQUEST, s);
+	e.a = r.deadline_us;
+	e.b = s->exposure_bytes;
+	e.c = r.is_final;
+	core_note(c, &e, now_us);
+}
+
+void core_ask_stage(struct core *c, uint32_t domain, uint64_t now_us)
+{
+	enum session_step step = plan_step(c->domain[domain].stage.now);
+	struct session *s = NULL;
+
+	if (step == STEP_RESUME)
+		return;
+	while ((s = plan_next(&c->sessions, domain, step, s)))
+		ask(c, s, domain, (struct session_request){ .step = step }, now_us);
+}
+
+static bool is_under_pressure(const struct core *c, const struct session *s)
+{
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
+		if ((s->offer.domains & (1u << d)) && c->domain[d].used &&
+		    c->domain[d].stage.now != STAGE_NORMAL)
+			return true;
+	return false;
+}
+
+/* Who was asked something and has no domain under pressure any more resumes. */
+void core_ask_resume(struct core *c, uint32_t domain, uint64_t now_us)
+{
+	for (struct session *s = session_next(&c->sessions, NULL); s; s = session_next(&c->sessions, s)) {
+		if (!s->owes_resume || is_under_pressure(c, s))
+			continue;
+		if (s->request.sequence) {
+			/* its open step is over, too: superseded would keep the shield up */
+			if (c->policy.shield && s->request.step != STEP_RESUME)
+				core_push(c, EFFECT_SHIELD_DOWN, domain)->client = s->id;
+			end_request(c, s, RESULT_SUPERSEDED, NULL, now_us);
+		}
+		s->settled = STEP_RESUME;
+		s->settled_final = false;
+		ask(c, s, domain, (struct session_request){ .step = STEP_RESUME }, now_us);
+	}
+}
+
+void core_ask_final(struct core *c, uint32_t domain, uint64_t now_us)
+{
+	struct session *s = session_get(&c->sessions, c->domain[domain].escalate.victim.client);
+
+	if (!s)
+		return;
+	s->settled_final = false;
+	ask(c, s, domain, (struct session_request){ .step = STEP_SHUTDOWN, .is_final = true }, now_us);
+}
+
+void core_end_overdue(struct core *c, uint64_t now_us)
+{
+	for (struct session *s = session_next(&c->sessions, NULL); s; s = session_next(&c->sessions, s))
+		if (s->request.sequence && now_us >= s->request.deadline_us)
+			end_request(c, s, RESULT_MISSED, NULL, now_us);
+}
+
+enum session_outcome core_join(struct core *c, const struct session_offer *offer, uint64_t now_us,
+			       struct session **ret)
+{
+	enum session_outcome outcome = session_add(&c->sessions, &c->policy.session, offer, ret);
+
+	if (outcome != SESSION_OK)
+		return outcome;
+	core_note_client(c, EVENT_CLIENT_JOINED, *ret, now_us);
+	core_advance_all(c, now_us);
+	return SESSION_OK;
+}
+
+void core_leave(struct core *c, uint64_t client, uint64_t now_us)
+{
+	struct session *s = session_get(&c->sessions, client);
+
+	if (!s)
+		return;
+	if (s->request.sequence)
+		end_request(c, s, RESULT_VANISHED, NULL, now_us);
+	core_note_client(c, EVENT_CLIENT_LEFT, s, now_us);
+	session_remove(&c->sessions, s);
+	core_advance_all(c, now_us);
+}
+
+void core_report(struct core *c, uint64_t client, uint64_t exposure_bytes, uint64_t freeable_bytes)
+{
+	struct session *s = session_get(&c->sessions, client);
+
+	if (!s)
+		return;
+	s->exposure_bytes = exposure_bytes;
+	s->freeable_bytes = freeable_bytes;
+}
+
+/* More time once, at most as much again as was granted. */
+static void take_busy(struct core *c, struct session *s, const struct core_answer *a, uint64_t now_us)
+{
+	struct session_request *r = &s->request;
+	uint64_t granted = s->offer.budget_us[r->step];
+	uint64_t more = a->more_time_us ? MIN_OF(a->more_time_us, granted) : granted;
+	struct event e = core_request_event(EVENT_ANSWER, s);
+
+	if (!r->extended) {
+		r->deadline_us = MAX_OF(r->deadline_us, time_add_us(now_us, more));
+		r->extended = true;
+	}
+	e.result = RESULT_BUSY;
+	e.a = now_us - r->issued_us;
+	e.c = r->deadline_us;
+	core_note(c, &e, now_us);
+}
+
+static void note_late(struct core *c, struct session *s, const struct core_answer *a, uint64_t now_us)
+{
+	struct event e = {
+		.kind = EVENT_ANSWER, .client = s->id, .sequence = a->sequence,
+		.result = RESULT_LATE, .b = a->freed_bytes,
+	};
+
+	core_copy_tail(e.name, sizeof(e.name), s->offer.name);
+	core_note(c, &e, now_us);
+	s->missed_sequence = 0;
+}
+
+bool core_answer(struct core *c, const struct core_answer *a, uint64_t now_us)
+{
+	struct session *s = session_get(&c->sessions, a->client);
+
+	if (!s || !a->sequence)
+		return false;
+	if (a->sequence == s->missed_sequence) {
+		note_late(c, s, a, now_us);
+		return true;
+	}
+	if (a->sequence != s->request.sequence)
+		return false;
+	if (a->result == RESULT_BUSY) {
+		take_busy(c, s, a, now_us);
+		return true;
+	}
+	end_request(c, s, a->result, a, now_us);
+	core_advance_all(c, now_us);
+	return true;
+}
+

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the core share among themselves: core.c (samples, stages, domains, time),
+ * core_ask.c (clients and requests), core_act.c (the ladder), core_keep.c (events and effects).
+ * Pure; nobody else includes this.
+ */
+#pragma once
+
+#include "core.h"
+
+/* core_keep.c */
+struct core_effect *core_push(struct core *c, enum core_effect_kind kind, uint32_t domain);
+/* What does not fit loses its beginning, not its end: the tail of a cgroup path says more. */
+void core_copy_tail(char *to, size_t size, const char *from);
+void core_note_client(struct core *c, enum event_kind kind, const struct session *s, uint64_t now_us);
+void core_note_victim(struct core *c, enum event_kind kind, uint32_t domain, struct event e,
+		      uint64_t now_us);
+struct event core_request_event(enum event_kind kind, const struct session *s);
+/* The open episode of the domain; NULL: none. */
+struct core_episode *core_episode_of(struct core *c, uint32_t domain);
+
+/* core_ask.c */
+void core_ask_stage(struct core *c, uint32_t domain, uint64_t now_us);
+void core_ask_resume(struct core *c, uint32_t domain, uint64_t now_us);
+void core_ask_final(struct core *c, uint32_t domain, uint64_t now_us);
+void core_end_overdue(struct core *c, uint64_t now_us);
+
+/* core_act.c: one rung at most; true: something was done, look again. */
+bool core_climb(struct core *c, uint32_t domain, struct escalate_view view);
+struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us);
+
+/* core.c: asks and acts as far as it goes at the moment. */
+void core_advance(struct core *c, uint32_t domain, uint64_t now_us);
+void core_advance_all(struct core *c, uint64_t now_us);

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory. The kernel hands out memory until free pages stand at the zones' min watermark and no
+ * file page is left to drop. So the distance to the cliff is
+ *
+ *     headroom = MemFree + Active(file) + Inactive(file) - reserve + weight * SwapFree
+ *
+ * measured at 0.5-0.75 MiB in the last sample before the OOM kill at every leak rate, while
+ * MemAvailable still showed 4.6-8.5 MiB (it counts half of the slab that cannot be reclaimed). In a
+ * cgroup it is limit - usage + file pages of the cgroup, with the same rule for swap.
+ *
+ * Time to exhaustion is headroom divided by the rate of its fall. The rate comes from several
+ * windows at once: the middle one gives the estimate, the steepest the pessimistic bound, because
+ * an accelerating leak shows first in the short window and a staircase only in the long ones. The
+ * bound also takes a margin off the headroom: the position of the cliff, not the slope, is the
+ * larger error (watermark boost moves it by 2-5 MiB on a 128 MiB machine).
+ *
+ * Known liars. MemAvailable: shown, never judged. File pages that are in use count as headroom
+ * although dropping them makes the machine crawl (thrash): PSI triggers stand in as distress. Swap
+ * on zram eats the memory that it offers: it counts by `swap_weight` only. Every PSI figure read in
+ * a fast loop is too low (the kernel weights it by non-idle jiffies): only triggers are used.
+ */
+#include "judge/estimate.h"
+
+#include <string.h>
+
+#include "base/units.h"
+
+/*
+ * A fall counts once it has used this share of the headroom it began with, and at least this much.
+ * Source: recorded machines at rest move by less than 0.2 MiB; 1/16 of 70 MiB is 4 ms of the
+ * fastest leak. Half: single allocations of a few MiB warn; double: 4 ms later at full speed.
+ */
+#define FALL_MIN_SHARE		16u
+#define FALL_MIN_BYTES		(512 * KIB)
+
+/* Beyond this a fall is not worth a forecast: leads are seconds. Halved: slow leaks show later. */
+#define HORIZON_S		600.0
+
+/* See rates(). Source: recorded leaks of 1-10 MiB/s, where the 50 ms window reads up to 7 times too
+ * much. Half: a full-speed leak is believed one sample later; double: slow leaks shut down early. */
+#define TRUST			10u
+
+/* How long a cry of the kernel counts. PSI triggers repeat at most once per window (0.5-2 s). */
+#define DISTRESS_KEEP_US	(2 * US_PER_S)
+
+/* The cliff may be nearer by this share of the domain's memory, at most so much: watermark boost
+ * (2-5 MiB of 128 MiB measured, read late by up to one zoneinfo period); memcg charges in batches. */
+#define MARGIN_SYSTEM_SHARE	64u
+#define MARGIN_SYSTEM_MAX	(8 * MIB)
+#define MARGIN_CGROUP_SHARE	256u
+
+/* CPU load may stretch budgets at most so far; more would only say that nothing is certain. */
+#define STRETCH_MAX_PERMYRIAD	(4 * PERMYRIAD)
+
+void estimate_init(struct estimator *e)
+{
+	memset(e, 0, sizeof(*e));
+	trend_init(&e->trend);
+	e->stretch_permyriad = PERMYRIAD;
+	e->last.tte_us = e->last.tte_low_us = e->last.guaranteed_us = NEVER_US;
+	e->last.stretch_permyriad = PERMYRIAD;
+}
+
+uint64_t estimate_headroom_bytes(const struct estimate_policy *p, const struct sample *s)
+{
+	uint64_t have = s->free_bytes + s->file_bytes;
+
+	if (s->has & SAMPLE_HAS_SWAP)
+		have += s->swap_free_bytes / PERMYRIAD * p->swap_weight_permyriad;
+	return have > s->reserve_bytes ? have - s->reserve_bytes : 0;
+}
+
+/* Counters that moved are distress, too; remembers when each kind was last seen. */
+static uint32_t distress_step(struct estimator *e, const struct sample *s)
+{
+	uint32_t now = s->distress, kept = 0;
+
+	if (s->has & SAMPLE_HAS_VMSTAT) {
+		if (e->have_counters && s->direct_reclaims > e->direct_reclaims)
+			now |= DISTRESS_DIRECT_RECLAIM;
+		if (e->have_counters && s->oom_kills > e->oom_kills)
+			now |= DISTRESS_OOM;
+		e->direct_reclaims = s->direct_reclaims;
+		e->oom_kills = s->oom_kills;
+		e->have_counters = true;
+	}
+	for (unsigned bit = 0; bit < ARRAY_LEN(e->distress_us); bit++) {
+		if (now & (1u << bit))
+			e->distress_us[bit] = s->time_us + 1;
+		if (e->distress_us[bit] && s->time_us + 1 - e->distress_us[bit] < DISTRESS_KEEP_US)
+			kept |= 1u << bit;
+	}
+	return kept;
+}
+
+/* Runnable tasks per CPU and PSI cpu agree on how much longer a step takes; the worse one counts. */
+static void stretch_step(struct estimator *e, const struct sample *s)
+{
+	uint64_t load = PERMYRIAD, wait = PERMYRIAD;
+
+	if (!(s->has & (SAMPLE_HAS_LOAD | SAMPLE_HAS_CPU_PRESSURE)))
+		return;
+	if (s->has & SAMPLE_HAS_LOAD)
+		load = MAX_OF(load, s->load_permyriad);
+	if ((s->has & SAMPLE_HAS_CPU_PRESSURE) && s->cpu_some_permyriad < PERMYRIAD)
+		wait = PERMYRIAD * PERMYRIAD / (PERMYRIAD - s->cpu_some_permyriad);
+	else if (s->has & SAMPLE_HAS_CPU_PRESSURE)
+		wait = STRETCH_MAX_PERMYRIAD;
+	e->stretch_permyriad = (uint32_t)MIN_OF(MAX_OF(load, wait), STRETCH_MAX_PERMYRIAD);
+}
+
+/* When did the present fall begin, and from where. */
+static void fall_step(struct estimator *e, uint64_t now_us, uint64_t headroom)
+{
+	int64_t rate = trend_fall_bytes_per_s(&e->trend, TREND_250MS);
+
+	if (rate <= 0 || (double)headroom / (double)rate > HORIZON_S) {
+		e->falling_since_us = 0;
+		return;
+	}
+	if (e->falling_since_us)
+		return;
+	e->falling_since_us = e->last.time_us ? e->last.time_us : now_us;
+	e->falling_from_bytes = MAX_OF(e->last.headroom_bytes, headroom);
+}
+
+static uint64_t time_left_us(uint64_t bytes, int64_t fall_bytes_per_s)
+{
+	double s;
+
+	if (fall_bytes_per_s <= 0)
+		return NEVER_US;
+	s = (double)bytes / (double)fall_bytes_per_s;
+	return s > HORIZON_S ? NEVER_US : (uint64_t)(s * US_PER_S);
+}
+
+static uint64_t margin_bytes(const struct sample *s)
+{
+	if (s->domain == 0)
+		return MIN_OF(s->total_bytes / MARGIN_SYSTEM_SHARE, MARGIN_SYSTEM_MAX);
+	return s->total_bytes / MARGIN_CGROUP_SHARE;
+}
+
+/*
+ * A short window is noise about the far future: each is trusted only when it sees the end within
+ * TRUST of its own time constants. The shortest trusted one gives the estimate, the steepest
+ * trusted one the bound; the longest is always trusted.
+ */
+static void rates(const struct estimator *e, struct estimate *ret)
+{
+	int w = TREND_WINDOW_COUNT - 1;
+
+	ret->fall_bytes_per_s = ret->fall_high_bytes_per_s = trend_fall_bytes_per_s(&e->trend, w);
+	while (--w >= 0) {
+		int64_t rate = trend_fall_bytes_per_s(&e->trend, w);
+
+		if (time_left_us(ret->headroom_bytes, rate) > TRUST * trend_tau_us(w))
+			continue;
+		ret->fall_bytes_per_s = rate;
+		ret->fall_high_bytes_per_s = MAX_OF(ret->fall_high_bytes_per_s, rate);
+	}
+}
+
+static void forecast(const struct estimator *e, const struct sample *s, struct estimate *ret)
+{
+	uint64_t margin = margin_bytes(s), left = ret->headroom_bytes;
+
+	rates(e, ret);
+	if (!e->falling_since_us)
+		return;
+	ret->falling_us = s->time_us - e->falling_since_us;
+	if (e->falling_from_bytes > left)
+		ret->fallen_bytes = e->falling_from_bytes - left;
+	if (ret->fallen_bytes < MAX_OF(e->falling_from_bytes / FALL_MIN_SHARE, FALL_MIN_BYTES))
+		return;
+	ret->tte_us = time_left_us(left, ret->fall_bytes_per_s);
+	ret->tte_low_us = MIN_OF(ret->tte_us, time_left_us(left > margin ? left - margin : 0,
+							   ret->fall_high_bytes_per_s));
+}
+
+void estimate_step(struct estimator *e, const struct estimate_policy *p, const struct sample *s,
+		   struct estimate *ret)
+{
+	struct estimate now = e->last;
+
+	now.time_us = s->time_us;
+	now.domain = s->domain;
+	now.distress = distress_step(e, s);
+	stretch_step(e, s);
+	now.stretch_permyriad = e->stretch_permyriad;
+	if (s->has & SAMPLE_HAS_MEMORY) {
+		now.total_bytes = s->total_bytes;
+		now.headroom_bytes = estimate_headroom_bytes(p, s);
+		now.guaranteed_us = time_left_us(now.headroom_bytes, (int64_t)p->plausible_bytes_per_s);
+		now.tte_us = now.tte_low_us = NEVER_US;
+		now.falling_us = now.fallen_bytes = 0;
+		trend_add(&e->trend, s->time_us, now.headroom_bytes);
+		fall_step(e, s->time_us, now.headroom_bytes);
+		forecast(e, s, &now);
+	}
+	e->last = now;
+	*ret = now;
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+#include "keep/event.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/text.h"
+#include "base/units.h"
+
+static const struct event_shape shapes[] = {
+	[EVENT_NONE] = { "none", { NULL } },
+	[EVENT_BROKER_STARTED] = { "broker_started", { NULL } },
+	[EVENT_BROKER_STOPPED] = { "broker_stopped", { NULL } },
+	[EVENT_CONFIG_RELOADED] = { "config_reloaded", { NULL } },
+	[EVENT_SOURCE_ABSENT] = { "source_absent", { NULL } },
+	[EVENT_DOMAIN_ADDED] = { "domain_added", { NULL } },
+	[EVENT_DOMAIN_REMOVED] = { "domain_removed", { NULL } },
+	[EVENT_CLIENT_JOINED] = { "client_joined", { "pid", "uid" } },
+	[EVENT_CLIENT_LEFT] = { "client_left", { "pid", "uid" } },
+	[EVENT_STAGE] = { "stage", { NULL } },
+	[EVENT_REQUEST] = { "request", { "deadline_us", "exposure_bytes", "final" } },
+	[EVENT_ANSWER] = { "answer", { "taken_us", "freed_bytes", "deadline_us" } },
+	[EVENT_SHIELD] = { "shield", { "up" } },
+	[EVENT_SHIELD_FAILED] = { "shield_failed", { "errno" } },
+	[EVENT_VICTIM] = { "victim", { "pid", "memory_bytes", "growth_bytes", "all_growth_bytes",
+				       "processes" } },
+	[EVENT_NO_VICTIM] = { "no_victim", { NULL } },
+	[EVENT_ACTION] = { "action", { "pid", "processes", "deadline_us", "dry_run" } },
+	[EVENT_ENDED] = { "ended", { "pid", "headroom_bytes" } },
+	[EVENT_KERNEL_OOM] = { "kernel_oom", { "pid" } },
+	[EVENT_EPISODE_OPENED] = { "episode_opened", { NULL } },
+	[EVENT_EPISODE_CLOSED] = { "episode_closed", { "duration_us", "victims", "missed" } },
+	[EVENT_EPISODE_TAKEN_OVER] = { "episode_taken_over", { NULL, "goes_on" } },
+};
+_Static_assert(ARRAY_LEN(shapes) == EVENT_KIND_COUNT, "a shape for every kind");
+
+const struct event_shape *event_shape(enum event_kind kind)
+{
+	return &shapes[kind < EVENT_KIND_COUNT ? kind : EVENT_NONE];
+}
+
+/* ---- the sentence of each kind ---- */
+
+static void say_source(struct text *t, const struct event *e)
+{
+	text_add(t, "source %s is absent", e->name);
+}
+
+static void say_client(struct text *t, const struct event *e)
+{
+	text_add(t, "%s (pid %" PRIu64 ", uid %" PRIu64 ") %s", e->name, e->a, e->b,
+		 e->kind == EVENT_CLIENT_JOINED ? "registered" : "left");
+}
+
+static void say_distress(struct text *t, uint32_t distress)
+{
+	static const char *const words[] = {
+		"PSI some", "PSI full", "direct reclaim", "memory.high throttling", "limit hit",
+		"OOM kill", "cgroup pressure level",
+	};
+	const char *between = "";
+
+	for (unsigned bit = 0; bit < ARRAY_LEN(words); bit++) {
+		if (!(distress & (1u << bit)))
+			continue;
+		text_add(t, "%s%s", between, words[bit]);
+		between = ", ";
+	}
+}
+
+static void say_time_left(struct text *t, const struct event *e)
+{
+	if (e->tte_low_us == NEVER_US) {
+		text_add(t, ", not falling");
+		return;
+	}
+	text_add(t, ", exhausted in ");
+	if (e->tte_us == NEVER_US)
+		text_add(t, "an unknown time");
+	else
+		text_add_us(t, e->tte_us);
+	text_add(t, " (at worst ");
+	text_add_us(t, e->tte_low_us);
+	text_add(t, ")");
+}
+
+static void say_why(struct text *t, const struct event *e)
+{
+	switch ((enum stage_why)e->why) {
+	case STAGE_WHY_TIME:
+		text_add(t, "less than the ");
+		text_add_us(t, e->lead_us);
+		text_add(t, " that the clients need, falling at up to ");
+		text_add_bytes(t, (uint64_t)MAX_OF(e->fall_bytes_per_s, 0));
+		text_add(t, "/s");
+		break;
+	case STAGE_WHY_FLOOR:
+		text_add(t, "below the floor of ");
+		text_add_bytes(t, e->floor_bytes);
+		break;
+	case STAGE_WHY_DISTRESS:
+		text_add(t, "the kernel reports distress");
+		break;
+	case STAGE_WHY_OOM:
+		text_add(t, "the kernel has killed for lack of memory");
+		break;
+	case STAGE_WHY_CLEARED:
+		text_add(t, "no reason left to stay");
+		break;
+	case STAGE_WHY_NONE:
+	case STAGE_WHY_COUNT:
+		text_add(t, "no reason given");
+		break;
+	}
+	if (e->distress) {
+		text_add(t, "; kernel: ");
+		say_distress(t, e->distress);
+	}
+}
+
+static void say_stage(struct text *t, const struct event *e)
+{
+	text_add(t, "%s -> %s: headroom ", stage_name(e->from), stage_name(e->to));
+	text_add_bytes(t, e->headroom_bytes);
+	text_add(t, " of ");
+	text_add_bytes(t, e->total_bytes);
+	say_time_left(t, e);
+	text_add(t, "; ");
+	say_why(t, e);
+}
+
+static void say_request(struct text *t, const struct event *e)
+{
+	text_add(t, "%s is asked to %s%s within ", e->name, session_step_name(e->step),
+		 e->c ? " for good" : "");
+	text_add_us(t, e->a > e->time_us ? e->a - e->time_us : 0);
+	if (!e->b)
+		return;
+	text_add(t, ", ");
+	text_add_bytes(t, e->b);
+	text_add(t, " exposed");
+}
+
+static void say_answer(struct text *t, const struct event *e)
+{
+	if (e->result == RESULT_LATE) {
+		text_add(t, "%s answers request %" PRIu64 " too late", e->name, e->sequence);
+		return;
+	}
+	text_add(t, "%s: %s %s after ", e->name, session_step_name(e->step),
+		 session_result_name(e->result));
+	text_add_us(t, e->a);
+	if (!e->b)
+		return;
+	text_add(t, ", freed ");
+	text_add_bytes(t, e->b);
+}
+
+static void say_shield(struct text *t, const struct event *e)
+{
+	if (e->kind == EVENT_SHIELD_FAILED)
+		text_add(t, "%s cannot be shielded from the kernel's OOM killer (errno %" PRIu64 ")",
+			 e->name, e->a);
+	else
+		text_add(t, "%s is %s the kernel's OOM killer", e->name,
+			 e->a ? "shielded from" : "visible again to");
+}
+
+static void say_victim(struct text *t, const struct event *e)
+{
+	text_add(t, "%s (pid %" PRIu64 ", ", e->name, e->a);
+	if (e->e > 1)
+		text_add(t, "%" PRIu64 " processes, ", e->e);
+	text_add_bytes(t, e->b);
+	text_add(t, ") caused it: grew by ");
+	text_add_bytes(t, e->c);
+	text_add(t, " of ");
+	text_add_bytes(t, e->d);
+	text_add(t, " in all");
+}
+
+static void say_action(struct text *t, const struct event *e)
+{
+	text_add(t, "%s %s to %s (pid %" PRIu64, e->d ? "would send" : "sends",
+		 e->rung == RUNG_KILL ? "SIGKILL" : "SIGTERM", e->name, e->a);
+	if (e->b > 1)
+		text_add(t, ", %" PRIu64 " processes", e->b);
+	text_add(t, ")");
+}
+
+static void say_ended(struct text *t, const struct event *e)
+{
+	text_add(t, "%s (pid %" PRIu64 ") has ended, headroom was ", e->name, e->a);
+	text_add_bytes(t, e->b);
+}
+
+static void say_oom(struct text *t, const struct event *e)
+{
+	text_add(t, "the kernel killed %s (pid %" PRIu64 ") for lack of memory", e->name, e->a);
+}
+
+static void say_episode(struct text *t, const struct event *e)
+{
+	switch ((enum event_kind)e->kind) {
+	case EVENT_EPISODE_CLOSED:
+		text_add(t, "episode %" PRIu64 " is over after ", e->episode);
+		text_add_us(t, e->a);
+		text_add(t, ": %" PRIu64 " ended, %" PRIu64 " deadlines missed", e->b, e->c);
+		break;
+	case EVENT_EPISODE_TAKEN_OVER:
+		text_add(t, "episode %" PRIu64 " was open at stage %s when the broker ended; it goes on",
+			 e->episode, stage_name(e->to));
+		break;
+	default: /* the kinds are those of the table below */
+		text_add(t, "episode %" PRIu64 " opens", e->episode);
+		break;
+	}
+}
+
+static void say_plain(struct text *t, const struct event *e)
+{
+	static const char *const words[EVENT_KIND_COUNT] = {
+		[EVENT_BROKER_STARTED] = "the broker has started",
+		[EVENT_BROKER_STOPPED] = "the broker has stopped",
+		[EVENT_CONFIG_RELOADED] = "the configuration was read again",
+		[EVENT_DOMAIN_ADDED] = "the domain is watched",
+		[EVENT_DOMAIN_REMOVED] = "the domain is no longer watched",
+		[EVENT_NO_VICTIM] = "no process may be ended: all are protected",
+	};
+
+	text_add(t, "%s", e->kind < EVENT_KIND_COUNT && words[e->kind] ? words[e->kind] : "nothing");
+	if (e->name[0])
+		text_add(t, " (%s)", e->name);
+}
+
+static void (*const say[EVENT_KIND_COUNT])(struct text *t, const struct event *e) = {
+	[EVENT_SOURCE_ABSENT] = say_source,
+	[EVENT_CLIENT_JOINED] = say_client,
+	[EVENT_CLIENT_LEFT] = say_client,
+	[EVENT_STAGE] = say_stage,
+	[EVENT_REQUEST] = say_request,
+	[EVENT_ANSWER] = say_answer,
+	[EVENT_SHIELD] = say_shield,
+	[EVENT_SHIELD_FAILED] = say_shield,
+	[EVENT_VICTIM] = say_victim,
+	[EVENT_ACTION] = say_action,
+	[EVENT_ENDED] = say_ended,
+	[EVENT_KERNEL_OOM] = say_oom,
+	[EVENT_EPISODE_OPENED] = say_episode,
+	[EVENT_EPISODE_CLOSED] = say_episode,
+	[EVENT_EPISODE_TAKEN_OVER] = say_episode,
+};
+
+size_t event_sentence(const struct event *e, char *buffer, size_t size)
+{
+	struct text t;
+
+	text_init(&t, buffer, size);
+	if (e->kind < EVENT_KIND_COUNT && e->domain_name[0] && e->client == 0)
+		text_add(&t, "%s: ", e->domain_name);
+	if (e->kind < EVENT_KIND_COUNT && say[e->kind])
+		say[e->kind](&t, e);
+	else
+		say_plain(&t, e);
+	return t.used;
+}
