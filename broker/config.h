@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Config: the settings table and how files are read into it. Edge (reads files, json-c). The table
- * in config.c is the one place where a setting's key, unit, range, default and reason stand; --help,
- * the sample file and the man page's option list are printed from it.
+ * in config.c is the one place where a setting's key, unit, range, default and reason stand;
+ * help, the sample file and the man page's option list are printed from it.
  */
 #pragma once
 
@@ -63,12 +63,14 @@ struct config_source {
 void config_default(struct config *c);
 
 /*
- * Reads the file (FILE) and then FILE's directory DIR/failsoft.d/... (name with .json replaced by
- * .d, then *.json in it by name), later ones win. On error *c is unchanged and `error` holds one
+ * Starts from the defaults, whatever *c holds: what a reload no longer finds is a default again.
+ * Reads the file (FILE) and then *.json, by name, in the directory beside it (.json replaced by
+ * .d), later ones win. On error *c is unchanged and `error` holds one
  * sentence per problem (all problems, newline between) that names file, key, value and range.
  * Returns 0, -EINVAL bad content, or the errno of reading a file.
  */
-int config_read(struct config *c, const struct config_source *source, char *error, size_t error_size);
+int config_read(struct config *c, const struct config_source *source, char *error,
+		size_t error_size);
 
 /* The table, printed. */
 void config_print_help(FILE *out);	/* key, unit, range, default, text: for --help-config */

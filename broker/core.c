@@ -104,6 +104,7 @@ static void take_change(struct core *c, const struct stage_change *change)
 	if (episode)
 		episode->highest = MAX_OF(episode->highest, change->to);
 	note_stage(c, change);
+	d->change_event = c->record.last;
 	if (change->to == STAGE_NORMAL) {
 		core_ask_resume(c, domain, change->time_us);
 		episode_close(c, domain, change->time_us);

@@ -53,7 +53,8 @@ struct core_domain {
 	struct estimate estimate;	/* newest */
 	struct stage_lead lead;		/* newest */
 	struct stage stage;
-	struct stage_change change;	/* newest, for the reason */
+	struct stage_change change;	/* newest */
+	uint64_t change_event;		/* its number in the record, for the reason; 0: none */
 	struct escalate escalate;
 	uint64_t episode;		/* 0: none open */
 	uint64_t sample_due_us;

@@ -283,3 +283,37 @@ bool victim_choose(const struct process *processes, uint32_t count, uint64_t *sc
 		describe(&r, VICTIM_NAMESAKES, names, ret);
 	return true;
 }
+
+static bool holds_pid(const struct victim *v, int32_t pid)
+{
+	for (uint32_t i = 0; i < v->pids_count; i++)
+		if (v->pids[i] == pid)
+			return true;
+	return false;
+}
+
+static bool is_kin(const struct victim *v, const struct process *p)
+{
+	if (holds_pid(v, p->parent))
+		return true;
+	return v->kind != VICTIM_PROCESS && !strncmp(v->name, p->name, sizeof(v->name));
+}
+
+uint32_t victim_extend(struct victim *v, const struct process *processes, uint32_t count,
+		       struct session_table *clients)
+{
+	const struct rule r = { .p = processes, .count = count, .clients = clients };
+	uint32_t before = v->pids_count, at_pass;
+
+	do {
+		at_pass = v->pids_count;
+		for (uint32_t i = 0; i < count && v->pids_count < VICTIM_PIDS_MAX; i++) {
+			if (holds_pid(v, processes[i].pid) || !is_kin(v, &processes[i]) ||
+			    !(may_of(&r, &processes[i]) & MAY_IN_GROUP))
+				continue;
+			v->pids[v->pids_count] = processes[i].pid;
+			v->start_ticks[v->pids_count++] = processes[i].start_ticks;
+		}
+	} while (v->pids_count != at_pass);
+	return v->pids_count - before;
+}

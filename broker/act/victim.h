@@ -32,6 +32,14 @@ struct victim {
 #define VICTIM_SCRATCH(count)	(5u * (count))
 
 /*
+ * A group that forks while it is being ended: adds the descendants and, for a group, the namesakes
+ * of its processes that a new survey found. Clients and protected processes are never added.
+ * Returns how many were added.
+ */
+uint32_t victim_extend(struct victim *v, const struct process *processes, uint32_t count,
+		       struct session_table *clients);
+
+/*
  * processes: the survey, count of them; scratch: VICTIM_SCRATCH(count) elements, used inside.
  * Returns false and VICTIM_NONE when nobody may be ended.
  */

@@ -62,7 +62,8 @@ enum failsoft_step {
 
 /* How a client answers. */
 enum failsoft_result {
-	FAILSOFT_RESULT_LATER = 0,	/* callback only: "I answer with failsoft_answer()"; never on the wire */
+	FAILSOFT_RESULT_LATER = 0,	/* callback only: "I answer with failsoft_answer()"; never
+					 * on the wire */
 	FAILSOFT_RESULT_DONE = 1,	/* the step is complete */
 	FAILSOFT_RESULT_PARTIAL = 2,	/* as much as is possible is done; some is not */
 	FAILSOFT_RESULT_BUSY = 3,	/* needs more time; granted once per request */

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "act/terminate.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "sense/parse_process.h"
+
+int terminate_init(struct terminate *t, int root_fd)
+{
+	memset(t, 0, sizeof(*t));
+	t->root_fd = root_fd;
+	t->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	return t->poll_fd < 0 ? -errno : 0;
+}
+
+static void drop(struct terminate_target *target)
+{
+	target->fd = file_close(target->fd); /* leaves the epoll set with it */
+	target->pid = 0;
+}
+
+void terminate_fini(struct terminate *t)
+{
+	for (unsigned i = 0; i < TERMINATE_MAX; i++)
+		if (t->target[i].pid)
+			drop(&t->target[i]);
+	t->poll_fd = file_close(t->poll_fd);
+}
+
+static struct terminate_target *find(struct terminate *t, uint32_t domain, int32_t pid)
+{
+	for (unsigned i = 0; i < TERMINATE_MAX; i++)
+		if (t->target[i].pid == pid && (!pid || t->target[i].domain == domain))
+			return &t->target[i];
+	return NULL;
+}
+
+/* Read after pidfd_open: if the start time still matches, the pidfd is the process we mean. */
+static bool is_same_process(struct terminate *t, int32_t pid, uint64_t start_ticks)
+{
+	char path[40], stat[1024];
+	uint64_t now = 0;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "proc/%d/stat", (int)pid); /* 21 bytes at most */
+	n = file_read_at(t->root_fd, path, stat, sizeof(stat));
+	return n > 0 && !parse_process_start(stat, (size_t)n, &now) && now == start_ticks;
+}
+
+static void hold(struct terminate *t, uint32_t domain, int32_t pid, uint64_t start_ticks)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	struct terminate_target *target = find(t, domain, 0);
+	int fd;
+
+	if (!target || find(t, domain, pid))
+		return;
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd < 0)
+		return;
+	if (!is_same_process(t, pid, start_ticks) ||
+	    epoll_ctl(t->poll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+		(void)file_close(fd);
+		return;
+	}
+	*target = (struct terminate_target){ .fd = fd, .pid = pid, .domain = domain };
+}
+
+uint32_t terminate_hold(struct terminate *t, uint32_t domain, const struct victim *v)
+{
+	uint32_t held = 0;
+
+	for (uint32_t i = 0; i < v->pids_count; i++)
+		hold(t, domain, v->pids[i], v->start_ticks[i]);
+	for (unsigned i = 0; i < TERMINATE_MAX; i++)
+		held += t->target[i].pid && t->target[i].domain == domain;
+	return held;
+}
+
+static bool has_ended(const struct terminate_target *target)
+{
+	struct pollfd p = { .fd = target->fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+uint32_t terminate_signal(struct terminate *t, uint32_t domain, int signal)
+{
+	uint32_t sent = 0;
+
+	for (unsigned i = 0; i < TERMINATE_MAX; i++) {
+		const struct terminate_target *target = &t->target[i];
+
+		if (!target->pid || target->domain != domain || has_ended(target))
+			continue;
+		sent += syscall(SYS_pidfd_send_signal, target->fd, signal, NULL, 0) == 0;
+	}
+	return sent;
+}
+
+bool terminate_is_gone(struct terminate *t, uint32_t domain)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < TERMINATE_MAX; i++) {
+		struct terminate_target *target = &t->target[i];
+
+		if (!target->pid || target->domain != domain)
+			continue;
+		if (has_ended(target))
+			drop(target);
+		else
+			any = true;
+	}
+	return !any;
+}
+
+void terminate_release(struct terminate *t, uint32_t domain)
+{
+	for (unsigned i = 0; i < TERMINATE_MAX; i++)
+		if (t->target[i].pid && t->target[i].domain == domain)
+			drop(&t->target[i]);
+}

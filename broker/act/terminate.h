@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Terminate: signals to a victim's processes through pidfds, and sees them end. Edge. A pidfd is
+ * taken when the victim is chosen and checked against the start time that the survey saw, so that a
+ * reused pid is never signalled. Fixed room, shared by all domains; allocates nothing.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "act/victim.h"
+
+#define TERMINATE_MAX	512	/* processes being ended at once, all domains */
+
+struct terminate_target {
+	int fd;				/* pidfd */
+	int32_t pid;			/* 0: free */
+	uint32_t domain;
+};
+
+struct terminate {
+	int root_fd;			/* borrowed: where proc is */
+	int poll_fd;			/* epoll: readable when one has ended; for the loop */
+	struct terminate_target target[TERMINATE_MAX];
+};
+
+/* 0 or -errno. */
+int terminate_init(struct terminate *t, int root_fd);
+void terminate_fini(struct terminate *t);
+
+/*
+ * Takes hold of the victim's processes that live and are not held already. Returns how many are
+ * held for the domain; a process that is gone, or whose pid is another's now, is not.
+ */
+uint32_t terminate_hold(struct terminate *t, uint32_t domain, const struct victim *v);
+
+/* Sends the signal to all that are held. Returns to how many it went. */
+uint32_t terminate_signal(struct terminate *t, uint32_t domain, int signal);
+
+/* Lets go of those that have ended; true when none is left. */
+bool terminate_is_gone(struct terminate *t, uint32_t domain);
+
+void terminate_release(struct terminate *t, uint32_t domain);

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT */
+#include "broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "ask/shield.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "peer.h"
+#include "service.h"
+#include "start.h"
+#include "stream.h"
+
+/* Growth is measured from a calm moment not longer ago than this; a survey costs 1-2 ms. */
+#define BASELINE_US	(60 * US_PER_S)
+/* A fading maximum: after 100 quiet steps a late one still counts for a third. */
+#define LATENCY_FADE	100u
+#define LATENCY_LEAST_US (5 * US_PER_MS)
+
+void broker_warn(struct broker *b, const char *format, ...)
+{
+	char *room = b->warnings[MIN_OF(b->warnings_count, BROKER_WARNINGS_MAX - 1)];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(room, sizeof(b->warnings[0]), format, args); /* cut is still a sentence */
+	va_end(args);
+	log_warning("%s", room);
+	if (b->warnings_count < BROKER_WARNINGS_MAX)
+		b->warnings_count++;
+}
+
+/* ---- act ---- */
+
+static struct survey_protect protection(const struct broker *b, const char **names)
+{
+	for (uint32_t i = 0; i < b->config.protect.count; i++)
+		names[i] = b->config.protect.text[i];
+	return (struct survey_protect){
+		.pids = b->protect_pids, .pids_count = ARRAY_LEN(b->protect_pids),
+		.names = names, .names_count = b->config.protect.count,
+	};
+}
+
+static uint32_t take_survey(struct broker *b, uint32_t domain)
+{
+	const char *names[CONFIG_LIST_MAX];
+	const struct survey_protect protect = protection(b, names);
+	const struct survey_request request = {
+		.cgroup_fd = sense_domain_directory(b->sense, domain), .protect = &protect,
+	};
+	uint32_t count = 0;
+	int r = survey_take(b->survey, &request, b->processes, BROKER_PROCESSES_MAX, &count);
+
+	if (r < 0 && r != -ENOBUFS)
+		log_warning("survey of the processes: %s", strerror(-r));
+	return count;
+}
+
+static void choose_victim(struct broker *b, uint32_t domain)
+{
+	uint32_t count = take_survey(b, domain);
+	struct victim victim;
+	bool found = victim_choose(b->processes, count, b->scratch, &b->core.sessions, &victim);
+
+	if (found)
+		terminate_hold(&b->terminate, domain, &victim);
+	core_survey(&b->core, domain, found ? &victim : NULL, clock_now_us());
+}
+
+/* A group may have forked since it was chosen, and forks on while it is being ended. */
+static void extend_victim(struct broker *b, uint32_t domain)
+{
+	struct victim *victim = &b->core.domain[domain].escalate.victim;
+	uint32_t count = take_survey(b, domain);
+
+	victim_extend(victim, b->processes, count, &b->core.sessions);
+	terminate_hold(&b->terminate, domain, victim);
+}
+
+static void signal_victim(struct broker *b, const struct core_effect *e)
+{
+	if (e->dry_run)
+		return;
+	if (e->signal == SIGKILL)
+		extend_victim(b, e->domain);
+	terminate_signal(&b->terminate, e->domain, e->signal);
+}
+
+static void watch_victims(struct broker *b)
+{
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++) {
+		const struct escalate *e = &b->core.domain[d].escalate;
+		bool is_dry = b->core.policy.escalate.dry_run;
+
+		if (!b->core.domain[d].used || e->victim.kind == VICTIM_NONE || is_dry) {
+			terminate_release(&b->terminate, d);
+			continue;
+		}
+		if (e->rung == RUNG_KILL) {
+			extend_victim(b, d);
+			terminate_signal(&b->terminate, d, SIGKILL);
+		}
+		if (terminate_is_gone(&b->terminate, d)) {
+			core_victim_gone(&b->core, d, clock_now_us());
+			broker_drain(b);
+		}
+	}
+}
+
+/* ---- carrying out ---- */
+
+static void carry_out(struct broker *b, const struct core_effect *e)
+{
+	switch (e->kind) {
+	case EFFECT_ORDER:
+		peer_order(b, e);
+		break;
+	case EFFECT_SHIELD_UP:
+		peer_shield_up(b, e->client);
+		break;
+	case EFFECT_SHIELD_DOWN:
+		peer_shield_down(b, e->client);
+		break;
+	case EFFECT_SURVEY:
+		choose_victim(b, e->domain);
+		break;
+	case EFFECT_SIGNAL_VICTIM:
+		signal_victim(b, e);
+		break;
+	case EFFECT_ANNOUNCE:
+		b->announce |= 1u << e->domain;
+		b->announce_sequence[e->domain] = e->sequence;
+		b->announce_episode[e->domain] = e->episode;
+		break;
+	case EFFECT_NONE:
+	case EFFECT_KIND_COUNT:
+		break;
+	}
+}
+
+void broker_drain(struct broker *b)
+{
+	struct core_effect e;
+
+	while (core_effect(&b->core, &e))
+		carry_out(b, &e);
+}
+
+/* ---- keep ---- */
+
+static void keep_episodes(struct broker *b)
+{
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++) {
+		const struct core_domain *domain = &b->core.domain[d];
+		struct state_episode note = {
+			.number = domain->episode, .stage = domain->stage.now,
+			.began_us = domain->stage.since_us,
+		};
+
+		if (!domain->used || !domain->episode) {
+			state_episode_clear(&b->state, d);
+			continue;
+		}
+		strcpy(note.domain, domain->name); /* same size, see the assertion */
+		state_episode_set(&b->state, d, &note);
+	}
+}
+_Static_assert(STATE_DOMAIN_MAX == CORE_DOMAIN_NAME_MAX, "a domain's name fits");
+_Static_assert(STATE_EPISODES_MAX == CORE_DOMAINS_MAX, "an episode per domain");
+
+/* When nothing else is left to do: events to the writer and to the readers. */
+static int on_pump(sd_event_source *source, void *userdata)
+{
+	struct broker *b = userdata;
+	const struct event *e;
+	uint64_t lost = 0;
+
+	while ((e = record_next(&b->core.record, &b->written, &lost)))
+		writer_put(&b->writer, e);
+	stream_pump(b);
+	return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+}
+
+/* ---- the loop ---- */
+
+static void drop_domain(struct broker *b, uint32_t domain, uint64_t now_us)
+{
+	terminate_release(&b->terminate, domain);
+	sense_domain_remove(b->sense, domain);
+	core_domain_remove(&b->core, domain, now_us);
+	broker_drain(b);
+}
+
+/* A cgroup is watched while the configuration names it or a client lives in it. */
+static void drop_stale_domains(struct broker *b, uint64_t now_us)
+{
+	uint32_t needed = 0;
+
+	b->domains_stale = false;
+	for (struct session *s = session_next(&b->core.sessions, NULL); s;
+	     s = session_next(&b->core.sessions, s))
+		needed |= s->offer.domains;
+	for (uint32_t d = 1; d < CORE_DOMAINS_MAX; d++) {
+		const struct core_domain *domain = &b->core.domain[d];
+
+		if (!domain->used || domain->is_configured || (needed & (1u << d)))
+			continue;
+		if (domain->stage.now == STAGE_NORMAL)
+			drop_domain(b, d, now_us);
+		else
+			b->domains_stale = true;
+	}
+}
+
+static void keep_baseline(struct broker *b, uint64_t now_us)
+{
+	const struct core_domain *system = &b->core.domain[CORE_DOMAIN_SYSTEM];
+
+	if (now_us - b->baseline_us < BASELINE_US || core_stage(&b->core) != STAGE_NORMAL ||
+	    system->estimate.tte_us != NEVER_US)
+		return;
+	b->baseline_us = now_us;
+	if (survey_baseline_reset(b->survey) < 0)
+		log_warning("the processes' growth cannot be measured: no victim by growth");
+}
+
+static void read_samples(struct broker *b, uint64_t now_us)
+{
+	struct sample sample;
+
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++) {
+		int r;
+
+		if (!core_wants_sample(&b->core, d, now_us))
+			continue;
+		r = sense_read(b->sense, d, now_us, &sample);
+		if (r == -ENODEV || r == -ENOENT) {
+			if (d != CORE_DOMAIN_SYSTEM)
+				drop_domain(b, d, now_us);
+			continue;
+		}
+		if (r < 0)
+			sample = (struct sample){ .time_us = now_us, .domain = d };
+		core_sample(&b->core, &sample);
+		broker_drain(b);
+	}
+}
+
+/* From when a step was due to when its orders were out; feeds back into the lead. */
+static void measure_latency(struct broker *b, uint64_t due_us)
+{
+	uint64_t now_us = clock_now_us(), late_us = due_us < now_us ? now_us - due_us : 0;
+
+	b->latency_us -= b->latency_us / LATENCY_FADE;
+	b->latency_us = MAX_OF(b->latency_us, MIN_OF(late_us, US_PER_S));
+	b->core.policy.plan.latency_us = MAX_OF(b->latency_us, LATENCY_LEAST_US);
+}
+
+static void arm(struct broker *b)
+{
+	uint64_t due_us = core_due_us(&b->core);
+	int r = sd_event_source_set_time(b->timer, due_us);
+
+	if (r >= 0)
+		r = sd_event_source_set_enabled(b->timer, due_us == NEVER_US ? SD_EVENT_OFF
+									      : SD_EVENT_ONESHOT);
+	if (r >= 0 && b->core.record.last != b->written)
+		r = sd_event_source_set_enabled(b->pump, SD_EVENT_ONESHOT);
+	if (r < 0)
+		log_error("the loop's timer: %s", strerror(-r));
+}
+
+void broker_step(struct broker *b)
+{
+	uint64_t now_us = clock_now_us(), due_us = MIN_OF(core_due_us(&b->core), now_us);
+
+	read_samples(b, now_us);
+	core_tick(&b->core, now_us);
+	broker_drain(b);
+	watch_victims(b);
+	measure_latency(b, due_us);
+
+	keep_episodes(b);
+	service_publish(b);
+	keep_baseline(b, now_us);
+	if (b->domains_stale)
+		drop_stale_domains(b, now_us);
+	arm(b);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source, (void)usec;
+	broker_step(userdata);
+	return 0;
+}
+
+static int on_victim(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	(void)source, (void)fd, (void)revents;
+	broker_step(userdata);
+	return 0;
+}
+
+static void on_distress(void *userdata, uint32_t domain, uint32_t bits)
+{
+	struct broker *b = userdata;
+
+	(void)bits; /* the sample that is read now carries them */
+	b->core.domain[domain].sample_due_us = 0;
+	broker_step(b);
+}
+
+static void on_kernel_oom(void *userdata, uint32_t domain, int32_t pid, const char *name)
+{
+	struct broker *b = userdata;
+
+	core_kernel_oom(&b->core, domain, pid, name, clock_now_us());
+	broker_drain(b);
+}
+
+/* ---- reload ---- */
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	char error[CONFIG_ERROR_MAX];
+
+	(void)source, (void)info;
+	if (broker_reload(userdata, error, sizeof(error)) < 0)
+		log_error("the configuration was not read again, the old one stays: %s", error);
+	return 0;
+}
+
+int broker_reload(struct broker *b, char *error, size_t error_size)
+{
+	struct config config;
+	struct core_policy policy;
+	int r;
+
+	config_default(&config);
+	r = config_read(&config, &b->options.config, error, error_size);
+	if (r < 0)
+		return r;
+	config.dry_run |= b->options.dry_run;
+	b->config = config;
+	policy = start_policy(&b->config);
+	policy.plan.latency_us = b->core.policy.plan.latency_us;
+	core_reconfigure(&b->core, &policy, clock_now_us());
+	for (uint32_t d = 1; d < CORE_DOMAINS_MAX; d++)
+		b->core.domain[d].is_configured = false;
+	b->domains_stale = true;
+	start_domains(b);
+	broker_drain(b);
+	broker_step(b);
+	return 0;
+}
+
+/* ---- start, stop ---- */
+
+static int start_loop(struct broker *b)
+{
+	const struct sense_handler handler = { b, on_distress, on_kernel_oom };
+	sd_event_source *victims = NULL;
+	int r;
+
+	r = sense_attach(b->sense, b->event, &handler);
+	if (r >= 0)
+		r = sd_event_add_time(b->event, &b->timer, CLOCK_MONOTONIC, clock_now_us(), 1,
+				      on_timer, b);
+	if (r >= 0)
+		r = sd_event_source_set_priority(b->timer, SD_EVENT_PRIORITY_IMPORTANT);
+	if (r >= 0)
+		r = sd_event_add_io(b->event, &victims, b->terminate.poll_fd, EPOLLIN, on_victim, b);
+	if (r >= 0)
+		r = sd_event_source_set_floating(victims, true);
+	sd_event_source_unref(victims);
+	if (r >= 0)
+		r = sd_event_add_defer(b->event, &b->pump, on_pump, b);
+	if (r >= 0)
+		r = sd_event_source_set_priority(b->pump, SD_EVENT_PRIORITY_IDLE);
+	if (r >= 0)
+		r = sd_event_add_signal(b->event, NULL, SIGTERM, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(b->event, NULL, SIGINT, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(b->event, NULL, SIGHUP, on_hangup, b);
+	if (r >= 0)
+		r = sd_event_set_watchdog(b->event, true);
+	return r;
+}
+
+int broker_start(struct broker *b, const struct broker_options *options, const struct config *config)
+{
+	struct bus_handler handler = service_handler(b);
+	struct event started = { .kind = EVENT_BROKER_STARTED, .name = FAILSOFT_VERSION };
+	int r;
+
+	memset(b, 0, sizeof(*b));
+	b->options = *options;
+	b->config = *config;
+	b->config.dry_run |= options->dry_run;
+	r = start_memory(b);
+	if (r >= 0)
+		r = start_loop(b);
+	if (r >= 0)
+		r = bus_open(&b->bus, b->event, options->bus_address, &handler);
+	if (r < 0)
+		return r;
+	core_note(&b->core, &started, clock_now_us());
+	start_protection(b);
+	start_domains(b);
+	peer_restore_past(b);
+	start_take_over(b);
+	broker_drain(b);
+	broker_step(b);
+	return 0;
+}
+
+int broker_run(struct broker *b)
+{
+	int r = sd_event_loop(b->event);
+
+	if (r < 0)
+		log_error("the loop ended: %s", strerror(-r));
+	return r < 0 ? 1 : r;
+}
+
+void broker_stop(struct broker *b)
+{
+	struct event stopped = { .kind = EVENT_BROKER_STOPPED };
+
+	(void)sd_notify(0, "STOPPING=1"); /* without a supervisor there is nobody to tell */
+	for (uint32_t i = 0; b->peers && i < b->core.sessions.max; i++) {
+		if (!b->peers[i].id)
+			continue;
+		peer_shield_down(b, b->peers[i].id);
+		b->peers[i].source = sd_event_source_disable_unref(b->peers[i].source);
+		(void)file_close(b->peers[i].lifeline_fd);
+		(void)file_close(b->peers[i].proc_fd);
+	}
+	if (b->pump) {
+		core_note(&b->core, &stopped, clock_now_us());
+		(void)on_pump(b->pump, b); /* the last events; the source goes next */
+	}
+	stream_close_all(b);
+	start_free(b);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Broker: the whole state of the daemon in one struct, in the order in which data flows through it,
+ * and the loop. Edge. One thread, one sd-event loop, one timer; the core says when it is due.
+ * Everything is allocated by broker_start(), except what a bus message itself needs.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "act/terminate.h"
+#include "ask/bus.h"
+#include "base/units.h"
+#include "config.h"
+#include "core.h"
+#include "keep/state.h"
+#include "keep/writer.h"
+#include "sense/sense.h"
+#include "sense/survey.h"
+
+#define BROKER_PROCESSES_MAX	4096	/* of a survey; more are counted by the kernel alone */
+#define BROKER_WARNINGS_MAX	16
+#define BROKER_SENDER_MAX	64	/* unique bus name with NUL; dbus-daemon's have < 16 */
+#define BROKER_STREAMS_MAX	64
+
+struct broker_options {
+	const char *bus_address;	/* NULL: the system bus */
+	const char *root;		/* of /proc and /sys; NULL: "/" */
+	const char *state_directory;
+	struct config_source config;
+	bool dry_run;			/* in addition to the configuration's */
+};
+
+/* A client as the shell sees it; the slot is the one of its session. */
+struct peer {
+	struct broker *broker;
+	uint64_t id;			/* 0: free */
+	int lifeline_fd;
+	int proc_fd;			/* /proc/PID of that very process */
+	uint64_t start_ticks;
+	sd_event_source *source;
+	char sender[BROKER_SENDER_MAX];	/* "" when the bus that it came from is gone */
+	uint32_t garbage;		/* datagrams that were no answers */
+	bool is_shielded, shield_failed;
+	int32_t original_adj;
+	/* The order to be repeated on the bus once the urgent things are done; sequence 0: none. */
+	struct session_request order;
+	enum stage_word order_stage;
+};
+
+/* A reader of the events, on a socket of its own. */
+struct stream {
+	struct broker *broker;
+	int fd;				/* -1: free */
+	sd_event_source *source;
+	uint64_t number;		/* of the newest event taken */
+	char line[2048];
+	uint32_t used, sent;
+};
+
+struct broker {
+	struct broker_options options;
+	struct config config;
+	sd_event *event;
+	sd_event_source *timer, *pump;
+
+	/* sense */
+	int root_fd;
+	struct sense *sense;
+	struct survey *survey;
+	struct process *processes;
+	uint64_t *scratch;
+	uint64_t baseline_us;		/* when growth was last measured from */
+
+	/* judge, ask, act: pure */
+	struct core core;
+	struct core_memory memory;
+
+	/* ask */
+	struct bus bus;
+	struct peer *peers;		/* as many as sessions */
+	uint32_t joining;		/* registrations that wait for the caller's credentials */
+	uint32_t announce;		/* bit per domain: a stage change is to be broadcast */
+	uint64_t announce_sequence[CORE_DOMAINS_MAX], announce_episode[CORE_DOMAINS_MAX];
+	uint64_t latency_us;		/* worst of late, fading: from due to orders sent */
+	uint64_t bus_dropped;		/* signals not sent: the bus does not take them */
+
+	/* act */
+	struct terminate terminate;
+	int32_t protect_pids[2];
+
+	/* keep */
+	struct state state;
+	struct writer writer;
+	uint64_t written;		/* number of the newest event handed to the writer */
+	struct stream *streams;
+	char warnings[BROKER_WARNINGS_MAX][256];
+	uint32_t warnings_count;
+	enum stage_word stage_shown;	/* last PropertiesChanged */
+	bool domains_stale;		/* a client left: is each domain still needed? */
+	bool cannot_shield;
+};
+
+/* 0 or a negative errno, logged with what to do. */
+int broker_start(struct broker *b, const struct broker_options *options, const struct config *config);
+
+/* Runs until SIGTERM, SIGINT or a failure; the process' exit status. */
+int broker_run(struct broker *b);
+
+/* Restores shields, closes everything. Also of a half-started broker. */
+void broker_stop(struct broker *b);
+
+/* The whole loop: read, judge, ask, act, keep. Run after every event. */
+void broker_step(struct broker *b);
+
+/* Takes the core's effects out and carries them out, the urgent ones now. After each core call. */
+void broker_drain(struct broker *b);
+
+/* Reads the configuration again. 0, or -EINVAL and the sentences of what is wrong. */
+int broker_reload(struct broker *b, char *error, size_t error_size);
+
+/* One more sentence for the property Warnings and the log. */
+__attribute__((format(printf, 2, 3))) void broker_warn(struct broker *b, const char *format, ...);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * State: what a broker that comes after this one must know, whatever ended this one: which
+ * processes are shielded (and what they had before), which episodes are open. Edge: one file of
+ * fixed size, mapped and locked, so that writing it is a store and survives SIGKILL at any
+ * instruction. Each slot carries a checksum; a slot torn by the end is void, and the order of use
+ * makes that safe: a shield is written down before it is raised and cleared after it is lowered.
+ * Times are CLOCK_MONOTONIC of the boot that the file names; after a reboot the file is void.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define STATE_DOMAIN_MAX	256	/* bytes of a domain name, with NUL */
+#define STATE_EPISODES_MAX	32
+
+struct state_shield {
+	uint32_t check;
+	int32_t pid;			/* 0: none */
+	uint64_t start_ticks;
+	int32_t original_adj;
+	uint32_t unused;
+};
+
+struct state_episode {
+	uint32_t check;
+	uint32_t stage;
+	uint64_t number;		/* 0: none */
+	uint64_t began_us;
+	char domain[STATE_DOMAIN_MAX];
+};
+
+struct state_file;
+
+struct state {
+	struct state_file *file;	/* mapped */
+	uint64_t file_bytes;
+	uint32_t shields_max;
+	/* What the previous broker of this boot left; in force until overwritten. */
+	struct state_shield *past_shields; /* shields_max of them */
+	struct state_episode past_episodes[STATE_EPISODES_MAX];
+};
+
+/*
+ * Opens or makes DIRECTORY/state. shields_max: slots, one per client. The past is read and taken
+ * out, the file begins empty. Returns 0 or a negative errno (logged with the path).
+ */
+int state_open(struct state *s, const char *directory, uint32_t shields_max);
+void state_close(struct state *s);
+
+void state_shield_set(struct state *s, uint32_t slot, const struct state_shield *shield);
+void state_shield_clear(struct state *s, uint32_t slot);
+void state_episode_set(struct state *s, uint32_t slot, const struct state_episode *episode);
+void state_episode_clear(struct state *s, uint32_t slot);
+
+/*
+ * The number before the first episode of this run: a block of 1000 is reserved in
+ * DIRECTORY/episode, so that no number is ever used twice, also after a crash or a reboot. When
+ * that file cannot be written the seconds of the wall clock stand in, with a warning.
+ */
+uint64_t state_reserve_episodes(const char *directory);

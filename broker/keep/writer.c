@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include "keep/writer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "keep/export.h"
+#include "keep/journal.h"
+
+struct parcel {
+	struct event event;
+	uint64_t dropped;		/* before this one */
+};
+
+static void write_file(const struct writer *w, const struct parcel *p)
+{
+	char line[EXPORT_LINE_MAX];
+	int n;
+
+	if (w->file_fd < 0)
+		return;
+	if (p->dropped && dprintf(w->file_fd, "{\"event\":\"lost\",\"count\":%llu}\n",
+				  (unsigned long long)p->dropped) < 0)
+		log_warning("export file: %s", strerror(errno));
+	n = export_line(&p->event, line, sizeof(line));
+	if (n > 0 && write(w->file_fd, line, (size_t)n) != n)
+		log_warning("export file: %s", strerror(errno));
+}
+
+static void *work(void *userdata)
+{
+	const struct writer *w = userdata;
+	struct parcel p;
+
+	while (recv(w->receive_fd, &p, sizeof(p), 0) == (ssize_t)sizeof(p)) {
+		write_file(w, &p);
+		journal_put(&p.event, p.dropped);
+	}
+	return NULL;
+}
+
+int writer_start(struct writer *w, const char *path)
+{
+	int fds[2], r;
+
+	*w = (struct writer){ .send_fd = -1, .receive_fd = -1, .file_fd = -1 };
+	if (path && path[0]) {
+		r = export_open(path);
+		if (r < 0) {
+			log_error("export_file %s: %s; give a file in a writable folder, or \"\"",
+				  path, strerror(-r));
+			return r;
+		}
+		w->file_fd = r;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	w->send_fd = fds[0];
+	w->receive_fd = fds[1];
+	r = pthread_create(&w->thread, NULL, work, w);
+	if (r) {
+		w->send_fd = file_close(w->send_fd);
+		w->receive_fd = file_close(w->receive_fd);
+	}
+	return -r;
+}
+
+void writer_put(struct writer *w, const struct event *e)
+{
+	struct parcel p = { .event = *e, .dropped = w->dropped };
+
+	if (w->send_fd < 0)
+		return;
+	if (send(w->send_fd, &p, sizeof(p), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		w->dropped++;
+	else
+		w->dropped = 0;
+}
+
+void writer_stop(struct writer *w)
+{
+	if (w->send_fd >= 0) {
+		w->send_fd = file_close(w->send_fd); /* the thread sees the end after the last one */
+		(void)pthread_join(w->thread, NULL); /* only fails for a thread that is not ours */
+		w->receive_fd = file_close(w->receive_fd);
+	}
+	w->file_fd = file_close(w->file_fd);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "broker.h"
+
+#define DEFAULT_CONFIG	"/etc/failsoft/failsoft.json"
+#define DEFAULT_STATE	"/run/failsoft"
+
+/* sysexits.h: what systemd and scripts know. */
+#define EXIT_USAGE	64
+#define EXIT_CONFIG	78
+
+static void print_help(FILE *out)
+{
+	fputs("failsoftd - tells programs what to do, and by when, before memory runs out\n\n"
+	      "usage: failsoftd [OPTION]...\n\n"
+	      "  --bus=ADDRESS          D-Bus address; default: the system bus\n"
+	      "  --config=FILE          settings; default: " DEFAULT_CONFIG "\n"
+	      "                         (with FILE's folder failsoft.d/*.json after it)\n"
+	      "  --state-dir=DIR        what survives a restart; default: " DEFAULT_STATE "\n"
+	      "  --dry-run              ask and record, but end no process\n"
+	      "  --check-config         read the settings, print what is in force, exit\n"
+	      "  --print-sample-config  a settings file with every default\n"
+	      "  --print-man-options    the option list of failsoft.json(5), for the build\n"
+	      "  --root=DIR             where proc and sys are; for tests\n"
+	      "  --verbose              log more\n"
+	      "  --help, --version\n\n"
+	      "Settings (file " DEFAULT_CONFIG "):\n", out);
+	config_print_help(out);
+	fputs("\nExit status: 0 ended by a signal, 1 failure, 64 wrong option, 78 wrong settings.\n"
+	      "See failsoftd(8), failsoft.json(5), org.failsoft.Broker1(5).\n", out);
+}
+
+enum { OPT_BUS = 256, OPT_CONFIG, OPT_STATE, OPT_DRY, OPT_CHECK, OPT_SAMPLE, OPT_MAN, OPT_ROOT };
+
+static const struct option long_options[] = {
+	{ "bus", required_argument, NULL, OPT_BUS },
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "state-dir", required_argument, NULL, OPT_STATE },
+	{ "dry-run", no_argument, NULL, OPT_DRY },
+	{ "check-config", no_argument, NULL, OPT_CHECK },
+	{ "print-sample-config", no_argument, NULL, OPT_SAMPLE },
+	{ "print-man-options", no_argument, NULL, OPT_MAN },
+	{ "root", required_argument, NULL, OPT_ROOT },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+struct command {
+	struct broker_options broker;
+	bool is_check;
+};
+
+/* 0: go on; -1: done, exit with success; else an exit status. */
+static int take_option(struct command *c, int option)
+{
+	switch (option) {
+	case OPT_BUS:
+		c->broker.bus_address = optarg;
+		return 0;
+	case OPT_CONFIG:
+		c->broker.config = (struct config_source){ .file = optarg, .is_explicit = true };
+		return 0;
+	case OPT_STATE:
+		c->broker.state_directory = optarg;
+		return 0;
+	case OPT_ROOT:
+		c->broker.root = optarg;
+		return 0;
+	case OPT_DRY:
+		c->broker.dry_run = true;
+		return 0;
+	case OPT_CHECK:
+		c->is_check = true;
+		return 0;
+	case OPT_SAMPLE:
+		config_print_sample(stdout);
+		return -1;
+	case OPT_MAN:
+		config_print_man(stdout);
+		return -1;
+	case 'v':
+		log_set_level(LOG_LEVEL_DEBUG);
+		return 0;
+	case 'h':
+		print_help(stdout);
+		return -1;
+	case 'V':
+		printf("failsoftd %s\n", FAILSOFT_VERSION);
+		return -1;
+	default: /* getopt has said what is wrong */
+		fputs("failsoftd: see failsoftd --help\n", stderr);
+		return EXIT_USAGE;
+	}
+}
+
+static int read_command(struct command *c, int argc, char **argv)
+{
+	int option, r;
+
+	*c = (struct command){ .broker = {
+		.config = { .file = DEFAULT_CONFIG }, .state_directory = DEFAULT_STATE } };
+	while ((option = getopt_long(argc, argv, "vhV", long_options, NULL)) != -1) {
+		r = take_option(c, option);
+		if (r)
+			return r;
+	}
+	if (optind < argc) {
+		fprintf(stderr, "failsoftd: \"%s\" is not an option; see failsoftd --help\n", argv[optind]);
+		return EXIT_USAGE;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct broker broker; /* large, and wanted in one place */
+	static struct config config;
+	struct command command;
+	char error[8 * CONFIG_ERROR_MAX];
+	int r = read_command(&command, argc, argv);
+
+	if (r)
+		return r < 0 ? 0 : r;
+	config_default(&config);
+	if (config_read(&config, &command.broker.config, error, sizeof(error)) < 0) {
+		fprintf(stderr, "failsoftd: %s\n", error);
+		return EXIT_CONFIG;
+	}
+	if (command.is_check) {
+		config_print_json(&config, stdout);
+		return 0;
+	}
+	r = broker_start(&broker, &command.broker, &config) < 0 ? 1 : broker_run(&broker);
+	broker_stop(&broker);
+	return r;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Baseline: how much memory each process held at one moment. Edge for its one allocation. A fixed
+ * table by pid and start time; bytes.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct baseline;
+
+struct baseline *baseline_new(uint32_t max_processes);
+struct baseline *baseline_free(struct baseline *b);
+
+void baseline_clear(struct baseline *b);
+/* Processes beyond max_processes are not remembered. */
+void baseline_set(struct baseline *b, int32_t pid, uint64_t start_ticks, uint64_t bytes);
+/* false: this very process was not there, or was not remembered. */
+bool baseline_get(const struct baseline *b, int32_t pid, uint64_t start_ticks, uint64_t *ret_bytes);

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+#include "sense/survey.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/scan.h"
+#include "base/units.h"
+#include "sense/baseline.h"
+#include "sense/parse_process.h"
+
+/* A process that came after the baseline grew by all it has, if it is no older than this. Longer
+ * gaps between baseline and survey than that do not occur in an episode. */
+#define YOUNG_US	(60 * US_PER_S)
+
+/* status has about 1.5 KiB, plus the lists of CPUs and nodes on very large machines. */
+#define FILE_ROOM_BYTES	8192u
+
+/* Names of directory entries and pids are read in pieces of this size, one per depth of cgroups. */
+#define PIECE_BYTES	4096u
+
+/* The kernel allows more, systemd nests about 6 deep. Deeper ones are not seen. */
+#define DEPTH_MAX	16
+
+struct survey {
+	int proc_fd;			/* stays open */
+	int32_t self;
+	uint64_t ticks_per_s;
+	struct baseline *baseline;
+	uint64_t now_us;		/* boot clock, of the survey being taken */
+	char room[FILE_ROOM_BYTES];
+};
+
+/* One pass: what is asked and where it goes. ret NULL: a baseline. */
+struct pass {
+	struct survey *survey;
+	const struct survey_request *request;
+	struct process *ret;
+	uint32_t max, count;
+	bool is_full;
+};
+
+int survey_open(const char *root, uint32_t max_processes, struct survey **ret)
+{
+	_cleanup_close_ int root_fd = open(root ? root : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct survey *s;
+
+	if (root_fd < 0)
+		return -errno;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->proc_fd = openat(root_fd, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->proc_fd < 0) {
+		int r = -errno;
+
+		survey_close(s);
+		return r;
+	}
+	s->self = getpid();
+	s->ticks_per_s = (uint64_t)sysconf(_SC_CLK_TCK);
+	s->baseline = baseline_new(max_processes);
+	if (!s->baseline) {
+		survey_close(s);
+		return -ENOMEM;
+	}
+	*ret = s;
+	return 0;
+}
+
+struct survey *survey_close(struct survey *s)
+{
+	if (!s)
+		return NULL;
+	file_close(s->proc_fd);
+	baseline_free(s->baseline);
+	free(s);
+	return NULL;
+}
+
+static bool is_protected(const struct pass *p, const struct process *process)
+{
+	const struct survey_protect *protect = p->request->protect;
+
+	if (process->pid == 1 || process->pid == p->survey->self)
+		return true;
+	if (!protect)
+		return false;
+	for (uint32_t i = 0; i < protect->pids_count; i++)
+		if (protect->pids[i] == process->pid)
+			return true;
+	for (uint32_t i = 0; i < protect->names_count; i++)
+		if (fnmatch(protect->names[i], process->name, 0) == 0)
+			return true;
+	return false;
+}
+
+/* Reads proc/PID/FILE. */
+static ssize_t read_file(struct survey *s, int32_t pid, const char *file)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "%d/%s", pid, file);
+	return file_read_at(s->proc_fd, path, s->room, sizeof(s->room));
+}
+
+/* Name, parent, user and memory. *ret_user: has memory of its own, is no kernel thread. */
+static int read_status(struct survey *s, struct process *ret, bool *ret_user)
+{
+	ssize_t size = read_file(s, ret->pid, "status");
+	struct parse_process_status status;
+	int r;
+
+	if (size < 0)
+		return (int)size;
+	r = parse_process_status(s->room, (size_t)size, &status);
+	if (r < 0)
+		return r;
+	if (__builtin_add_overflow(status.anon_bytes, status.shmem_bytes, &ret->memory_bytes) ||
+	    __builtin_add_overflow(ret->memory_bytes, status.swap_bytes, &ret->memory_bytes))
+		return -EINVAL;
+	ret->parent = status.parent;
+	ret->uid = status.uid;
+	memcpy(ret->name, status.name, sizeof(ret->name));
+	*ret_user = status.has_memory;
+	return 0;
+}
+
+static int read_process(struct survey *s, struct process *ret, bool *ret_user)
+{
+	ssize_t size;
+	int r = read_status(s, ret, ret_user);
+
+	if (r < 0 || !*ret_user)
+		return r;
+	size = read_file(s, ret->pid, "stat");
+	r = size < 0 ? (int)size : parse_process_start(s->room, (size_t)size, &ret->start_ticks);
+	if (r < 0)
+		return r;
+	size = read_file(s, ret->pid, "oom_score_adj");
+	return size < 0 ? (int)size : parse_process_adj(s->room, (size_t)size, &ret->oom_score_adj);
+}
+
+static uint64_t growth(struct survey *s, const struct process *p)
+{
+	uint64_t start_us = p->start_ticks / s->ticks_per_s * US_PER_S +
+			    p->start_ticks % s->ticks_per_s * US_PER_S / s->ticks_per_s;
+	uint64_t baseline_bytes;
+
+	if (baseline_get(s->baseline, p->pid, p->start_ticks, &baseline_bytes))
+		return p->memory_bytes > baseline_bytes ? p->memory_bytes - baseline_bytes : 0;
+	return s->now_us < start_us + YOUNG_US ? p->memory_bytes : 0;
+}
+
+/* One process. What cannot be read has ended meanwhile: it is left out. */
+static void visit(struct pass *p, int32_t pid)
+{
+	struct survey *s = p->survey;
+	struct process process = { .pid = pid };
+	bool is_user = false;
+
+	if (read_process(s, &process, &is_user) < 0)
+		return;
+	if (!p->ret) {
+		if (is_user)
+			baseline_set(s->baseline, pid, process.start_ticks, process.memory_bytes);
+		return;
+	}
+	if (p->count == p->max) {
+		p->is_full = true;
+		return;
+	}
+	process.growth_bytes = is_user ? growth(s, &process) : 0;
+	process.is_protected = !is_user || is_protected(p, &process);
+	process.in_domain = true;
+	p->ret[p->count++] = process;
+}
+
+static bool is_pid(const char *name, int32_t *ret)
+{
+	struct scan s = scan_of(name, strlen(name));
+	uint64_t value;
+
+	if (!scan_u64(&s, &value) || scan_left(&s) || value == 0 || value > INT32_MAX)
+		return false;
+	*ret = (int32_t)value;
+	return true;
+}
+
+/* The next piece of a directory: getdents64, because readdir needs an allocation. */
+static ssize_t next_entries(int fd, char *piece, size_t size)
+{
+	long n = syscall(SYS_getdents64, fd, piece, size);
+
+	return n < 0 ? -errno : n;
+}
+
+static int visit_proc(struct pass *p)
+{
+	char piece[PIECE_BYTES] __attribute__((aligned(8)));
+	ssize_t size;
+
+	if (lseek(p->survey->proc_fd, 0, SEEK_SET) < 0)
+		return -errno;
+	while ((size = next_entries(p->survey->proc_fd, piece, sizeof(piece))) > 0)
+		for (ssize_t at = 0; at < size;) {
+			const struct dirent64 *entry = (const void *)(piece + at);
+			int32_t pid;
+
+			if (is_pid(entry->d_name, &pid))
+				visit(p, pid);
+			at += entry->d_reclen;
+		}
+	return (int)size;
+}
+
+/* Every pid of a cgroup.procs, which may be longer than the piece. */
+static int visit_procs(struct pass *p, int dir_fd)
+{
+	_cleanup_close_ int fd = file_open_at(dir_fd, "cgroup.procs");
+	char piece[PIECE_BYTES];
+	uint64_t pid = 0;
+	ssize_t size;
+
+	if (fd < 0)
+		return fd;
+	while ((size = read(fd, piece, sizeof(piece))) > 0)
+		for (ssize_t i = 0; i < size; i++) {
+			if (piece[i] >= '0' && piece[i] <= '9') {
+				pid = MIN_OF(pid * 10 + (uint64_t)(piece[i] - '0'),
+					     (uint64_t)INT32_MAX + 1);
+				continue;
+			}
+			if (pid && pid <= INT32_MAX)
+				visit(p, (int32_t)pid);
+			pid = 0;
+		}
+	return size < 0 ? -errno : 0;
+}
+
+static int visit_cgroup(struct pass *p, int parent_fd, const char *name, int depth)
+{
+	_cleanup_close_ int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char piece[PIECE_BYTES] __attribute__((aligned(8)));
+	ssize_t size;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	/* A threaded cgroup has no processes of its own (EOPNOTSUPP): they are those of its root.
+	 */
+	r = visit_procs(p, fd);
+	if (r < 0 && r != -EOPNOTSUPP)
+		return r;
+	while (depth < DEPTH_MAX && (size = next_entries(fd, piece, sizeof(piece))) > 0)
+		for (ssize_t at = 0; at < size;) {
+			const struct dirent64 *entry = (const void *)(piece + at);
+
+			if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+				(void)visit_cgroup(p, fd, entry->d_name,
+						   depth + 1); /* gone: none */
+			at += entry->d_reclen;
+		}
+	return 0;
+}
+
+static int pass_run(struct pass *p)
+{
+	struct survey *s = p->survey;
+	ssize_t size = file_read_at(s->proc_fd, "uptime", s->room, sizeof(s->room));
+	int r = size < 0 ? (int)size : parse_uptime(s->room, (size_t)size, &s->now_us);
+
+	if (r < 0)
+		return r;
+	if (p->request->cgroup_fd < 0)
+		return visit_proc(p);
+	return visit_cgroup(p, p->request->cgroup_fd, ".", 0);
+}
+
+int survey_baseline_reset(struct survey *s)
+{
+	const struct survey_request whole = { .cgroup_fd = -1 };
+	struct pass p = { .survey = s, .request = &whole };
+
+	baseline_clear(s->baseline);
+	return pass_run(&p);
+}
+
+int survey_take(struct survey *s, const struct survey_request *q, struct process *ret, uint32_t max,
+		uint32_t *ret_count)
+{
+	struct pass p = { .survey = s, .request = q, .ret = ret, .max = max };
+	int r = pass_run(&p);
+
+	if (r < 0)
+		return r;
+	*ret_count = p.count;
+	return p.is_full ? -ENOBUFS : 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Survey: all processes of the machine or of a cgroup, with their memory and how much it grew since
+ * a baseline. Edge. Bytes; ages by the system's boot clock. Everything is allocated by survey_open;
+ * taking one opens files of /proc one after the other and keeps none.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sense/process.h"
+
+struct survey;
+
+/* Who is never ended beside pid 1, kernel threads and this process itself. Borrowed. */
+struct survey_protect {
+	const int32_t *pids;
+	uint32_t pids_count;
+	const char *const *names;	/* fnmatch(3) patterns of the comm name */
+	uint32_t names_count;
+};
+
+struct survey_request {
+	int cgroup_fd; /* its directory, with all below it; -1: the whole machine */
+	const struct survey_protect *protect; /* may be NULL */
+};
+
+/* max_processes: how many a baseline can remember; 48 bytes each. */
+int survey_open(const char *root, uint32_t max_processes, struct survey **ret);
+struct survey *survey_close(struct survey *s);
+
+/*
+ * Takes the memory of all processes as what growth is measured from. Returns 0 or a negative errno;
+ * then the baseline holds what was seen up to there.
+ */
+int survey_baseline_reset(struct survey *s);
+
+/*
+ * Fills ret[max], *ret_count of them. growth_bytes is what a process has more than at the baseline;
+ * of one that is younger than 60 s and was not there then, all it has; of any other that was not
+ * there, 0. Processes that end meanwhile are left out. Returns 0, -ENOBUFS when there were more
+ * than max (ret is full and usable), -ENODEV when the cgroup is gone, or a negative errno.
+ */
+int survey_take(struct survey *s, const struct survey_request *q, struct process *ret, uint32_t max,
+		uint32_t *ret_count);

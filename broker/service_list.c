@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "peer.h"
+#include "service.h"
+#include "stream.h"
+
+/* A reply whose one argument is an array, filled row by row. */
+static int begin(sd_bus_message *m, const char *contents, sd_bus_message **ret)
+{
+	int r = sd_bus_message_new_method_return(m, ret);
+
+	return r < 0 ? r : sd_bus_message_open_container(*ret, 'a', contents);
+}
+
+static int finish(int r, sd_bus_message *reply)
+{
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	if (r >= 0)
+		r = sd_bus_send(NULL, reply, NULL);
+	sd_bus_message_unref(reply);
+	return r < 0 ? r : 1;
+}
+
+static int put_u64(sd_bus_message *m, const char *key, uint64_t value)
+{
+	return sd_bus_message_append(m, "{sv}", key, "t", value);
+}
+
+/* ---- clients ---- */
+
+static int put_client_detail(sd_bus_message *m, const struct session *s, const struct peer *p)
+{
+	static const struct {
+		enum session_step step;
+		const char *granted, *worst;
+	} steps[] = {
+		{ STEP_FLUSH, "FlushUSec", "WorstFlushUSec" },
+		{ STEP_DEGRADE, "DegradeUSec", "WorstDegradeUSec" },
+		{ STEP_SHUTDOWN, "ShutdownUSec", "WorstShutdownUSec" },
+		{ STEP_RESUME, "ResumeUSec", "WorstResumeUSec" },
+	};
+	int r = sd_bus_message_open_container(m, 'a', "{sv}");
+
+	for (unsigned i = 0; r >= 0 && i < ARRAY_LEN(steps); i++) {
+		r = put_u64(m, steps[i].granted, s->offer.budget_us[steps[i].step]);
+		if (r >= 0)
+			r = put_u64(m, steps[i].worst, s->worst_us[steps[i].step]);
+	}
+	if (r >= 0)
+		r = put_u64(m, "FreeableBytes", s->freeable_bytes);
+	if (r >= 0)
+		r = put_u64(m, "DeadlineUSec", s->request.deadline_us);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}{sv}{sv}", "Shielded", "b", p && p->is_shielded,
+					  "MayBeEnded", "b", s->offer.may_be_ended, "LastResult", "s",
+					  session_result_name(s->last_result));
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int put_domains_of(sd_bus_message *m, const struct core *c, const struct session *s)
+{
+	int r = sd_bus_message_open_container(m, 'a', "s");
+
+	for (uint32_t d = 0; r >= 0 && d < CORE_DOMAINS_MAX; d++)
+		if ((s->offer.domains & (1u << d)) && c->domain[d].used)
+			r = sd_bus_message_append(m, "s", c->domain[d].name);
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int put_client(sd_bus_message *m, struct broker *b, const struct session *s)
+{
+	const char *state = s->request.sequence ? session_step_name(s->request.step) : "idle";
+	int r = sd_bus_message_open_container(m, 'r', "tsuuuassta{sv}");
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "tsuuu", s->id, s->offer.name, (uint32_t)s->offer.pid,
+					  s->offer.uid, s->offer.order_group);
+	if (r >= 0)
+		r = put_domains_of(m, &b->core, s);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "st", state, s->exposure_bytes);
+	if (r >= 0)
+		r = put_client_detail(m, s, peer_get(b, s->id));
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int service_list_clients(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct broker *b = userdata;
+	struct session_table *t = &b->core.sessions;
+	sd_bus_message *reply = NULL;
+	int r = begin(m, "(tsuuuassta{sv})", &reply);
+
+	(void)error;
+	for (struct session *s = session_next(t, NULL); r >= 0 && s; s = session_next(t, s))
+		r = put_client(reply, b, s);
+	return finish(r, reply);
+}
+
+/* ---- domains ---- */
+
+static uint32_t clients_of(struct core *c, uint32_t domain)
+{
+	uint32_t count = 0;
+
+	for (struct session *s = session_next(&c->sessions, NULL); s; s = session_next(&c->sessions, s))
+		count += (s->offer.domains >> domain) & 1;
+	return count;
+}
+
+static int put_domain_detail(sd_bus_message *m, struct core *c, uint32_t domain)
+{
+	const struct core_domain *d = &c->domain[domain];
+	const struct stage_policy *p = &c->policy.stage;
+	const struct {
+		const char *key;
+		uint64_t value;
+	} figures[] = {
+		{ "LeadWarningUSec", d->lead.us[STAGE_WARNING] },
+		{ "LeadImminentUSec", d->lead.us[STAGE_IMMINENT] },
+		{ "LeadShutdownUSec", d->lead.us[STAGE_SHUTDOWN] },
+		{ "GuaranteedUSec", d->estimate.guaranteed_us },
+		{ "FloorWarningBytes", stage_floor_bytes(p, STAGE_WARNING, d->estimate.total_bytes) },
+		{ "FloorImminentBytes", stage_floor_bytes(p, STAGE_IMMINENT, d->estimate.total_bytes) },
+		{ "FloorShutdownBytes", stage_floor_bytes(p, STAGE_SHUTDOWN, d->estimate.total_bytes) },
+	};
+	char reason[512];
+	int r = sd_bus_message_open_container(m, 'a', "{sv}");
+
+	for (unsigned i = 0; r >= 0 && i < ARRAY_LEN(figures); i++)
+		r = put_u64(m, figures[i].key, figures[i].value);
+	service_reason(c, domain, reason, sizeof(reason));
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}{sv}{sv}", "RateBytesPerSecond", "x",
+					  d->estimate.fall_bytes_per_s, "Clients", "u",
+					  clients_of(c, domain), "Reason", "s", reason);
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int service_list_domains(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct core *c = &((struct broker *)userdata)->core;
+	sd_bus_message *reply = NULL;
+	int r = begin(m, "(ssttttta{sv})", &reply);
+
+	(void)error;
+	for (uint32_t i = 0; r >= 0 && i < CORE_DOMAINS_MAX; i++) {
+		const struct core_domain *d = &c->domain[i];
+
+		if (!d->used)
+			continue;
+		r = sd_bus_message_open_container(reply, 'r', "ssttttta{sv}");
+		if (r >= 0)
+			r = sd_bus_message_append(reply, "ssttttt", d->name, stage_name(d->stage.now),
+						  d->estimate.headroom_bytes, d->estimate.total_bytes,
+						  d->estimate.tte_us, d->estimate.tte_low_us, d->episode);
+		if (r >= 0)
+			r = put_domain_detail(reply, c, i);
+		if (r >= 0)
+			r = sd_bus_message_close_container(reply);
+	}
+	return finish(r, reply);
+}
+
+/* ---- sources, episodes ---- */
+
+int service_list_sources(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct broker *b = userdata;
+	struct sense_source sources[SENSE_SOURCES_MAX];
+	uint32_t count = sense_sources(b->sense, sources);
+	sd_bus_message *reply = NULL;
+	int r = begin(m, "(ssss)", &reply);
+
+	(void)error;
+	for (uint32_t i = 0; r >= 0 && i < count; i++)
+		r = sd_bus_message_append(reply, "(ssss)", sources[i].name,
+					  sources[i].is_present ? "ok" : "absent", sources[i].gives,
+					  sources[i].is_present ? "" : sources[i].remedy);
+	return finish(r, reply);
+}
+
+static const char *outcome_of(const struct core_episode *e)
+{
+	if (!e->ended_us)
+		return "open";
+	if (e->kernel_killed)
+		return "kernel killed";
+	return e->victims ? "victim ended" : "cleared";
+}
+
+int service_list_episodes(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct core *c = &((struct broker *)userdata)->core;
+	sd_bus_message *reply = NULL;
+	int r = begin(m, "(tsstts)", &reply);
+
+	(void)error;
+	for (uint64_t i = 1; r >= 0 && i <= CORE_EPISODES_MAX; i++) {
+		const struct core_episode *e = &c->episode[(c->last_episode + i) % CORE_EPISODES_MAX];
+
+		if (e->number)
+			r = sd_bus_message_append(reply, "(tsstts)", e->number, e->domain_name,
+						  stage_name(e->highest), e->began_us, e->ended_us,
+						  outcome_of(e));
+	}
+	return finish(r, reply);
+}
+
+static bool is_known_episode(const struct core *c, uint64_t number)
+{
+	return number && c->episode[number % CORE_EPISODES_MAX].number == number;
+}
+
+int service_explain(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct core *c = &((struct broker *)userdata)->core;
+	uint64_t episode, lost, number = 0;
+	sd_bus_message *reply = NULL;
+	const struct event *e;
+	char sentence[512];
+	int r = sd_bus_message_read(m, "t", &episode);
+
+	if (r < 0)
+		return r;
+	if (!is_known_episode(c, episode))
+		return service_error(error, "UnknownEpisode",
+				     "episode %llu is not remembered; ListEpisodes names those that are",
+				     (unsigned long long)episode);
+	r = begin(m, "s", &reply);
+	while (r >= 0 && (e = record_next(&c->record, &number, &lost))) {
+		if (e->episode != episode)
+			continue;
+		event_sentence(e, sentence, sizeof(sentence));
+		r = sd_bus_message_append(reply, "s", sentence);
+	}
+	return finish(r, reply);
+}
+
+/* ---- monitor ---- */
+
+int service_monitor(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct broker *b = userdata;
+	const struct service_option options[] = { { "History", OPTION_BOOL, 0, 0, &(int){ 0 } } };
+	_cleanup_close_ int fd = -1;
+	int r = service_read_options(m, options, ARRAY_LEN(options), error);
+
+	if (r < 0)
+		return r;
+	r = stream_add(b, *(int *)options[0].to, &fd);
+	if (r == -EMFILE)
+		return service_error(error, "TooManyMonitors",
+				     "max_monitors readers are connected already; end one or raise it "
+				     "in failsoft.json");
+	if (r < 0)
+		return r;
+	r = sd_bus_reply_method_return(m, "h", fd);
+	stream_pump(b);
+	return r;
+}

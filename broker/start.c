@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+#include "start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ask/shield.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "sense/parse.h"
+
+/* Our own place on the kernel's list of victims; -1000 is not taken: two things at -1000 that
+ * between them hold the memory are a panic. Source: systemd-oomd and dbus run at -900. */
+#define OWN_OOM_SCORE_ADJ	(-900)
+#define STACK_TOUCHED		(256 * KIB)
+#define LATENCY_AT_START_US	(20 * US_PER_MS)
+
+struct core_policy start_policy(const struct config *c)
+{
+	struct core_policy p = {
+		.estimate = { (uint32_t)c->swap_weight_permyriad, c->plausible_bytes_per_s },
+		.stage = { .confirm_us = c->confirm_us, .hold_us = c->hold_us },
+		.session = {
+			.max_clients = (uint32_t)c->max_clients,
+			.max_per_uid = (uint32_t)c->max_per_uid,
+			.max_budget_us = c->max_budget_us,
+		},
+		.plan = { c->term_us + c->settle_us, LATENCY_AT_START_US },
+		.escalate = { c->act, c->dry_run, c->term_us, c->kill_us, c->settle_us },
+		.shield = c->shield,
+		.idle_interval_us = c->idle_interval_us,
+		.near_interval_us = c->near_interval_us,
+	};
+
+	for (int i = 0; i < STAGE_COUNT; i++) {
+		p.stage.floor_permyriad[i] = (uint32_t)c->floor_permyriad[i];
+		p.stage.floor_max_bytes[i] = c->floor_max_bytes[i];
+	}
+	for (int i = 0; i < STEP_COUNT; i++)
+		p.session.default_budget_us[i] = c->default_budget_us[i];
+	return p;
+}
+
+static int start_tables(struct broker *b)
+{
+	const struct config *c = &b->config;
+	struct core_memory *m = &b->memory;
+	struct core_policy policy = start_policy(c);
+
+	m->effects_count = core_effects_needed((uint32_t)c->max_clients);
+	m->events_count = (uint32_t)c->events;
+	m->sessions = calloc(c->max_clients, sizeof(*m->sessions));
+	m->effects = calloc(m->effects_count, sizeof(*m->effects));
+	m->events = calloc(m->events_count, sizeof(*m->events));
+	b->peers = calloc(c->max_clients, sizeof(*b->peers));
+	b->streams = calloc(BROKER_STREAMS_MAX, sizeof(*b->streams));
+	b->processes = calloc(BROKER_PROCESSES_MAX, sizeof(*b->processes));
+	b->scratch = calloc(VICTIM_SCRATCH(BROKER_PROCESSES_MAX), sizeof(*b->scratch));
+	if (!m->sessions || !m->effects || !m->events || !b->peers || !b->streams || !b->processes ||
+	    !b->scratch)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < BROKER_STREAMS_MAX; i++)
+		b->streams[i].fd = -1;
+	core_init(&b->core, &policy, m, state_reserve_episodes(b->options.state_directory),
+		  clock_now_us());
+	return state_open(&b->state, b->options.state_directory, (uint32_t)c->max_clients);
+}
+
+static int start_sense(struct broker *b)
+{
+	const char *root = b->options.root ? b->options.root : "/";
+	const struct sense_options o = {
+		.root = root, .psi_some_us = b->config.psi_some_us,
+		.psi_full_us = b->config.psi_full_us, .psi_window_us = b->config.psi_window_us,
+		.max_domains = CORE_DOMAINS_MAX,
+	};
+	int r;
+
+	b->root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (b->root_fd < 0) {
+		log_error("--root=%s: %s", root, strerror(errno));
+		return -errno;
+	}
+	r = sense_open(&o, &b->sense);
+	if (r >= 0)
+		r = survey_open(root, BROKER_PROCESSES_MAX, &b->survey);
+	if (r >= 0)
+		r = terminate_init(&b->terminate, b->root_fd);
+	return r;
+}
+
+/* The loop takes the signals; blocked before the first thread exists. */
+static int start_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
+}
+
+int start_memory(struct broker *b)
+{
+	int r;
+
+	b->root_fd = b->terminate.poll_fd = -1;
+	b->writer.send_fd = b->writer.receive_fd = b->writer.file_fd = -1;
+	/* Memory that was locked once is never given back and taken anew. */
+	(void)mallopt(M_TRIM_THRESHOLD, -1); /* a hint */
+	(void)mallopt(M_MMAP_MAX, 0);	     /* a hint */
+	r = start_signals();
+	if (r >= 0)
+		r = sd_event_new(&b->event);
+	if (r >= 0)
+		r = start_sense(b);
+	if (r >= 0)
+		r = start_tables(b);
+	if (r >= 0)
+		r = writer_start(&b->writer, b->config.export_file);
+	if (r < 0)
+		log_error("failsoftd cannot start: %s", strerror(-r));
+	return r;
+}
+
+void start_free(struct broker *b)
+{
+	bus_close(&b->bus);
+	b->timer = sd_event_source_disable_unref(b->timer);
+	b->pump = sd_event_source_disable_unref(b->pump);
+	if (b->terminate.poll_fd >= 0)
+		terminate_fini(&b->terminate);
+	b->survey = survey_close(b->survey);
+	b->sense = sense_close(b->sense);
+	b->event = sd_event_unref(b->event);
+	writer_stop(&b->writer);
+	state_close(&b->state);
+	b->root_fd = file_close(b->root_fd);
+	free(b->memory.sessions);
+	free(b->memory.effects);
+	free(b->memory.events);
+	free(b->peers);
+	free(b->streams);
+	free(b->processes);
+	free(b->scratch);
+}
+
+/* ---- protection ---- */
+
+/* Pages of the stack that the crisis will need are there before it. */
+__attribute__((noinline)) static void touch_stack(void)
+{
+	volatile char room[STACK_TOUCHED];
+
+	for (size_t i = 0; i < sizeof(room); i += 4096)
+		room[i] = 0;
+}
+
+static void lock_memory(struct broker *b)
+{
+	if (!b->config.lock_memory)
+		return;
+	touch_stack();
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
+		broker_warn(b, "the broker's memory is not locked (%s): it may stall when memory runs "
+			    "out; give it CAP_IPC_LOCK", strerror(errno));
+}
+
+static void take_priority(struct broker *b)
+{
+	struct sched_param p = { .sched_priority = (int)b->config.realtime_priority };
+
+	if (!p.sched_priority)
+		return;
+	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &p) < 0)
+		broker_warn(b, "no real-time priority (%s): a busy CPU delays orders; give the broker "
+			    "CAP_SYS_NICE", strerror(errno));
+}
+
+static void lower_own_score(struct broker *b)
+{
+	_cleanup_close_ int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int32_t adj = 0;
+	int r = shield_read(self, &adj);
+
+	if (r >= 0 && adj > OWN_OOM_SCORE_ADJ)
+		r = shield_write(self, OWN_OOM_SCORE_ADJ);
+	if (r >= 0)
+		return;
+	broker_warn(b, "the broker's own oom_score_adj cannot be lowered (%s), nor can its clients be "
+		    "shielded: give it CAP_SYS_RESOURCE", strerror(-r));
+	b->cannot_shield = true;
+}
+
+/* An unlocked bus stands still when memory runs out: signals then come after seconds or never. */
+static void look_at_bus(struct broker *b)
+{
+	char path[40], text[4096], *locked;
+	int32_t pid = bus_daemon_pid(&b->bus);
+
+	b->protect_pids[0] = pid;
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid); /* 23 bytes at most */
+	if (pid <= 0 || file_read_at(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return;
+	locked = strstr(text, "VmLck:");
+	if (locked && strtoul(locked + strlen("VmLck:"), NULL, 10) == 0)
+		broker_warn(b, "the bus (pid %d) is not locked into memory: clients without a lifeline "
+			    "may be told too late; see failsoftd(8), PROTECTING THE BUS", (int)pid);
+}
+
+static void look_at_sources(struct broker *b)
+{
+	struct sense_source sources[SENSE_SOURCES_MAX];
+	uint32_t count = sense_sources(b->sense, sources);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct event e = { .kind = EVENT_SOURCE_ABSENT };
+
+		if (sources[i].is_present)
+			continue;
+		(void)snprintf(e.name, sizeof(e.name), "%s", sources[i].name); /* a name fits */
+		core_note(&b->core, &e, clock_now_us());
+		log_info("%s is absent: %s", sources[i].name, sources[i].remedy);
+	}
+}
+
+void start_protection(struct broker *b)
+{
+	lock_memory(b);
+	take_priority(b);
+	lower_own_score(b);
+	look_at_bus(b);
+	look_at_sources(b);
+}
+
+/* ---- domains, the past ---- */
+
+void start_domains(struct broker *b)
+{
+	for (uint32_t i = 0; i < b->config.domains.count; i++) {
+		const char *name = b->config.domains.text[i];
+		bool is_new = core_domain_find(&b->core, name) == CORE_DOMAINS_MAX;
+		uint32_t d = core_domain_add(&b->core, name, true, clock_now_us());
+		int r = d == CORE_DOMAINS_MAX ? -ENOSPC : is_new ? sense_domain_add(b->sense, d, name) : 0;
+
+		if (r >= 0)
+			continue;
+		broker_warn(b, "domain %s of the configuration is not watched: %s", name, strerror(-r));
+		if (d != CORE_DOMAINS_MAX)
+			core_domain_remove(&b->core, d, clock_now_us());
+	}
+}
+
+static uint32_t past_domain(struct broker *b, const char *name)
+{
+	uint32_t d = core_domain_find(&b->core, name);
+
+	if (d < CORE_DOMAINS_MAX)
+		return d;
+	d = core_domain_add(&b->core, name, false, clock_now_us());
+	if (d < CORE_DOMAINS_MAX && sense_domain_add(b->sense, d, name) < 0) {
+		core_domain_remove(&b->core, d, clock_now_us());
+		return CORE_DOMAINS_MAX;
+	}
+	b->domains_stale = true; /* only until the episode is over, unless a client comes back */
+	return d;
+}
+
+void start_take_over(struct broker *b)
+{
+	for (unsigned i = 0; i < STATE_EPISODES_MAX; i++) {
+		const struct state_episode *past = &b->state.past_episodes[i];
+		uint32_t d;
+
+		if (!past->number || past->stage == STAGE_NORMAL)
+			continue;
+		d = past_domain(b, past->domain);
+		if (d < CORE_DOMAINS_MAX)
+			core_take_over(&b->core, d, past->number, past->stage, past->began_us,
+				       clock_now_us());
+		else
+			log_warning("episode %" PRIu64 " of %s was open when the broker ended; its "
+				    "cgroup is gone, so it is closed", past->number, past->domain);
+	}
+}

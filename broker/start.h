@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Start: what the broker does once, before it can be hurried: take its memory, protect itself, find
+ * out what this machine lacks. Edge. Everything missing becomes a sentence in Warnings.
+ */
+#pragma once
+
+#include "broker.h"
+
+/* The core's policy out of the settings. */
+struct core_policy start_policy(const struct config *c);
+
+/* Allocates and opens everything. 0 or -errno, logged; then start_free(). */
+int start_memory(struct broker *b);
+void start_free(struct broker *b);
+
+/* Locked memory, priority, oom_score_adj; each missing one is a warning, none an error. */
+void start_protection(struct broker *b);
+
+/* The cgroups that the configuration names. */
+void start_domains(struct broker *b);
+
+/* Episodes that were open when the broker before us ended. */
+void start_take_over(struct broker *b);

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What is installed for systemd and D-Bus: syntax, hardening score, message ids against the code."""
+
+import pathlib
+import re
+import tempfile
+import xml.etree.ElementTree as ET
+
+import tap
+
+INTERFACES = tap.SOURCE / 'interfaces'
+EXPOSURE_MAX = 2.5
+ID = re.compile(r'[0-9a-f]{32}')
+
+
+def unit(directory):
+    """The unit as installed, with a program that exists."""
+    text = (INTERFACES / 'failsoftd.service.in').read_text()
+    path = pathlib.Path(directory, 'failsoftd.service')
+    path.write_text(text.replace('@sbindir@/failsoftd', '/bin/true'))
+    return path
+
+
+def exposure(directory):
+    result = tap.run('systemd-analyze', 'security', '--offline=yes', '--no-pager', unit(directory))
+    match = re.search(r'Overall exposure level for \S+: ([\d.]+)', result.stdout)
+    if not match:
+        return [f'systemd-analyze says: {result.stderr.strip()}']
+    return [] if float(match.group(1)) <= EXPOSURE_MAX else [f'{match.group(1)}, at most {EXPOSURE_MAX}']
+
+
+def unknown_settings(directory):
+    result = tap.run('systemd-analyze', 'verify', '--man=no', unit(directory))
+    return [line for line in result.stderr.splitlines()
+            if 'failsoftd.service' in line and re.search(r'Unknown|Failed to parse|Invalid|ignoring', line)]
+
+
+def sysusers(directory):
+    pathlib.Path(directory, 'etc').mkdir(exist_ok=True)
+    result = tap.run('systemd-sysusers', f'--root={directory}', INTERFACES / 'failsoft.sysusers.conf')
+    made = pathlib.Path(directory, 'etc/group')
+    if result.returncode == 0 and made.exists() and 'failsoft:' in made.read_text():
+        return []
+    return [f'made no group: {result.stderr.strip()}']
+
+
+def tmpfiles(directory):
+    result = tap.run('systemd-tmpfiles', '--create', f'--root={directory}', INTERFACES / 'failsoft.tmpfiles.conf')
+    missing = [d for d in ('etc/failsoft/failsoft.d', 'var/lib/failsoft') if not pathlib.Path(directory, d).is_dir()]
+    return [f'{d} was not made: {result.stderr.strip()}' for d in missing]
+
+
+def message_ids():
+    catalog = (INTERFACES / 'failsoft.catalog').read_text()
+    listed = re.findall(r'^-- ([0-9a-f]{32})$', catalog, re.MULTILINE)
+    source = tap.SOURCE / 'broker/keep/journal.c'
+    if not source.exists():
+        return ['broker/keep/journal.c is missing']
+    used = set(ID.findall(source.read_text().replace('-', '')))
+    return ([f'{i}: in journal.c, not in the catalogue' for i in sorted(used - set(listed))]
+            + [f'{i}: in the catalogue, not in journal.c' for i in sorted(set(listed) - used)]
+            + [f'{i}: twice in the catalogue' for i in sorted(set(listed)) if listed.count(i) > 1]
+            + ([] if listed else ['the catalogue is empty']))
+
+
+def catalogue_compiles(directory):
+    place = pathlib.Path(directory, 'usr/lib/systemd/catalog')
+    place.mkdir(parents=True)
+    (place / 'failsoft.catalog').write_text((INTERFACES / 'failsoft.catalog').read_text())
+    pathlib.Path(directory, 'var/lib/systemd/catalog').mkdir(parents=True)
+    result = tap.run('journalctl', f'--root={directory}', '--update-catalog')
+    made = pathlib.Path(directory, 'var/lib/systemd/catalog/database').exists()
+    return [] if result.returncode == 0 and made else [f'journalctl says: {result.stderr.strip()}']
+
+
+def well_formed():
+    problems = []
+    for path in list(INTERFACES.glob('*.conf')) + list(INTERFACES.glob('*.xml')):
+        if path.read_text().lstrip().startswith('<'):
+            try:
+                ET.parse(path)
+            except ET.ParseError as error:
+                problems.append(f'{path.name}: {error}')
+    return problems
+
+
+with tempfile.TemporaryDirectory(prefix='failsoft-check-') as scratch:
+    tap.check(f'the unit\'s exposure is at most {EXPOSURE_MAX}', exposure(scratch))
+    tap.check('systemd knows every setting of the unit', unknown_settings(scratch))
+    tap.check('sysusers makes the group', sysusers(scratch))
+    tap.check('tmpfiles makes the directories', tmpfiles(scratch))
+    tap.check('the catalogue compiles', catalogue_compiles(scratch))
+tap.check('message ids of code and catalogue agree', message_ids())
+tap.check('XML is well formed', well_formed())
+tap.done()

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/units.h"
+#include "sense/survey.h"
+#include "tree.h"
+
+#define MAX 16
+
+struct seen {
+	uint32_t count;
+	struct process process[MAX];
+};
+
+static struct seen take(struct survey *s, int cgroup_fd, const struct survey_protect *protect)
+{
+	const struct survey_request q = { cgroup_fd, protect };
+	struct seen seen = { 0 };
+
+	assert_int_equal(survey_take(s, &q, seen.process, MAX, &seen.count), 0);
+	return seen;
+}
+
+static const struct process *find(const struct seen *seen, int32_t pid)
+{
+	for (uint32_t i = 0; i < seen->count; i++)
+		if (seen->process[i].pid == pid)
+			return &seen->process[i];
+	return NULL;
+}
+
+static void whole_machine(void **state)
+{
+	static const int32_t pids[] = { 204 };
+	static const char *const names[] = { "mon*" };
+	const struct survey_protect protect = { pids, 1, names, 1 };
+	static const struct process expect[] = {
+		{1, 0, 0, 0, 5, 400 * KIB, 0, true, true, "init"},
+		{2, 0, 0, 0, 0, 0, 0, true, true, "kthreadd"},
+		{200, 1, 1000, 0, 50000, 2816 * KIB, 0, true, true, "monitor"},
+		{201, 200, 1001, -500, 60000, 8192 * KIB, 0, false, true, "a) (b S 1"},
+		/* Started 20 s ago, and no baseline was ever taken: all it has. */
+		{202, 201, 4294967294, 1000, 98000, 1024 * KIB, 1024 * KIB, false, true,
+		 "new?line"},
+		{203, 201, 0, 0, 0, 0, 0, true, true, "zombie"},
+		{204, 1, 100, -900, 900, 3000 * KIB, 0, true, true, "dbus-daemon"},
+	};
+	struct survey *s = NULL;
+	struct seen seen;
+	struct tree t;
+
+	tree_open(&t, "root-v2");
+	assert_int_equal(survey_open(t.root, 64, &s), 0);
+	seen = take(s, -1, &protect);
+	assert_int_equal(seen.count, ARRAY_LEN(expect));
+	for (size_t i = 0; i < ARRAY_LEN(expect); i++) {
+		const struct process *p = find(&seen, expect[i].pid), *e = &expect[i];
+
+		assert_non_null(p);
+		assert_string_equal(p->name, e->name);
+		assert_int_equal(p->parent, e->parent);
+		assert_int_equal(p->uid, e->uid);
+		assert_int_equal(p->oom_score_adj, e->oom_score_adj);
+		assert_int_equal(p->start_ticks, e->start_ticks);
+		assert_int_equal(p->memory_bytes, e->memory_bytes);
+		assert_int_equal(p->growth_bytes, e->growth_bytes);
+		assert_int_equal(p->is_protected, e->is_protected);
+		assert_true(p->in_domain);
+	}
+	survey_close(s);
+	tree_close(&t);
+	(void)state;
+}
+
+static void write_memory(const struct tree *t, int32_t pid, uint64_t kib)
+{
+	char path[64], content[256];
+
+	snprintf(path, sizeof(path), "proc/%d/status", pid);
+	snprintf(content, sizeof(content),
+		 "Name:\tx\nPPid:\t1\nUid:\t0\t0\nVmRSS:\t1 kB\nRssAnon:\t%llu kB\n",
+		 (unsigned long long)kib);
+	tree_write(t, path, content);
+}
+
+static void write_start(const struct tree *t, int32_t pid, uint64_t ticks)
+{
+	char path[64], content[256];
+
+	snprintf(path, sizeof(path), "proc/%d/stat", pid);
+	snprintf(content, sizeof(content),
+		 "%d (x) S 1 1 1 0 -1 4194304 101 0 0 0 0 0 0 0 20 0 1 0 %llu 1 1\n", pid,
+		 (unsigned long long)ticks);
+	tree_write(t, path, content);
+}
+
+/* Row: what a process becomes after the baseline, and how much it then has grown. */
+static void growth_since_baseline(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t kib, start_ticks, expect_kib;
+	} rows[] = {
+		{ "unchanged", 8192, 60000, 0 },
+		{ "grown", 10000, 60000, 1808 },
+		{ "shrunk", 100, 60000, 0 },
+		{ "another one of the same pid, young", 10000, 99000, 10000 },
+		{ "another one of the same pid, old", 10000, 60001, 0 },
+		{ "started in the future (clock of a container)", 10000, 999999999, 10000 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct survey *s = NULL;
+		struct seen seen;
+		struct tree t;
+
+		tree_open(&t, "root-v2");
+		assert_int_equal(survey_open(t.root, 64, &s), 0);
+		assert_int_equal(survey_baseline_reset(s), 0);
+		write_memory(&t, 201, rows[i].kib);
+		write_start(&t, 201, rows[i].start_ticks);
+		seen = take(s, -1, NULL);
+		if (find(&seen, 201)->growth_bytes != rows[i].expect_kib * KIB)
+			fail_msg("%s: %llu", rows[i].name,
+				 (unsigned long long)find(&seen, 201)->growth_bytes);
+		assert_int_equal(find(&seen, 202)->growth_bytes, 0); /* young, but was there */
+		survey_close(s);
+		tree_close(&t);
+	}
+	(void)state;
+}
+
+/* More processes than can be remembered: some have no baseline, none has a wrong one. */
+static void small_memory(void **state)
+{
+	struct survey *s = NULL;
+	struct seen seen;
+	struct tree t;
+
+	for (uint32_t max = 0; max < 4; max++) {
+		tree_open(&t, "root-v2");
+		assert_int_equal(survey_open(t.root, max, &s), 0);
+		for (int again = 0; again < 3; again++)
+			assert_int_equal(survey_baseline_reset(s), 0);
+		seen = take(s, -1, NULL);
+		for (uint32_t i = 0; i < seen.count; i++)
+			assert_int_equal(seen.process[i].growth_bytes % (1024 * KIB), 0);
+		assert_int_equal(find(&seen, 201)->growth_bytes, 0);
+		survey_close(s);
+		tree_close(&t);
+	}
+	(void)state;
+}
+
+static void one_cgroup(void **state)
+{
+	struct survey *s = NULL;
+	struct seen seen;
+	struct tree t;
+	char path[128], procs[60000] = "";
+	size_t used = 0;
+	int fd;
+
+	tree_open(&t, "root-v2");
+	assert_int_equal(survey_open(t.root, 64, &s), 0);
+	snprintf(path, sizeof(path), "%s/sys/fs/cgroup/demo/apps", t.root);
+	fd = open(path, O_RDONLY | O_DIRECTORY);
+	for (int again = 0; again < 2; again++) {
+		seen = take(s, fd, NULL);
+		assert_int_equal(seen.count, 3); /* its own, and those of the cgroup below */
+		assert_non_null(find(&seen, 200));
+		assert_non_null(find(&seen, 201));
+		assert_non_null(find(&seen, 202));
+	}
+	/* Longer than one piece, with pids that are no more, and things that are no pids. */
+	for (int pid = 100000; pid < 106000; pid++)
+		used += (size_t)snprintf(procs + used, sizeof(procs) - used, "%d\n", pid);
+	snprintf(procs + used, sizeof(procs) - used,
+		 "0\n-7\n99999999999999999999\n4294967497\n204\n");
+	tree_write(&t, "sys/fs/cgroup/demo/apps/cgroup.procs", procs);
+	seen = take(s, fd, NULL);
+	assert_int_equal(seen.count, 3);
+	assert_non_null(find(&seen, 204));
+	close(fd);
+	survey_close(s);
+	tree_close(&t);
+	(void)state;
+}
+
+static void bad_input(void **state)
+{
+	const struct survey_request whole = { .cgroup_fd = -1 };
+	struct survey *s = NULL;
+	struct process process[MAX];
+	uint32_t count = 77;
+	struct seen seen;
+	struct tree t;
+
+	assert_int_equal(survey_open("/does/not/exist", 64, &s), -ENOENT);
+	assert_int_equal(survey_open("/dev", 64, &s), -ENOENT);
+	tree_open(&t, "root-v2");
+	assert_int_equal(survey_open(t.root, 64, &s), 0);
+	/* Full: what fits is there. */
+	assert_int_equal(survey_take(s, &whole, process, 3, &count), -ENOBUFS);
+	assert_int_equal(count, 3);
+	/* A process that ends in mid-survey, or whose files are not understood, is left out. */
+	tree_remove(&t, "proc/201/stat");
+	tree_write(&t, "proc/202/status", "Name:\tx\nPPid:\t-1\n");
+	tree_write(&t, "proc/204/oom_score_adj", "");
+	seen = take(s, -1, NULL);
+	assert_int_equal(seen.count, 4);
+	tree_remove(&t, "proc/uptime");
+	count = 77;
+	assert_int_equal(survey_take(s, &whole, process, MAX, &count), -ENOENT);
+	assert_int_equal(count, 77);
+	survey_close(s);
+	tree_close(&t);
+	(void)state;
+}
+
+/* The real /proc: this process is there, protected, with the memory that it has. */
+static void this_machine(void **state)
+{
+	const struct survey_request whole = { .cgroup_fd = -1 };
+	static struct process process[32768];
+	struct survey *s = NULL;
+	uint32_t count = 0;
+	bool found = false;
+
+	assert_int_equal(survey_open(NULL, 32768, &s), 0);
+	assert_int_equal(survey_baseline_reset(s), 0);
+	memset(process, 0, sizeof(process)); /* grow */
+	assert_int_equal(survey_take(s, &whole, process, ARRAY_LEN(process), &count), 0);
+	for (uint32_t i = 0; i < count; i++) {
+		if (process[i].pid != getpid())
+			continue;
+		found = true;
+		assert_true(process[i].is_protected);
+		assert_int_equal(process[i].parent, getppid());
+		assert_int_equal(process[i].uid, getuid());
+		assert_true(process[i].memory_bytes >= sizeof(process));
+		assert_true(process[i].growth_bytes >= sizeof(process) / 2);
+	}
+	assert_true(found);
+	survey_close(s);
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whole_machine),
+		cmocka_unit_test(growth_since_baseline),
+		cmocka_unit_test(small_memory),
+		cmocka_unit_test(one_cgroup),
+		cmocka_unit_test(bad_input),
+		cmocka_unit_test(this_machine),
+	};
+
+	return cmocka_run_group_tests_name("survey", tests, NULL, NULL);
+}

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""Ways to run out of memory, and what must come of each. A scenario is a row of the table.
+
+`job` is shell run inside the guest (guest/lib is there: start_all, say, pause). The machine is
+deterministic, so that the runs of one scenario would be the same to the bit; $START, the seconds
+from "all is up" to the villain, moves against everything periodic, differently in every run.
+
+An expectation is (words, condition on the result row): see judge.py for the row's keys.
+"""
+from dataclasses import dataclass, field
+
+SHIFTS_S = (0.0, 0.137, 0.391)      # within the broker's longest sleep, not on its grid
+RUNS = len(SHIFTS_S)
+START_S = 3.0
+LOGGER_HEAD_S = 0.5                 # the pause at the end of start_logger in guest/lib
+
+
+@dataclass
+class Scenario:
+    """`seconds`: guest time from the start of the job to the end of the run."""
+    name: str
+    what: str
+    seconds: int
+    job: str
+    failsoft: list
+    alone: list = field(default_factory=list)
+
+
+def nothing_lost(r):
+    return r.get('produced', 0) > 0 and r.get('lost') == 0 and r.get('gaps') == 0
+
+
+def everything_lost(r):
+    return r.get('produced', 0) > 0 and r.get('on_disk') == 0
+
+
+NOTHING_LOST = ('no record lost', nothing_lost)
+EVERYTHING_LOST = ('every record lost', everything_lost)
+NO_PANIC = ('no panic', lambda r: not r['panic'])
+NO_STALL = ('not stalled', lambda r: not r['stalled'])
+KERNEL_IDLE = ('the kernel killed nobody', lambda r: not r['kernel_killed'])
+ANSWERED = ('the logger was asked and answered before anybody was ended',
+            lambda r: r['asked'] > 0 and r['answered_before_end'])
+ONLY_HOG = ('nobody but the hog was ended', lambda r: set(r['ended']) <= {'failsoft-hog'}
+            and set(r['kernel_killed']) <= {'failsoft-hog'})
+NOBODY = ('nobody was ended', lambda r: not r['ended'] and not r['kernel_killed'])
+UP_TO_WARNING = ('no stage beyond warning', lambda r: r['highest'] in ('normal', 'warning'))
+SAVED = [NOTHING_LOST, NO_PANIC, NO_STALL, ANSWERED]
+HARMLESS = [NOTHING_LOST, NO_PANIC, NOBODY, UP_TO_WARNING]
+
+
+def own_leak(rate):
+    return f'start_all --leak={rate} --leak-after=$LEAK_AFTER\npause $START\nsay villain\npause 60\n'
+
+
+def other(command):
+    return f'start_all\npause $START\nsay villain\n{command} &\npause 60\n'
+
+
+# Holes of a sparse file fill the page cache at the speed of memory: harder than any disk could.
+CACHE_STORM = '''for i in 1 2 3; do
+	truncate -s 96M /data/sparse$i
+done
+for i in 1 2 3 1 2 3 1 2 3; do
+	cat /data/sparse$i >/dev/null
+	pause 0.2
+done'''
+
+SCENARIOS = [
+    Scenario('own_slow', 'a leak of 5 MiB/s in the logger itself', 25, own_leak(5),
+             SAVED, [EVERYTHING_LOST]),
+    Scenario('own_fast', 'a leak of 20 MiB/s in the logger itself', 15, own_leak(20),
+             SAVED, [EVERYTHING_LOST]),
+    Scenario('fork_tree', 'a tree of 250 small hogs, 384 KiB each, 20 MiB/s in all', 14,
+             other('failsoft-hog --fork=250 --each=384 --rate=20'),
+             [*SAVED, ONLY_HOG], [EVERYTHING_LOST]),
+    Scenario('other_slow', 'a leak of 5 MiB/s in another program', 25,
+             other('failsoft-hog --rate=5'), [*SAVED, ONLY_HOG, KERNEL_IDLE]),
+    Scenario('other_fast', 'a leak of 40 MiB/s in another program', 12,
+             other('failsoft-hog --rate=40'), [*SAVED, ONLY_HOG, KERNEL_IDLE]),
+    Scenario('cache_storm', 'nine times 96 MiB of files read through the page cache', 12,
+             other(f'({CACHE_STORM})'), HARMLESS),
+    Scenario('burst', '36 MiB at full speed, freed after a second', 12,
+             other('failsoft-hog --rate=max --limit=36 --free-after=1'), HARMLESS),
+]
+
+
+def find(name):
+    return next((s for s in SCENARIOS if s.name == name), None)
+
+
+def job_text(scenario, mode, run):
+    """The guest's job file for one run; `run` counts from 0."""
+    start_s = START_S + SHIFTS_S[run % RUNS]
+    return (f'#go\n#seconds {scenario.seconds}\nMODE={mode}\n'
+            f'START={start_s:.3f}\nLEAK_AFTER={start_s + LOGGER_HEAD_S:.3f}\n'
+            f'. /guest/lib\n{scenario.job}\nexit\n')
