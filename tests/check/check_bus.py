@@ -10,9 +10,7 @@ EMITS = 'org.freedesktop.DBus.Property.EmitsChangedSignal'
 
 
 def annotations(element):
-    """Without systemd's own, which repeat the vtable's flags for its tools."""
-    found = {a.get('name'): a.get('value') for a in element.findall('annotation')
-             if not a.get('name').startswith('org.freedesktop.systemd1.')}
+    found = {a.get('name'): a.get('value') for a in element.findall('annotation')}
     if element.tag == 'property':
         found.setdefault(EMITS, 'true')
     return found
