@@ -78,6 +78,14 @@ static bool is_relieved(const struct escalate *e, const struct escalate_policy *
 	return v->is_back && (v->final_ended || is_due(e, v));
 }
 
+/* Memory may come back before the process has ended: its end is waited for all the same. */
+static bool is_relieved_late(const struct escalate *e, const struct escalate_policy *p,
+			     const struct escalate_view *v)
+{
+	(void)p;
+	return v->is_back && is_due(e, v);
+}
+
 static bool has_missed(const struct escalate *e, const struct escalate_policy *p,
 		       const struct escalate_view *v)
 {
@@ -107,7 +115,7 @@ static const struct {
 	{ RUNG_FINAL,	is_relieved,	RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_FINAL,	has_answered,	RUNG_TERM,	ESCALATE_TERM },
 	{ RUNG_TERM,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
-	{ RUNG_TERM,	is_relieved,	RUNG_IDLE,	ESCALATE_NOTHING },
+	{ RUNG_TERM,	is_relieved_late, RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_TERM,	has_missed,	RUNG_KILL,	ESCALATE_KILL },
 	{ RUNG_KILL,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
 	{ RUNG_KILL,	has_missed,	RUNG_IDLE,	ESCALATE_NOTHING },

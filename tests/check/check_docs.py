@@ -37,12 +37,12 @@ def library():
     return found[0] if found else tap.skip_all('libfailsoft is not built')
 
 
-def compiles(language, compiler):
-    """The headers stand alone, in C11 and C++11."""
+def compiles():
+    """The headers stand alone."""
     problems = []
     for path in tap.sources('.h', under='include'):
-        result = tap.run(compiler, '-x', language, '-std=' + ('c++11' if language == 'c++' else 'c11'), '-Wall',
-                         '-Wextra', '-pedantic', '-Werror', '-fsyntax-only', '-I', tap.SOURCE / 'include', path)
+        result = tap.run('gcc', '-x', 'c', '-std=c11', '-Wall', '-Wextra', '-pedantic', '-Werror', '-fsyntax-only',
+                         '-I', tap.SOURCE / 'include', path)
         if result.returncode != 0:
             problems.append(f'{tap.relative(path)}: {result.stderr.splitlines()[0]}')
     return problems
@@ -65,6 +65,6 @@ exports = exported(so)
 tap.check('the library exports what the header declares',
           [f'{n}: in the header, not exported' for n in sorted(set(functions) - exports)]
           + [f'{n}: exported, not in the header' for n in sorted(exports - set(functions))])
-tap.check('public headers stand alone in C', compiles('c', 'gcc'))
+tap.check('public headers stand alone in C', compiles())
 tap.check('headers of the broker say what they are', headers())
 tap.done()

@@ -43,10 +43,10 @@ def count_records(work, memory, logcheck):
     status = cut_disk(memory, 'status', work / 'status.ext4')
     if not take_out(status, '/logger', work / 'logger.status'):
         return None
-    if not take_out(data, '/log', work / 'log'):
-        (work / 'log').write_bytes(b'')     # its directory entry was not durable: nothing is
+    if not take_out(data, '/log', work / 'logger.data'):
+        (work / 'logger.data').write_bytes(b'')     # its directory entry was not durable: nothing is
     # logcheck's exit status tells loss, which is a result here
-    argv = [str(logcheck), f'--file={work}/log', f'--status-file={work}/logger.status']
+    argv = [str(logcheck), f'--file={work}/logger.data', f'--status-file={work}/logger.status']
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           check=False)
     found = re.search(r'produced (\d+) on_disk (\d+) lost (\d+) gaps (\d+)', done.stdout)

@@ -102,7 +102,7 @@ class Images:
 
     def __init__(self, cache, binaries):
         self.kernel, self.modules = need_tools()
-        self.binaries = [pathlib.Path(b).resolve() for b in binaries]
+        self.binaries = [pathlib.Path(b).absolute() for b in binaries]
         self.cache = pathlib.Path(cache).resolve()
         self.dir = self.cache / self._key()
 
@@ -178,7 +178,8 @@ class Images:
         optional = find_program('dbus-send')
         needed = set()
         for path in [*programs, *([pathlib.Path(optional)] if optional else [])]:
-            target = root / 'bin' / path.name
+            target = root / ('lib' if path.name.startswith('lib') else 'bin') / path.name
+            target.parent.mkdir(exist_ok=True)
             target.unlink(missing_ok=True)
             shutil.copy(path, target)
             needed |= libraries(path)

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl.h"
+
+#define NAME	"org.failsoft.Broker1"
+#define PATH	"/org/failsoft/Broker1"
+
+int call_connect(struct ctl *c, const char *address)
+{
+	int r = sd_bus_new(&c->bus);
+
+	if (!address)
+		address = secure_getenv("FAILSOFT_BUS_ADDRESS");
+	if (!address)
+		address = secure_getenv("DBUS_SYSTEM_BUS_ADDRESS");
+	if (!address)
+		address = "unix:path=/run/dbus/system_bus_socket";
+	if (r >= 0)
+		r = sd_bus_set_address(c->bus, address);
+	if (r >= 0)
+		r = sd_bus_set_bus_client(c->bus, true);
+	if (r >= 0)
+		r = sd_bus_negotiate_fds(c->bus, true);
+	if (r >= 0)
+		r = sd_bus_start(c->bus);
+	if (r >= 0)
+		return 0;
+	fprintf(stderr, "failsoftctl: no bus at %s: %s; is it running, is --bus right?\n", address,
+		strerror(-r));
+	return r;
+}
+
+/* The sentence of our own errors is meant for people; of the others the name helps. */
+static int complain(const char *what, const sd_bus_error *error, int r)
+{
+	if (error->name && !strncmp(error->name, NAME, strlen(NAME)))
+		fprintf(stderr, "failsoftctl: %s\n", error->message);
+	else if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+		 sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
+		fprintf(stderr, "failsoftctl: no failsoftd on this bus: start it with "
+			"\"systemctl start failsoftd\", or give the right --bus\n");
+	else
+		fprintf(stderr, "failsoftctl: %s: %s\n", what, error->message ? error->message : strerror(-r));
+	return r;
+}
+
+static int call_message(struct ctl *c, sd_bus_message *m, sd_bus_message **ret_reply)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r = sd_bus_message_set_auto_start(m, false);
+
+	if (r >= 0)
+		r = sd_bus_call(c->bus, m, 5 * 1000000, &error, ret_reply);
+	if (r < 0)
+		complain(sd_bus_message_get_member(m), &error, r);
+	sd_bus_error_free(&error);
+	return r < 0 ? r : 0;
+}
+
+int call_method(struct ctl *c, sd_bus_message **ret_reply, const char *method, const char *types, ...)
+{
+	sd_bus_message *m = NULL;
+	va_list args;
+	int r = sd_bus_message_new_method_call(c->bus, &m, NAME, PATH, NAME, method);
+
+	va_start(args, types);
+	if (r >= 0 && types)
+		r = sd_bus_message_appendv(m, types, args);
+	va_end(args);
+	if (r >= 0)
+		r = call_message(c, m, ret_reply);
+	sd_bus_message_unref(m);
+	return r;
+}
+
+int call_text(struct ctl *c, const char *property, char *ret, size_t size)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	char *text = NULL;
+	int r = sd_bus_get_property_string(c->bus, NAME, PATH, NAME, property, &error, &text);
+
+	if (r < 0)
+		complain(property, &error, r);
+	else
+		print_clean(ret, size, text);
+	free(text);
+	sd_bus_error_free(&error);
+	return r < 0 ? r : 0;
+}
+
+/* ---- a{sv} into fields ---- */
+
+struct slot {
+	const char *key;
+	char type;			/* t, x, u, b, s */
+	void *to;			/* s: char[size] */
+	size_t size;
+};
+
+static int read_slot(sd_bus_message *m, const struct slot *s)
+{
+	const char *text;
+	const char signature[] = { s->type, 0 };
+	int r;
+
+	if (s->type != 's')
+		return sd_bus_message_read(m, "v", signature, s->to);
+	r = sd_bus_message_read(m, "v", "s", &text);
+	if (r >= 0)
+		print_clean(s->to, s->size, text);
+	return r;
+}
+
+/* Keys that we do not know are those of a newer broker. */
+static int read_detail(sd_bus_message *m, const struct slot *slots, size_t count)
+{
+	const char *key;
+	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+
+	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+		const struct slot *slot = NULL;
+
+		r = sd_bus_message_read_basic(m, 's', &key);
+		for (size_t i = 0; r >= 0 && i < count; i++)
+			if (!strcmp(key, slots[i].key))
+				slot = &slots[i];
+		if (r >= 0)
+			r = slot ? read_slot(m, slot) : sd_bus_message_skip(m, "v");
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+/* ---- rows ---- */
+
+static int read_domain(sd_bus_message *m, struct domain_row *d)
+{
+	const char *name, *stage;
+	const struct slot slots[] = {
+		{ "LeadWarningUSec", 't', &d->lead_us[0], 0 },
+		{ "LeadImminentUSec", 't', &d->lead_us[1], 0 },
+		{ "LeadShutdownUSec", 't', &d->lead_us[2], 0 },
+		{ "GuaranteedUSec", 't', &d->guaranteed_us, 0 },
+		{ "RateBytesPerSecond", 'x', &d->rate, 0 },
+		{ "Clients", 'u', &d->clients, 0 },
+		{ "Reason", 's', d->reason, sizeof(d->reason) },
+	};
+	int r;
+
+	memset(d, 0, sizeof(*d));
+	r = sd_bus_message_read(m, "ssttttt", &name, &stage, &d->headroom_bytes, &d->limit_bytes,
+				&d->tte_us, &d->tte_low_us, &d->episode);
+	if (r < 0)
+		return r;
+	print_clean(d->name, sizeof(d->name), name);
+	print_clean(d->stage, sizeof(d->stage), stage);
+	return read_detail(m, slots, sizeof(slots) / sizeof(slots[0]));
+}
+
+static int read_domains_of(sd_bus_message *m, char *to, size_t size)
+{
+	const char *name;
+	size_t used = 0;
+	int r = sd_bus_message_enter_container(m, 'a', "s");
+
+	to[0] = 0;
+	while (r >= 0 && (r = sd_bus_message_read(m, "s", &name)) > 0) {
+		int n = snprintf(to + used, size - used, "%s%s", used ? " " : "", name);
+
+		used += n > 0 ? (size_t)n : 0;
+		used = used < size ? used : size - 1;
+	}
+	print_clean(to, size, to);
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_client(sd_bus_message *m, struct client_row *k)
+{
+	const char *name, *state;
+	int shielded = 0, may_be_ended = 0, r;
+	const struct slot slots[] = {
+		{ "FreeableBytes", 't', &k->freeable_bytes, 0 },
+		{ "DeadlineUSec", 't', &k->deadline_us, 0 },
+		{ "FlushUSec", 't', &k->granted_us[0], 0 },
+		{ "DegradeUSec", 't', &k->granted_us[1], 0 },
+		{ "ShutdownUSec", 't', &k->granted_us[2], 0 },
+		{ "ResumeUSec", 't', &k->granted_us[3], 0 },
+		{ "WorstFlushUSec", 't', &k->worst_us[0], 0 },
+		{ "WorstDegradeUSec", 't', &k->worst_us[1], 0 },
+		{ "WorstShutdownUSec", 't', &k->worst_us[2], 0 },
+		{ "WorstResumeUSec", 't', &k->worst_us[3], 0 },
+		{ "Shielded", 'b', &shielded, 0 },
+		{ "MayBeEnded", 'b', &may_be_ended, 0 },
+		{ "LastResult", 's', k->result, sizeof(k->result) },
+	};
+
+	memset(k, 0, sizeof(*k));
+	r = sd_bus_message_read(m, "tsuuu", &k->id, &name, &k->pid, &k->uid, &k->group);
+	if (r < 0)
+		return r;
+	print_clean(k->name, sizeof(k->name), name);
+	r = read_domains_of(m, k->domains, sizeof(k->domains));
+	if (r >= 0)
+		r = sd_bus_message_read(m, "st", &state, &k->exposure_bytes);
+	if (r < 0)
+		return r;
+	print_clean(k->state, sizeof(k->state), state);
+	r = read_detail(m, slots, sizeof(slots) / sizeof(slots[0]));
+	k->shielded = shielded;
+	k->may_be_ended = may_be_ended;
+	return r;
+}
+
+int call_domains(struct ctl *c, struct domain_row *ret, uint32_t max, uint32_t *ret_count)
+{
+	sd_bus_message *reply = NULL;
+	int r = call_method(c, &reply, "ListDomains", NULL);
+
+	*ret_count = 0;
+	if (r >= 0)
+		r = sd_bus_message_enter_container(reply, 'a', "(ssttttta{sv})");
+	while (r >= 0 && *ret_count < max &&
+	       (r = sd_bus_message_enter_container(reply, 'r', "ssttttta{sv}")) > 0) {
+		r = read_domain(reply, &ret[*ret_count]);
+		++*ret_count;
+		if (r >= 0)
+			r = sd_bus_message_exit_container(reply);
+	}
+	sd_bus_message_unref(reply);
+	return r < 0 ? r : 0;
+}
+
+int call_clients(struct ctl *c, struct client_row *ret, uint32_t max, uint32_t *ret_count)
+{
+	sd_bus_message *reply = NULL;
+	int r = call_method(c, &reply, "ListClients", NULL);
+
+	*ret_count = 0;
+	if (r >= 0)
+		r = sd_bus_message_enter_container(reply, 'a', "(tsuuuassta{sv})");
+	while (r >= 0 && *ret_count < max &&
+	       (r = sd_bus_message_enter_container(reply, 'r', "tsuuuassta{sv}")) > 0) {
+		r = read_client(reply, &ret[*ret_count]);
+		++*ret_count;
+		if (r >= 0)
+			r = sd_bus_message_exit_container(reply);
+	}
+	sd_bus_message_unref(reply);
+	return r < 0 ? r : 0;
+}
+
+int call_monitor(struct ctl *c, bool history)
+{
+	sd_bus_message *reply = NULL;
+	int fd = -1, r = call_method(c, &reply, "Monitor", "a{sv}", 1, "History", "b", history);
+
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "h", &fd);
+	if (r >= 0)
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* the reply closes its own */
+	sd_bus_message_unref(reply);
+	return r < 0 ? r : fd;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl.h"
+
+static void put_text(struct json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+static void put_u64(struct json_object *o, const char *key, uint64_t value)
+{
+	json_object_object_add(o, key, json_object_new_uint64(value));
+}
+
+static void print_json_line(struct json_object *o)
+{
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+/* ---- clients ---- */
+
+static void client_json(const struct client_row *k)
+{
+	static const char *const steps[] = { "flush", "degrade", "shutdown", "resume" };
+	struct json_object *o = json_object_new_object();
+	char key[32];
+
+	put_u64(o, "id", k->id);
+	put_text(o, "name", k->name);
+	put_u64(o, "pid", k->pid);
+	put_u64(o, "uid", k->uid);
+	put_u64(o, "order_group", k->group);
+	put_text(o, "domains", k->domains);
+	put_text(o, "state", k->state);
+	put_text(o, "last_result", k->result);
+	put_u64(o, "exposure_bytes", k->exposure_bytes);
+	put_u64(o, "freeable_bytes", k->freeable_bytes);
+	for (int i = 0; i < 4; i++) {
+		snprintf(key, sizeof(key), "%s_us", steps[i]);
+		put_u64(o, key, k->granted_us[i]);
+		snprintf(key, sizeof(key), "worst_%s_us", steps[i]);
+		put_u64(o, key, k->worst_us[i]);
+	}
+	json_object_object_add(o, "shielded", json_object_new_boolean(k->shielded));
+	json_object_object_add(o, "may_be_ended", json_object_new_boolean(k->may_be_ended));
+	print_json_line(o);
+}
+
+static void client_line(struct ctl *c, const struct client_row *k)
+{
+	char exposed[24], freeable[24], worst[24];
+	uint64_t slowest = 0;
+
+	for (int i = 0; i < 4; i++)
+		slowest = k->worst_us[i] > slowest ? k->worst_us[i] : slowest;
+	printf("%-18.18s %7u %5u %-9s %-10s %9s %9s %7s\n", k->name, k->pid, k->group, k->state,
+	       k->result, print_bytes(c, k->exposure_bytes, exposed, sizeof(exposed)),
+	       print_bytes(c, k->freeable_bytes, freeable, sizeof(freeable)),
+	       slowest ? print_us(c, slowest, worst, sizeof(worst)) : "-");
+}
+
+int clients_verb(struct ctl *c)
+{
+	struct client_row *rows = calloc(CLIENTS_MAX, sizeof(*rows));
+	uint32_t count = 0;
+	int r = rows ? call_clients(c, rows, CLIENTS_MAX, &count) : -ENOMEM;
+
+	if (r >= 0 && !c->json)
+		printf("%-18s %7s %5s %-9s %-10s %9s %9s %7s\n", "NAME", "PID", "GROUP", "STATE",
+		       "LAST", "EXPOSED", "FREEABLE", "SLOWEST");
+	for (uint32_t i = 0; r >= 0 && i < count; i++) {
+		if (c->json)
+			client_json(&rows[i]);
+		else
+			client_line(c, &rows[i]);
+	}
+	free(rows);
+	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
+}
+
+/* ---- domains ---- */
+
+static void domain_json(const struct domain_row *d)
+{
+	struct json_object *o = json_object_new_object();
+
+	put_text(o, "name", d->name);
+	put_text(o, "stage", d->stage);
+	put_u64(o, "headroom_bytes", d->headroom_bytes);
+	put_u64(o, "limit_bytes", d->limit_bytes);
+	if (d->tte_us != NEVER_US)
+		put_u64(o, "exhaustion_us", d->tte_us);
+	if (d->tte_low_us != NEVER_US)
+		put_u64(o, "exhaustion_low_us", d->tte_low_us);
+	put_u64(o, "clients", d->clients);
+	put_u64(o, "episode", d->episode);
+	print_json_line(o);
+}
+
+static void domain_line(struct ctl *c, const struct domain_row *d)
+{
+	char a[24], b[24], t[24], lead[3][24];
+
+	printf("%s\n  stage %s%s%s, headroom %s of %s, exhausted: %s, %u clients\n", d->name,
+	       print_stage(c, d->stage), d->stage, print_plain(c),
+	       print_bytes(c, d->headroom_bytes, a, sizeof(a)),
+	       print_bytes(c, d->limit_bytes, b, sizeof(b)),
+	       print_us(c, d->tte_low_us, t, sizeof(t)), d->clients);
+	printf("  lead needed: warning %s, imminent %s, shutdown %s\n",
+	       print_us(c, d->lead_us[0], lead[0], sizeof(lead[0])),
+	       print_us(c, d->lead_us[1], lead[1], sizeof(lead[1])),
+	       print_us(c, d->lead_us[2], lead[2], sizeof(lead[2])));
+}
+
+int domains_verb(struct ctl *c)
+{
+	static struct domain_row rows[DOMAINS_MAX];
+	uint32_t count = 0;
+	int r = call_domains(c, rows, DOMAINS_MAX, &count);
+
+	for (uint32_t i = 0; r >= 0 && i < count; i++) {
+		if (c->json)
+			domain_json(&rows[i]);
+		else
+			domain_line(c, &rows[i]);
+	}
+	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
+}
+
+/* ---- sources ---- */
+
+static void source_row(struct ctl *c, const char *const text[4])
+{
+	struct json_object *o;
+
+	if (!c->json) {
+		printf("%-22s %-7s %s\n", text[0], text[1], text[2]);
+		if (text[3][0])
+			printf("%-30s to add it: %s\n", "", text[3]);
+		return;
+	}
+	o = json_object_new_object();
+	put_text(o, "name", text[0]);
+	put_text(o, "state", text[1]);
+	put_text(o, "gives", text[2]);
+	put_text(o, "remedy", text[3]);
+	print_json_line(o);
+}
+
+int sources_verb(struct ctl *c)
+{
+	sd_bus_message *reply = NULL;
+	const char *text[4];
+	int r = call_method(c, &reply, "ListSources", NULL);
+
+	if (r >= 0)
+		r = sd_bus_message_enter_container(reply, 'a', "(ssss)");
+	while (r >= 0 && (r = sd_bus_message_read(reply, "(ssss)", &text[0], &text[1], &text[2],
+						  &text[3])) > 0)
+		source_row(c, text);
+	sd_bus_message_unref(reply);
+	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
+}
+
+/* ---- episodes ---- */
+
+struct episode_row {
+	uint64_t number, began_us, ended_us;
+	const char *domain, *stage, *outcome;
+};
+
+static void episode_line(struct ctl *c, const struct episode_row *e)
+{
+	uint64_t end_us = e->ended_us ? e->ended_us : print_now_us();
+	char lasted[24], domain[40];
+	struct json_object *o;
+
+	print_clean(domain, sizeof(domain), e->domain);
+	if (!c->json) {
+		printf("%10" PRIu64 "  %-9s %-14s %9s  %s\n", e->number, e->stage, e->outcome,
+		       print_us(c, end_us - e->began_us, lasted, sizeof(lasted)), domain);
+		return;
+	}
+	o = json_object_new_object();
+	put_u64(o, "episode", e->number);
+	put_text(o, "domain", e->domain);
+	put_text(o, "highest_stage", e->stage);
+	put_text(o, "outcome", e->outcome);
+	put_u64(o, "began_us", e->began_us);
+	put_u64(o, "ended_us", e->ended_us);
+	print_json_line(o);
+}
+
+int episodes_verb(struct ctl *c)
+{
+	sd_bus_message *reply = NULL;
+	struct episode_row e;
+	int r = call_method(c, &reply, "ListEpisodes", NULL);
+
+	if (r >= 0 && !c->json)
+		printf("%10s  %-9s %-14s %9s  %s\n", "EPISODE", "HIGHEST", "OUTCOME", "LASTED", "DOMAIN");
+	if (r >= 0)
+		r = sd_bus_message_enter_container(reply, 'a', "(tsstts)");
+	while (r >= 0 && (r = sd_bus_message_read(reply, "(tsstts)", &e.number, &e.domain, &e.stage,
+						  &e.began_us, &e.ended_us, &e.outcome)) > 0)
+		episode_line(c, &e);
+	sd_bus_message_unref(reply);
+	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
+}
+
+int explain_verb(struct ctl *c, const char *number)
+{
+	sd_bus_message *reply = NULL;
+	const char *sentence;
+	char clean[600], *end;
+	uint64_t episode;
+	int r;
+
+	errno = 0;
+	episode = strtoull(number, &end, 10);
+	if (errno || *end || end == number || number[0] == '-') {
+		fprintf(stderr, "failsoftctl: \"%s\" is no episode number; see failsoftctl episodes\n",
+			number);
+		return EXIT_USAGE;
+	}
+	r = call_method(c, &reply, "Explain", "t", episode);
+	if (r >= 0)
+		r = sd_bus_message_enter_container(reply, 'a', "s");
+	while (r >= 0 && (r = sd_bus_message_read(reply, "s", &sentence)) > 0) {
+		print_clean(clean, sizeof(clean), sentence);
+		puts(clean);
+	}
+	sd_bus_message_unref(reply);
+	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
+}
+
+int reload_verb(struct ctl *c)
+{
+	sd_bus_message *reply = NULL;
+	int r = call_method(c, &reply, "Reload", NULL);
+
+	sd_bus_message_unref(reply);
+	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
+}
