@@ -40,6 +40,7 @@ struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)
 		.is_wanted = is_ending_wanted(c, domain),
 		.is_back = is_back(c, d),
 		.final_ended = !s || s->settled_final,
+		.final_missed = s && s->last_result == RESULT_MISSED,
 		.final_deadline_us = s && s->request.is_final ? s->request.deadline_us : 0,
 		.tte_low_us = d->estimate.tte_low_us,
 	};

@@ -12,9 +12,14 @@
  */
 #define TERM_LEAST_US	(20 * US_PER_MS)
 
+/* A program that has answered ends within milliseconds; SIGTERM would cut into that. Half: slow
+ * exits are cut; double: one that does not mean to end lives so much longer. */
+#define LEAVE_MOST_US	(200 * US_PER_MS)
+
 static const char *const names[] = {
 	[RUNG_IDLE] = "idle",
 	[RUNG_FINAL] = "final",
+	[RUNG_LEAVE] = "leave",
 	[RUNG_TERM] = "term",
 	[RUNG_KILL] = "kill",
 	[RUNG_SETTLE] = "settle",
@@ -96,8 +101,8 @@ static bool has_missed(const struct escalate *e, const struct escalate_policy *p
 static bool has_answered(const struct escalate *e, const struct escalate_policy *p,
 			 const struct escalate_view *v)
 {
-	(void)p;
-	return v->final_ended || is_due(e, v);
+	(void)e, (void)p;
+	return v->final_ended && !v->final_missed;
 }
 
 /* The ladder: the first row of the present rung whose condition holds is taken. */
@@ -113,7 +118,11 @@ static const struct {
 	{ RUNG_IDLE,	wants_victim,	RUNG_IDLE,	ESCALATE_CHOOSE },
 	{ RUNG_FINAL,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
 	{ RUNG_FINAL,	is_relieved,	RUNG_IDLE,	ESCALATE_NOTHING },
-	{ RUNG_FINAL,	has_answered,	RUNG_TERM,	ESCALATE_TERM },
+	{ RUNG_FINAL,	has_answered,	RUNG_LEAVE,	ESCALATE_NOTHING },
+	{ RUNG_FINAL,	has_missed,	RUNG_TERM,	ESCALATE_TERM },
+	{ RUNG_LEAVE,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
+	{ RUNG_LEAVE,	is_relieved_late, RUNG_IDLE,	ESCALATE_NOTHING },
+	{ RUNG_LEAVE,	has_missed,	RUNG_TERM,	ESCALATE_TERM },
 	{ RUNG_TERM,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
 	{ RUNG_TERM,	is_relieved_late, RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_TERM,	has_missed,	RUNG_KILL,	ESCALATE_KILL },
@@ -122,6 +131,12 @@ static const struct {
 	{ RUNG_SETTLE,	has_missed,	RUNG_IDLE,	ESCALATE_NOTHING },
 };
 
+/* Shortened when time is short, so that what ignores it costs no more than half of what is left. */
+static uint64_t moment_us(uint64_t longest_us, const struct escalate_view *v)
+{
+	return MIN_OF(longest_us, MAX_OF(TERM_LEAST_US, v->tte_low_us / 2));
+}
+
 static uint64_t deadline_of(enum escalate_rung rung, const struct escalate_policy *p,
 			    const struct escalate_view *v)
 {
@@ -129,8 +144,9 @@ static uint64_t deadline_of(enum escalate_rung rung, const struct escalate_polic
 	case RUNG_FINAL:
 		return v->final_deadline_us; /* 0 until the request is out, see escalate_step() */
 	case RUNG_TERM:
-		return time_add_us(v->now_us, MIN_OF(p->term_us,
-						     MAX_OF(TERM_LEAST_US, v->tte_low_us / 2)));
+		return time_add_us(v->now_us, moment_us(p->term_us, v));
+	case RUNG_LEAVE:
+		return time_add_us(v->now_us, moment_us(MIN_OF(p->term_us, LEAVE_MOST_US), v));
 	case RUNG_KILL:
 		return time_add_us(v->now_us, p->kill_us);
 	case RUNG_SETTLE:

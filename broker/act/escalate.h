@@ -14,6 +14,7 @@
 enum escalate_rung {
 	RUNG_IDLE,			/* nobody is being ended */
 	RUNG_FINAL,			/* the victim is a client and was asked to shut down for good */
+	RUNG_LEAVE,			/* it has answered: a moment to end by itself */
 	RUNG_TERM,			/* SIGTERM was sent */
 	RUNG_KILL,			/* SIGKILL was sent */
 	RUNG_SETTLE,			/* victim gone: wait until its memory is back */
@@ -40,7 +41,8 @@ struct escalate_view {
 	uint64_t now_us;
 	bool is_wanted;			/* stage shutdown, everybody asked, and its reason still holds */
 	bool is_back;			/* headroom is back above the floor of imminent */
-	bool final_ended;		/* the final request has its answer or missed its deadline */
+	bool final_ended;		/* the final request has ended: answer, or deadline missed */
+	bool final_missed;		/* ... by missing its deadline */
 	bool victim_gone;		/* every process of the victim has ended */
 	uint64_t final_deadline_us;	/* of the victim's final request */
 	uint64_t tte_low_us;

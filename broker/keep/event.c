@@ -130,9 +130,14 @@ static void say_stage(struct text *t, const struct event *e)
 	say_why(t, e);
 }
 
+static const char *verb_of(enum session_step step)
+{
+	return step == STEP_SHUTDOWN ? "shut down" : session_step_name(step);
+}
+
 static void say_request(struct text *t, const struct event *e)
 {
-	text_add(t, "%s is asked to %s%s within ", e->name, session_step_name(e->step),
+	text_add(t, "%s is asked to %s%s within ", e->name, verb_of(e->step),
 		 e->c ? " for good" : "");
 	text_add_us(t, e->a > e->time_us ? e->a - e->time_us : 0);
 	if (!e->b)

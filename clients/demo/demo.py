@@ -170,8 +170,9 @@ class Demo:
                         "episode_closed"):
             return
         text = event.get("text", kind)
-        if text.startswith(self.view.domain + ": "):
-            text = text[len(self.view.domain) + 2:]
+        prefix = event.get("domain", "") + ": "
+        if text.startswith(prefix):
+            text = text[len(prefix):]
         colours = {"stage": 1, "answer": 32, "victim": 31, "action": 31, "ended": 31,
                    "kernel_oom": 31}
         self.screen.event(text, colours.get(kind, 0))

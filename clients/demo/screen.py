@@ -61,7 +61,8 @@ class Screen:
 
     def event(self, text, code=0):
         line = f"{time.monotonic() - self.began:6.2f} s  {text}"
-        self.events.append((line[:WIDTH], code))
+        short = line if len(line) <= WIDTH else line[:WIDTH - 3] + "..."
+        self.events.append((short, code))
         if not self.live:
             print("   " + line, file=self.out, flush=True)
 

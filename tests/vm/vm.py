@@ -27,7 +27,7 @@ import scenarios
 import show
 
 GUEST_PROGRAMS = ['failsoftd', 'failsoftctl', 'failsoft-logger', 'failsoft-hog',
-                  'failsoft-controller', 'failsoft-monitor']
+                  'failsoft-controller', 'failsoft-viewer', 'failsoft-minimal']
 NEEDED = ['failsoft-logger', 'failsoft-hog']
 
 
