@@ -21,7 +21,7 @@ static void print_help(FILE *out)
 	      "usage: failsoftd [OPTION]...\n\n"
 	      "  --bus=ADDRESS          D-Bus address; default: the system bus\n"
 	      "  --config=FILE          settings; default: " DEFAULT_CONFIG "\n"
-	      "                         (with FILE's folder failsoft.d/*.json after it)\n"
+	      "                         (then FILE's folder: .json replaced by .d, *.json in it)\n"
 	      "  --state-dir=DIR        what survives a restart; default: " DEFAULT_STATE "\n"
 	      "  --dry-run              ask and record, but end no process\n"
 	      "  --check-config         read the settings, print what is in force, exit\n"

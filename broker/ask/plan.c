@@ -73,7 +73,8 @@ static uint32_t turn(struct session_table *t, uint32_t domain, enum session_step
 struct session *plan_next(struct session_table *t, uint32_t domain, enum session_step step,
 			  const struct session *after)
 {
-	uint32_t group = turn(t, domain, step);
+	/* who was asked before still has to settle, so its group's turn is not over */
+	uint32_t group = after ? after->offer.order_group : turn(t, domain, step);
 	struct session *s = session_next(t, after);
 
 	for (; s; s = session_next(t, s)) {

@@ -25,8 +25,8 @@ void plan_lead(struct session_table *t, uint32_t domain, const struct plan_polic
 	       uint32_t stretch_permyriad, struct stage_lead *ret);
 
 /*
- * The next client that must be asked `step` for `domain` now, after `after` (NULL: the first);
- * NULL: nobody at the moment. Clients of a later group wait.
+ * The next client that must be asked `step` for `domain` now, after `after` (NULL: the first; else
+ * the one that came before); NULL: nobody at the moment. Clients of a later group wait.
  */
 struct session *plan_next(struct session_table *t, uint32_t domain, enum session_step step,
 			  const struct session *after);

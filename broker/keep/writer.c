@@ -9,8 +9,12 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/units.h"
 #include "keep/export.h"
 #include "keep/journal.h"
+
+/* A line of JSON, a journal entry's fields and what libsystemd puts on the stack: 30 KiB seen. */
+#define STACK_BYTES	(256 * KIB)
 
 struct parcel {
 	struct event event;
@@ -44,6 +48,20 @@ static void *work(void *userdata)
 	return NULL;
 }
 
+/* The whole stack is locked with everything else, so it is as small as the work needs. */
+static int start_thread(struct writer *w)
+{
+	pthread_attr_t attributes;
+	int r = pthread_attr_init(&attributes);
+
+	if (r == 0)
+		r = pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	if (r == 0)
+		r = pthread_create(&w->thread, &attributes, work, w);
+	(void)pthread_attr_destroy(&attributes); /* frees nothing that is still used */
+	return -r;
+}
+
 int writer_start(struct writer *w, const char *path)
 {
 	int fds[2], r;
@@ -62,12 +80,12 @@ int writer_start(struct writer *w, const char *path)
 		return -errno;
 	w->send_fd = fds[0];
 	w->receive_fd = fds[1];
-	r = pthread_create(&w->thread, NULL, work, w);
-	if (r) {
+	r = start_thread(w);
+	if (r < 0) {
 		w->send_fd = file_close(w->send_fd);
 		w->receive_fd = file_close(w->receive_fd);
 	}
-	return -r;
+	return r;
 }
 
 void writer_put(struct writer *w, const struct event *e)

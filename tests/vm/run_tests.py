@@ -70,6 +70,9 @@ def main(argv):
     except qemu.Missing as missing:
         print(f'1..0 # SKIP {missing}')
         return 0
+    except (RuntimeError, OSError) as failure:
+        print('Bail out! ' + str(failure).replace('\n', ' | '))
+        return 1
     booted = lab.images.booted()
     print(f'1..{len(tests)}')
     print(f'# boots in {booted["boot_s"]} s of guest time, '

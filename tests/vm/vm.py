@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,8 @@ def programs(build):
     for name in NEEDED:
         if name not in found:
             raise qemu.Missing(f'{name} is not in {build}: build it first (ninja -C {build})')
-    libs = [p for p in pathlib.Path(build).rglob('libfailsoft.so*') if p.is_file()]
+    libs = [p for p in pathlib.Path(build).rglob('libfailsoft.so*')
+            if p.is_file() and re.fullmatch(r'libfailsoft\.so[.0-9]*', p.name)]
     return [found[n] for n in GUEST_PROGRAMS if n in found] + libs, found.get('failsoft-logcheck')
 
 

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Model: the judge of a schedule. It watches what goes into the core and which events and effects
+ * come out, keeps its own books from these alone, and fails the schedule at the first thing that
+ * the promises of core.h and the design forbid. Pure; it never reads the core's own state.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core.h"
+
+#define SIM_CLIENTS	12u
+#define SIM_DOMAINS	4u
+#define MODEL_IDS_MAX	256u	/* ids given out in one schedule */
+#define MODEL_UNANSWERED 8u
+#define MODEL_BATCH_MAX	(4 * SIM_CLIENTS + 4 * CORE_DOMAINS_MAX)
+
+struct sim;
+struct call;
+
+struct model_request {
+	uint64_t sequence;		/* 0: none */
+	uint64_t issued_us, deadline_us;
+	enum session_step step;
+	uint32_t domain;
+	bool is_final, is_extended;
+};
+
+struct model_client {
+	uint64_t id;			/* 0: free */
+	uint64_t joined_call;
+	struct session_offer offer;	/* budgets as granted */
+	struct model_request request;
+	enum session_step settled;
+	bool owes_resume, is_shielded;
+	uint32_t final_domains;		/* whose victim it was asked to be since the last resume */
+	uint64_t finals_ended;
+	bool is_replaced;		/* superseded, and the later order is not out yet */
+	enum session_step replaced_step;
+	uint64_t unanswered[MODEL_UNANSWERED]; /* ended without the client's answer */
+	uint32_t unanswered_count;
+};
+
+struct model_victim {
+	bool is_chosen, was_termed, was_killed;
+	uint64_t client;		/* 0: none, or it had left before it was chosen */
+	uint64_t finals_before;		/* how many the client had ended when it was chosen */
+	uint64_t deadline_us;		/* of the rung it stands on */
+};
+
+struct model_episode {
+	uint64_t number;		/* 0: none open */
+	uint64_t began_us;
+	uint64_t victims;
+	enum stage_word stage;
+};
+
+struct model_domain {
+	bool is_used, has_memory;
+	char name[64];
+	struct model_episode episode;
+	uint64_t headroom_bytes, total_bytes; /* newest reading */
+	uint64_t risen_us;		/* last rise */
+	uint64_t calm_since_us;		/* 0: the newest sample gave a reason to stay */
+	struct model_victim victim;
+	bool is_surveying;
+	bool was_back;			/* headroom was back since the victim was chosen */
+	uint64_t survey_us, survey_call;
+	uint64_t stuck_since_us;	/* 0: the ladder has no reason to move */
+};
+
+struct model {
+	struct core_policy policy;
+	struct model_client client[SIM_CLIENTS];
+	struct model_domain domain[SIM_DOMAINS];
+	uint64_t ids[MODEL_IDS_MAX];
+	uint32_t ids_count;
+	uint64_t last_event, last_episode, last_sequence, calls;
+	/* the call at hand */
+	struct model_request asked[MODEL_BATCH_MAX];
+	uint64_t asked_client[MODEL_BATCH_MAX];
+	uint32_t asked_count, ordered_count;
+	int acted[2 * SIM_DOMAINS];
+	uint32_t acted_domain[2 * SIM_DOMAINS];
+	uint32_t acted_count, signalled_count;
+	uint32_t changes[SIM_DOMAINS], announced[SIM_DOMAINS];
+	uint64_t left_client;
+	bool left_was_shielded;
+	uint32_t events_count, effects_count, endings_count;
+};
+
+void model_init(struct sim *s, uint64_t first_episode);
+
+/* Before and after a call; batch: the effects that it queued. */
+void model_before(struct sim *s, const struct call *c);
+void model_after(struct sim *s, const struct call *c, const struct core_effect *batch, uint32_t count);
+/* After all due samples and a tick. */
+void model_rest(struct sim *s);
+/* When the world has been quiet for long. */
+void model_end(struct sim *s);
+
+/* Is everything over that has to end by itself? */
+bool model_is_quiet(const struct model *m);
+
+/* Among the model's files. */
+struct model_client *model_client(struct sim *s, uint64_t id);
+bool model_is_settled(const struct model *m, uint32_t domain, enum session_step step, uint64_t before_call);
+uint64_t model_floor_bytes(const struct model *m, uint32_t domain, enum stage_word stage);
+void model_event(struct sim *s, const struct call *c, const struct event *e);
+void model_sample(struct sim *s, const struct sample *sample);
+void model_ladder_event(struct sim *s, const struct call *c, const struct event *e);
+void model_effect(struct sim *s, const struct core_effect *e);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * World: what happens to the core. Clients with habits, memory that leaks, victims that die or do
+ * not, reloads, restarts. Pure; everything comes from the dice.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model.h"
+
+#define WORLD_ACTIONS_MAX	64u
+
+enum habit {
+	HABIT_PROMPT, HABIT_LATE, HABIT_AT_DEADLINE, HABIT_BUSY_ONCE, HABIT_BUSY_ALWAYS,
+	HABIT_PARTIAL, HABIT_REFUSE, HABIT_SILENT, HABIT_VANISH, HABIT_REJOIN, HABIT_OLD,
+	HABIT_TWICE, HABIT_INVENT, HABIT_COUNT
+};
+
+struct actor {
+	uint64_t id;			/* 0: not registered */
+	uint64_t past_id;		/* of its last registration */
+	enum habit habit;
+	bool is_fickle;			/* a new habit for every order */
+	uint64_t past_sequence[4];
+	struct session_offer offer;
+};
+
+/* What will happen, unless its client is gone by then. */
+enum action_kind { ACTION_NONE, ACTION_ANSWER, ACTION_LEAVE, ACTION_JOIN, ACTION_DIE };
+
+struct action {
+	enum action_kind kind;
+	uint64_t at_us;
+	uint32_t actor, domain;
+	struct core_answer answer;
+};
+
+enum leak { LEAK_NONE, LEAK_STEADY, LEAK_BURST, LEAK_SAWTOOTH, LEAK_PLATEAU, LEAK_COUNT };
+
+struct pool {
+	enum leak leak;
+	uint64_t total_bytes, reserve_bytes, swap_bytes;
+	double headroom_bytes, rate_bytes_per_s, turn_bytes;
+	uint64_t moved_us;		/* when headroom was brought up to date */
+	uint64_t direct_reclaims, oom_kills;
+	bool is_odd;			/* readings are missing now and then */
+	bool is_crying;			/* the kernel reports distress when little is left */
+};
+
+enum mortality { DIES_AT_TERM, DIES_AT_KILL, DIES_NEVER, DIES_BY_ITSELF, MORTALITY_COUNT };
+
+struct culprit {
+	enum mortality mortality;
+	bool is_dead;
+	uint32_t actor;			/* SIM_CLIENTS: none */
+	uint64_t survey;		/* which choice of the domain it is */
+};
+
+struct world {
+	struct actor actor[SIM_CLIENTS];
+	struct action action[WORLD_ACTIONS_MAX];
+	struct pool pool[SIM_DOMAINS];
+	struct culprit culprit[SIM_DOMAINS];
+	uint64_t first_episode;
+	bool is_over;			/* nobody does anything any more, memory is plentiful */
+};
+
+extern const char *const world_domain_names[SIM_DOMAINS];
+
+/* One whole schedule. */
+void world_run(struct sim *s);
+
+/* Reactions to what the core wants. */
+void world_order(struct sim *s, const struct core_effect *e);
+void world_survey(struct sim *s, uint32_t domain);
+void world_signal(struct sim *s, const struct core_effect *e);
+
+/* Among the world's files. */
+void world_later(struct sim *s, struct action a);
+void actor_join(struct sim *s, uint32_t actor);
+void actor_leave(struct sim *s, uint32_t actor);
+void actor_act(struct sim *s, const struct action *a);
+void actor_nonsense(struct sim *s);
+void pool_init(struct sim *s, uint32_t domain);
+void pool_turn(struct sim *s, uint32_t domain);
+struct sample pool_sample(struct sim *s, uint32_t domain);
+void culprit_die(struct sim *s, uint32_t domain);
+void culprit_watch(struct sim *s);
+struct core_policy policy_random(struct dice *d);
