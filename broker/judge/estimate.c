@@ -34,6 +34,12 @@
 #define FALL_MIN_SHARE		16u
 #define FALL_MIN_BYTES		(512 * KIB)
 
+/* A fall without a new low for so long is over: the windows remember a burst for seconds after it
+ * has stopped. Source: 24 MiB at full speed, then held, read as a fall of 2 s. Half: a leak by steps
+ * is forgotten between them; double: a burst that is held makes programs degrade. */
+#define FALL_PAUSE_US		(US_PER_S)
+#define NEW_LOW_BYTES		(64 * KIB)
+
 /* Beyond this a fall is not worth a forecast: leads are seconds. Halved: slow leaks show later. */
 #define HORIZON_S		600.0
 
@@ -119,10 +125,17 @@ static void fall_step(struct estimator *e, uint64_t now_us, uint64_t headroom)
 		e->falling_since_us = 0;
 		return;
 	}
-	if (e->falling_since_us)
+	if (e->falling_since_us && headroom + NEW_LOW_BYTES > e->low_bytes) {
+		if (now_us - e->low_us > FALL_PAUSE_US)
+			e->falling_since_us = 0;
 		return;
-	e->falling_since_us = e->last.time_us ? e->last.time_us : now_us;
-	e->falling_from_bytes = MAX_OF(e->last.headroom_bytes, headroom);
+	}
+	if (!e->falling_since_us) {
+		e->falling_since_us = e->last.time_us ? e->last.time_us : now_us;
+		e->falling_from_bytes = MAX_OF(e->last.headroom_bytes, headroom);
+	}
+	e->low_bytes = headroom;
+	e->low_us = now_us;
 }
 
 static uint64_t time_left_us(uint64_t bytes, int64_t fall_bytes_per_s)

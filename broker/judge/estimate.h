@@ -37,6 +37,7 @@ struct estimator {
 	struct trend trend;
 	uint64_t falling_since_us;	/* 0: not falling */
 	uint64_t falling_from_bytes;
+	uint64_t low_bytes, low_us;	/* newest new low of this fall */
 	uint64_t distress_us[8];	/* when each distress bit was last seen, by bit number */
 	uint64_t direct_reclaims, oom_kills; /* newest counters */
 	bool have_counters;

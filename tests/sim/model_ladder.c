@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* What the model makes of domains: stages, episodes, the ladder; and of every effect. */
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "sim.h"
+
+/* ---- stages ---- */
+
+static void check_reason(struct sim *s, const struct event *e)
+{
+	const struct model_domain *d = &s->model.domain[e->domain];
+	bool is_true = false;
+
+	switch ((enum stage_why)e->why) {
+	case STAGE_WHY_TIME: is_true = e->tte_low_us < e->lead_us; break;
+	case STAGE_WHY_FLOOR: is_true = e->headroom_bytes < e->floor_bytes; break;
+	case STAGE_WHY_DISTRESS: is_true = e->distress; break;
+	case STAGE_WHY_OOM: is_true = e->distress & DISTRESS_OOM; break;
+	case STAGE_WHY_CLEARED: is_true = e->to == STAGE_NORMAL; break;
+	case STAGE_WHY_NONE:
+	case STAGE_WHY_COUNT:
+		break;
+	}
+	if (!is_true || !d->has_memory || e->headroom_bytes != d->headroom_bytes)
+		sim_fail(s, "domain %u goes to %s for reason %u, which is not so", (unsigned)e->domain,
+			 stage_name(e->to), (unsigned)e->why);
+}
+
+static void check_fall(struct sim *s, const struct call *c, const struct event *e)
+{
+	const struct model_domain *d = &s->model.domain[e->domain];
+	uint64_t hold_us = s->model.policy.stage.hold_us;
+
+	if (e->to != STAGE_NORMAL)
+		sim_fail(s, "domain %u falls to %s", (unsigned)e->domain, stage_name(e->to));
+	if (c->kind == CALL_DOMAIN_REMOVE)
+		return;
+	if (e->headroom_bytes < e->floor_bytes || e->tte_low_us < e->lead_us)
+		sim_fail(s, "domain %u is cleared while there is a reason", (unsigned)e->domain);
+	if (!d->calm_since_us || s->now_us - d->calm_since_us < hold_us ||
+	    s->now_us - d->risen_us < hold_us)
+		sim_fail(s, "domain %u is cleared at %" PRIu64 ", calm since %" PRIu64 ", risen at %" PRIu64,
+			 (unsigned)e->domain, s->now_us, d->calm_since_us, d->risen_us);
+	cover_add(&s->cover, COVER_CLEARED);
+}
+
+static void on_stage(struct sim *s, const struct call *c, const struct event *e)
+{
+	static const enum cover_place places[STAGE_COUNT] = {
+		[STAGE_WARNING] = COVER_WARNING, [STAGE_IMMINENT] = COVER_IMMINENT,
+		[STAGE_SHUTDOWN] = COVER_SHUTDOWN,
+	};
+	struct model_domain *d = &s->model.domain[e->domain];
+
+	if (e->from != d->episode.stage || e->to == e->from)
+		sim_fail(s, "domain %u goes from %s to %s, it stood at %s", (unsigned)e->domain,
+			 stage_name(e->from), stage_name(e->to), stage_name(d->episode.stage));
+	if (c->kind == CALL_DOMAIN_REMOVE)
+		cover_add(&s->cover, COVER_DOMAIN_REMOVED_IN_STAGE);
+	else
+		check_reason(s, e);
+	if (e->to < e->from) {
+		check_fall(s, c, e);
+	} else {
+		d->risen_us = s->now_us;
+		cover_add(&s->cover, places[e->to]);
+	}
+	s->model.changes[e->domain]++;
+	d->episode.stage = e->to;
+}
+
+static void on_opened(struct sim *s, const struct event *e)
+{
+	struct model *m = &s->model;
+	struct model_domain *d = &m->domain[e->domain];
+
+	if (d->episode.number || e->episode <= m->last_episode)
+		sim_fail(s, "episode %" PRIu64 " opens in domain %u, where %" PRIu64 " is open; the last was %"
+			 PRIu64, e->episode, (unsigned)e->domain, d->episode.number, m->last_episode);
+	m->last_episode = e->episode;
+	d->episode.number = e->episode;
+	d->episode.began_us = s->now_us;
+	d->episode.victims = 0;
+	d->victim = (struct model_victim){ 0 };
+}
+
+static void on_closed(struct sim *s, const struct event *e)
+{
+	struct model_domain *d = &s->model.domain[e->domain];
+
+	if (!d->episode.number || e->episode != d->episode.number ||
+	    e->a != s->now_us - d->episode.began_us || e->b != d->episode.victims)
+		sim_fail(s, "episode %" PRIu64 " closes in domain %u after %" PRIu64 " us with %" PRIu64
+			 " victims; open was %" PRIu64 " with %" PRIu64, e->episode, (unsigned)e->domain,
+			 e->a, e->b, d->episode.number, d->episode.victims);
+	d->episode.number = 0;
+	d->victim = (struct model_victim){ 0 };
+	d->is_surveying = false;
+	d->stuck_since_us = 0;
+}
+
+static void on_taken_over(struct sim *s, const struct call *c, const struct event *e)
+{
+	struct model *m = &s->model;
+	struct model_domain *d = &m->domain[e->domain];
+
+	if (c->kind != CALL_TAKE_OVER || e->domain != c->domain || e->episode != c->past.number)
+		sim_fail(s, "episode %" PRIu64 " is taken over, but nobody said so", e->episode);
+	d->episode = c->past;
+	d->episode.victims = 0;
+	m->last_episode = MAX_OF(m->last_episode, e->episode);
+	d->risen_us = s->now_us;
+	cover_add(&s->cover, COVER_TAKEN_OVER);
+}
+
+static void on_removed(struct sim *s, const struct call *c, const struct event *e)
+{
+	struct model *m = &s->model;
+
+	if (c->kind != CALL_DOMAIN_REMOVE || c->domain != e->domain)
+		sim_fail(s, "domain %u is removed, but nobody said so", (unsigned)e->domain);
+	m->domain[e->domain] = (struct model_domain){ 0 };
+	};
+	for (uint32_t i = 0; i < SIM_CLIENTS; i++) {
+		m->client[i].offer.domains &= ~(1u << e->domain);
+		m->client[i].final_domains &= ~(1u << e->domain);
+	}
+}
+
+/* ---- the ladder ---- */
+
+static void on_victim(struct sim *s, const struct call *c, const struct event *e)
+{
+	struct model_domain *d = &s->model.domain[e->domain];
+	const struct model_client *k;
+
+	if (c->kind != CALL_SURVEY || !c->victim || !d->is_surveying)
+		sim_fail(s, "domain %u has a victim that nobody chose", (unsigned)e->domain);
+	k = model_client(s, c->victim->client);
+	d->victim = (struct model_victim){
+		.is_chosen = true, .client = k ? k->id : 0, .finals_before = k ? k->finals_ended : 0,
+	};
+	d->is_surveying = d->was_back = false;
+	d->stuck_since_us = 0;
+	if (d->episode.victims)
+		cover_add(&s->cover, COVER_VICTIM_SECOND);
+}
+
+/* The client that is to be ended has had its last word. */
+static bool has_had_its_say(struct sim *s, const struct model_victim *v)
+{
+	const struct model_client *k = model_client(s, v->client);
+
+	return !k || (k->finals_ended > v->finals_before && !k->request.is_final);
+}
+
+static void on_term(struct sim *s, struct model_domain *d, const struct event *e)
+{
+	struct model *m = &s->model;
+
+	if (d->victim.was_termed)
+		sim_fail(s, "a second SIGTERM to the victim of domain %u", (unsigned)e->domain);
+	if (!m->policy.escalate.dry_run && !has_had_its_say(s, &d->victim))
+		sim_fail(s, "SIGTERM to client %" PRIx64 ", whose final request has not ended",
+			 d->victim.client);
+	if (!m->policy.escalate.dry_run && (e->c < s->now_us || e->c > s->now_us + m->policy.escalate.term_us))
+		sim_fail(s, "SIGTERM at %" PRIu64 " gives until %" PRIu64, s->now_us, e->c);
+	d->victim.was_termed = true;
+	d->victim.deadline_us = e->c;
+	cover_add(&s->cover, m->policy.escalate.dry_run ? COVER_TERM_DRY : COVER_TERM);
+}
+
+static void on_kill(struct sim *s, struct model_domain *d, const struct event *e)
+{
+	if (!d->victim.was_termed || d->victim.was_killed || s->now_us < d->victim.deadline_us)
+		sim_fail(s, "SIGKILL to the victim of domain %u at %" PRIu64 ": SIGTERM %s, waits until %"
+			 PRIu64, (unsigned)e->domain, s->now_us,
+			 d->victim.was_termed ? "was sent" : "was not sent", d->victim.deadline_us);
+	if (e->c < s->now_us)
+		sim_fail(s, "SIGKILL at %" PRIu64 " gives until %" PRIu64, s->now_us, e->c);
+	d->victim.was_killed = true;
+	d->victim.deadline_us = e->c;
+	cover_add(&s->cover, COVER_KILL);
+}
+
+static void on_action(struct sim *s, const struct event *e)
+{
+	struct model *m = &s->model;
+	struct model_domain *d = &m->domain[e->domain];
+
+	if (!m->policy.escalate.enabled)
+		sim_fail(s, "domain %u: a signal with act disabled", (unsigned)e->domain);
+	if (!d->victim.is_chosen || d->episode.stage != STAGE_SHUTDOWN || !d->has_memory)
+		sim_fail(s, "domain %u at %s: a signal to nobody or at a wrong time", (unsigned)e->domain,
+			 stage_name(d->episode.stage));
+	if (!model_is_settled(m, e->domain, STEP_SHUTDOWN, d->survey_call))
+		sim_fail(s, "domain %u: a signal before all its clients have settled shutdown",
+			 (unsigned)e->domain);
+	if (e->d != m->policy.escalate.dry_run)
+		sim_fail(s, "domain %u: dry run on record %" PRIu64 ", by policy %d", (unsigned)e->domain,
+			 e->d, m->policy.escalate.dry_run);
+	if (e->rung == RUNG_TERM)
+		on_term(s, d, e);
+	else if (e->rung == RUNG_KILL)
+		on_kill(s, d, e);
+	else
+		sim_fail(s, "an action on rung %s", escalate_rung_name(e->rung));
+	if (m->acted_count == ARRAY_LEN(m->acted))
+		sim_fail(s, "more than %u actions in one call", (unsigned)ARRAY_LEN(m->acted));
+	m->acted_domain[m->acted_count] = e->domain;
+	m->acted[m->acted_count++] = e->rung == RUNG_TERM ? SIGTERM : SIGKILL;
+	d->stuck_since_us = 0;
+}
+
+static void on_ended(struct sim *s, const struct call *c, const struct event *e)
+{
+	struct model_domain *d = &s->model.domain[e->domain];
+
+	if (c->kind != CALL_GONE || c->domain != e->domain || !d->victim.is_chosen)
+		sim_fail(s, "domain %u: a victim has ended, but nobody said so", (unsigned)e->domain);
+	d->victim = (struct model_victim){ 0 };
+	d->episode.victims++;
+	d->stuck_since_us = 0;
+	cover_add(&s->cover, COVER_ENDED);
+}
+
+static void on_added(struct sim *s, const struct call *c, const struct event *e)
+{
+	struct model_domain *d = &s->model.domain[e->domain];
+	const char *name = c->kind == CALL_START ? "system" : c->name;
+
+	if ((c->kind != CALL_START && c->kind != CALL_DOMAIN_ADD) || d->is_used)
+		sim_fail(s, "domain %u is added, but nobody said so", (unsigned)e->domain);
+	*d = (struct model_domain){ .is_used = true };
+	strncpy(d->name, name, sizeof(d->name) - 1);
+}
+
+void model_ladder_event(struct sim *s, const struct call *c, const struct event *e)
+{
+	if (e->domain >= SIM_DOMAINS || (e->kind != EVENT_DOMAIN_ADDED && !s->model.domain[e->domain].is_used))
+		sim_fail(s, "an event of domain %u, which is not there", (unsigned)e->domain);
+	switch ((enum event_kind)e->kind) {
+	case EVENT_STAGE: on_stage(s, c, e); break;
+	case EVENT_EPISODE_OPENED: on_opened(s, e); break;
+	case EVENT_EPISODE_CLOSED: on_closed(s, e); break;
+	case EVENT_EPISODE_TAKEN_OVER: on_taken_over(s, c, e); break;
+	case EVENT_DOMAIN_ADDED: on_added(s, c, e); break;
+	case EVENT_DOMAIN_REMOVED: on_removed(s, c, e); break;
+	case EVENT_VICTIM: on_victim(s, c, e); break;
+	case EVENT_ACTION: on_action(s, e); break;
+	case EVENT_ENDED: on_ended(s, c, e); break;
+	case EVENT_KERNEL_OOM: cover_add(&s->cover, COVER_KERNEL_OOM); break;
+	case EVENT_NO_VICTIM:
+		s->model.domain[e->domain].is_surveying = false;
+		cover_add(&s->cover, COVER_NO_VICTIM);
+		break;
+	default: /* the core itself makes no other kind */
+		sim_fail(s, "an event of kind %s from the core", event_shape(e->kind)->name);
+	}
+}
