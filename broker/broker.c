@@ -77,8 +77,8 @@ static void choose_victim(struct broker *b, uint32_t domain)
 	struct victim victim;
 	bool found = victim_choose(b->processes, count, b->scratch, &b->core.sessions, &victim);
 
-	if (found)
-		terminate_hold(&b->terminate, domain, &victim);
+	/* one that has ended since the survey is nobody's cause any more */
+	found = found && terminate_hold(&b->terminate, domain, &victim) > 0;
 	core_survey(&b->core, domain, found ? &victim : NULL, clock_now_us());
 }
 

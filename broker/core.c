@@ -46,6 +46,7 @@ static void episode_open(struct core *c, uint32_t domain, uint64_t number, uint6
 	struct core_episode *episode = &c->episode[number % CORE_EPISODES_MAX];
 
 	d->episode = number;
+	d->said_no_victim = false;
 	*episode = (struct core_episode){ .number = number, .domain = domain, .began_us = now_us };
 	core_copy_tail(episode->domain_name, sizeof(episode->domain_name), d->name);
 	escalate_init(&d->escalate);
@@ -225,8 +226,10 @@ void core_domain_remove(struct core *c, uint32_t domain, uint64_t now_us)
 		take_change(c, &change);
 	}
 	core_note(c, &e, now_us);
-	for (struct session *s = session_next(&c->sessions, NULL); s; s = session_next(&c->sessions, s))
+	for (struct session *s = session_next(&c->sessions, NULL); s; s = session_next(&c->sessions, s)) {
 		s->offer.domains &= ~(1u << domain);
+		s->final_domains &= ~(1u << domain);
+	}
 	d->used = false;
 }
 
@@ -312,7 +315,7 @@ uint64_t core_due_us(const struct core *c)
 		if (!c->domain[d].used)
 			continue;
 		due = MIN_OF(due, c->domain[d].sample_due_us);
-		if (c->domain[d].stage.now != STAGE_NORMAL)
+		if (c->domain[d].stage.now != STAGE_NORMAL && c->domain[d].escalate.rung != RUNG_IDLE)
 			due = MIN_OF(due, c->domain[d].escalate.deadline_us);
 	}
 	return due;

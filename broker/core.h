@@ -57,6 +57,7 @@ struct core_domain {
 	uint64_t change_event;		/* its number in the record, for the reason; 0: none */
 	struct escalate escalate;
 	uint64_t episode;		/* 0: none open */
+	bool said_no_victim;		/* in this episode; once is enough */
 	uint64_t sample_due_us;
 };
 

@@ -74,6 +74,7 @@ static void note_ended(struct core *c, uint32_t domain, uint64_t now_us)
 bool core_climb(struct core *c, uint32_t domain, struct escalate_view view)
 {
 	struct escalate *e = &c->domain[domain].escalate;
+	enum escalate_rung before = e->rung;
 
 	switch (escalate_step(e, &c->policy.escalate, &view)) {
 	case ESCALATE_CHOOSE:
@@ -95,7 +96,7 @@ bool core_climb(struct core *c, uint32_t domain, struct escalate_view view)
 	case ESCALATE_DO_COUNT:
 		break;
 	}
-	return false;
+	return e->rung != before;
 }
 
 void core_survey(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us)
@@ -107,9 +108,12 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 	if (!victim || victim->kind == VICTIM_NONE) {
 		struct event e = { .kind = EVENT_NO_VICTIM, .domain = (uint16_t)domain };
 
-		core_note(c, &e, now_us);
+		if (!d->said_no_victim)
+			core_note(c, &e, now_us);
+		d->said_no_victim = true;
 		return;
 	}
+	d->said_no_victim = false;
 	escalate_take(&d->escalate, victim);
 	core_note_victim(c, EVENT_VICTIM, domain, (struct event){
 		.b = victim->memory_bytes, .c = victim->growth_bytes,

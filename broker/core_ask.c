@@ -2,6 +2,14 @@
 #include "base/units.h"
 #include "core_parts.h"
 
+static void unshield(struct core *c, struct session *s, uint32_t domain)
+{
+	if (!s->is_shielded)
+		return;
+	s->is_shielded = false;
+	core_push(c, EFFECT_SHIELD_DOWN, domain)->client = s->id;
+}
+
 static void end_request(struct core *c, struct session *s, enum session_result result,
 			const struct core_answer *a, uint64_t now_us)
 {
@@ -24,8 +32,7 @@ static void end_request(struct core *c, struct session *s, enum session_result r
 	if (result != RESULT_SUPERSEDED) {
 		s->settled = MAX_OF(s->settled, r->step);
 		s->settled_final |= r->is_final;
-		if (c->policy.shield && r->step != STEP_RESUME)
-			core_push(c, EFFECT_SHIELD_DOWN, r->domain)->client = s->id;
+		unshield(c, s, r->domain);
 	}
 	*r = (struct session_request){ 0 };
 }
@@ -34,7 +41,6 @@ static void end_request(struct core *c, struct session *s, enum session_result r
 static void ask(struct core *c, struct session *s, uint32_t domain, struct session_request r,
 		uint64_t now_us)
 {
-	bool was_shielded = s->request.sequence && s->request.step != STEP_RESUME;
 	struct core_effect *order;
 	struct event e;
 
@@ -53,8 +59,10 @@ static void ask(struct core *c, struct session *s, uint32_t domain, struct sessi
 	order->request = r;
 	order->stage = c->domain[domain].stage.now;
 	order->episode = c->domain[domain].episode;
-	if (c->policy.shield && r.step != STEP_RESUME && !was_shielded)
+	if (c->policy.shield && r.step != STEP_RESUME && !s->is_shielded) {
+		s->is_shielded = true;
 		core_push(c, EFFECT_SHIELD_UP, domain)->client = s->id;
+	}
 	e = core_request_event(EVENT_REQUEST, s);
 	e.a = r.deadline_us;
 	e.b = s->exposure_bytes;
@@ -76,7 +84,7 @@ void core_ask_stage(struct core *c, uint32_t domain, uint64_t now_us)
 static bool is_under_pressure(const struct core *c, const struct session *s)
 {
 	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
-		if ((s->offer.domains & (1u << d)) && c->domain[d].used &&
+		if (((s->offer.domains | s->final_domains) & (1u << d)) && c->domain[d].used &&
 		    c->domain[d].stage.now != STAGE_NORMAL)
 			return true;
 	return false;
@@ -90,12 +98,12 @@ void core_ask_resume(struct core *c, uint32_t domain, uint64_t now_us)
 			continue;
 		if (s->request.sequence) {
 			/* its open step is over, too: superseded would keep the shield up */
-			if (c->policy.shield && s->request.step != STEP_RESUME)
-				core_push(c, EFFECT_SHIELD_DOWN, domain)->client = s->id;
+			unshield(c, s, domain);
 			end_request(c, s, RESULT_SUPERSEDED, NULL, now_us);
 		}
 		s->settled = STEP_RESUME;
 		s->settled_final = false;
+		s->final_domains = 0;
 		ask(c, s, domain, (struct session_request){ .step = STEP_RESUME }, now_us);
 	}
 }
@@ -107,6 +115,7 @@ void core_ask_final(struct core *c, uint32_t domain, uint64_t now_us)
 	if (!s)
 		return;
 	s->settled_final = false;
+	s->final_domains |= 1u << domain;
 	ask(c, s, domain, (struct session_request){ .step = STEP_SHUTDOWN, .is_final = true }, now_us);
 }
 
@@ -157,11 +166,12 @@ static void take_busy(struct core *c, struct session *s, const struct core_answe
 {
 	struct session_request *r = &s->request;
 	uint64_t granted = s->offer.budget_us[r->step];
-	uint64_t more = a->more_time_us ? MIN_OF(a->more_time_us, granted) : granted;
+	uint64_t most_us = time_add_us(r->deadline_us, granted);
+	uint64_t wanted_us = a->more_time_us ? time_add_us(now_us, a->more_time_us) : most_us;
 	struct event e = core_request_event(EVENT_ANSWER, s);
 
 	if (!r->extended) {
-		r->deadline_us = MAX_OF(r->deadline_us, time_add_us(now_us, more));
+		r->deadline_us = MIN_OF(MAX_OF(r->deadline_us, wanted_us), most_us);
 		r->extended = true;
 	}
 	e.result = RESULT_BUSY;

@@ -76,6 +76,22 @@ static bool is_gone(const struct escalate *e, const struct escalate_policy *p,
 	return v->victim_gone;
 }
 
+/* The dry run is over: from now on it is meant. */
+static bool was_dry(const struct escalate *e, const struct escalate_policy *p,
+		    const struct escalate_view *v)
+{
+	(void)v;
+	return e->deadline_us == NEVER_US && !p->dry_run;
+}
+
+/* Switched off: nothing more happens to the victim; what was killed is waited for. */
+static bool is_off(const struct escalate *e, const struct escalate_policy *p,
+		   const struct escalate_view *v)
+{
+	(void)e, (void)v;
+	return !p->enabled;
+}
+
 static bool is_relieved(const struct escalate *e, const struct escalate_policy *p,
 			const struct escalate_view *v)
 {
@@ -117,13 +133,17 @@ static const struct {
 	{ RUNG_IDLE,	has_victim,	RUNG_TERM,	ESCALATE_TERM },
 	{ RUNG_IDLE,	wants_victim,	RUNG_IDLE,	ESCALATE_CHOOSE },
 	{ RUNG_FINAL,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
+	{ RUNG_FINAL,	is_off,		RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_FINAL,	is_relieved,	RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_FINAL,	has_answered,	RUNG_LEAVE,	ESCALATE_NOTHING },
 	{ RUNG_FINAL,	has_missed,	RUNG_TERM,	ESCALATE_TERM },
 	{ RUNG_LEAVE,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
+	{ RUNG_LEAVE,	is_off,		RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_LEAVE,	is_relieved_late, RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_LEAVE,	has_missed,	RUNG_TERM,	ESCALATE_TERM },
 	{ RUNG_TERM,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
+	{ RUNG_TERM,	was_dry,	RUNG_IDLE,	ESCALATE_NOTHING },
+	{ RUNG_TERM,	is_off,		RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_TERM,	is_relieved_late, RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_TERM,	has_missed,	RUNG_KILL,	ESCALATE_KILL },
 	{ RUNG_KILL,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },

@@ -64,6 +64,8 @@ struct session {
 	struct session_request request;
 	enum session_step settled;	/* highest step that ended since the last resume; RESUME: none */
 	bool settled_final;		/* a final shutdown request has ended */
+	uint32_t final_domains;		/* whose victim it was asked to be since the last resume */
+	bool is_shielded;
 	bool owes_resume;		/* was asked something since the last resume */
 	uint64_t missed_sequence;	/* newest request that ended without the client's answer */
 	uint64_t exposure_bytes, freeable_bytes;

@@ -51,7 +51,10 @@ static enum failsoft_result on_degrade(const struct failsoft_order *order, void 
 static enum failsoft_result on_shutdown(const struct failsoft_order *order, void *userdata)
 {
 	(void)userdata;
-	atomic_store(&is_ending, order->flags & FAILSOFT_ORDER_FINAL);
+	/* a rehearsal ends nothing */
+	if ((order->flags & (FAILSOFT_ORDER_FINAL | FAILSOFT_ORDER_DRILL | FAILSOFT_ORDER_DRY_RUN)) ==
+	    FAILSOFT_ORDER_FINAL)
+		atomic_store(&is_ending, true);
 	return enter(OUTPUTS_SAFE);
 }
 

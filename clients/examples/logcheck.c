@@ -32,6 +32,8 @@ static int read_log(const char *path, struct count *c)
 			continue;
 		}
 		c->gaps += r.sequence != c->last + 1;
+		if (r.sequence <= c->last)
+			continue; /* there already: not counted twice */
 		c->last = r.sequence;
 		c->on_disk++;
 	}

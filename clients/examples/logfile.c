@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "logfile.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,21 +23,40 @@ static struct status *open_status(const char *path)
 
 	if (!path)
 		return &own;
-	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0 || ftruncate(fd, sizeof(*s)) < 0)
 		fail(path);
 	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (s == MAP_FAILED)
 		fail(path);
 	close(fd);
-	s->magic = STATUS_MAGIC;
+	if (s->magic != STATUS_MAGIC)
+		*s = (struct status){ .magic = STATUS_MAGIC };
 	return s;
+}
+
+/* A log that is there already is gone on with: what a crash tore at its end is cut off. */
+static uint64_t last_sequence(int fd, const char *path)
+{
+	struct record last = { 0 };
+	off_t whole = lseek(fd, 0, SEEK_END) / (off_t)sizeof(last) * (off_t)sizeof(last);
+
+	if (whole < 0 || ftruncate(fd, whole) < 0)
+		fail(path);
+	if (whole == 0)
+		return 0;
+	if (pread(fd, &last, sizeof(last), whole - (off_t)sizeof(last)) != (ssize_t)sizeof(last) ||
+	    last.magic != RECORD_MAGIC || last.check != record_check(&last)) {
+		fprintf(stderr, "%s does not end as a log of failsoft-logger: name another file\n", path);
+		exit(2);
+	}
+	return last.sequence;
 }
 
 void logfile_open(struct logfile *l, const char *path, const char *status_path, size_t room)
 {
 	*l = (struct logfile){ .room = room };
-	l->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+	l->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (l->fd < 0)
 		fail(path);
 	l->buffer = malloc(room * sizeof(*l->buffer));
@@ -44,6 +64,10 @@ void logfile_open(struct logfile *l, const char *path, const char *status_path, 
 		fail("the buffer");
 	memset(l->buffer, 0, room * sizeof(*l->buffer)); /* the pages are ours from now on */
 	l->status = open_status(status_path);
+	l->status->durable = last_sequence(l->fd, path);
+	if (l->status->produced < l->status->durable)
+		l->status->produced = l->status->durable;
+	l->produced = l->status->produced; /* what was lost before stays visible as a gap */
 }
 
 /* The counter comes first: a record that was counted and then lost is lost, not forgotten. */
@@ -62,21 +86,33 @@ void logfile_add(struct logfile *l, uint64_t time_us)
 	r->check = record_check(r);
 }
 
+/* Takes `written` bytes out of the buffer; a record that went out in part is cut off the file. */
+static void take_out(struct logfile *l, size_t written)
+{
+	size_t part = written % sizeof(*l->buffer), records = written / sizeof(*l->buffer);
+	off_t end = lseek(l->fd, 0, SEEK_END);
+
+	if (part && (end < 0 || ftruncate(l->fd, end - (off_t)part) < 0))
+		perror("a record that was written in part stays in the log");
+	l->used -= records;
+	memmove(l->buffer, l->buffer + records, l->used * sizeof(*l->buffer));
+}
+
 bool logfile_write(struct logfile *l, bool is_durable)
 {
-	const char *at = (const char *)l->buffer;
-	size_t left = l->used * sizeof(*l->buffer);
+	size_t bytes = l->used * sizeof(*l->buffer), done = 0;
+	ssize_t n = 0;
 
-	while (left) {
-		ssize_t n = write(l->fd, at, left);
-
+	while (done < bytes) {
+		n = write(l->fd, (const char *)l->buffer + done, bytes - done);
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n <= 0)
-			return false;
-		at += n;
-		left -= (size_t)n;
+			break;
+		done += (size_t)n;
 	}
-	l->used = 0;
-	if (is_durable && fdatasync(l->fd) < 0)
+	take_out(l, done);
+	if (l->used || (is_durable && fdatasync(l->fd) < 0))
 		return false;
 	if (is_durable)
 		l->status->durable = l->produced;

@@ -33,7 +33,7 @@ struct logger {
 	enum mode mode;
 	bool is_ending;
 	double rate, interval_s, leak, leak_after_s;
-	uint64_t start_us, written_us, reported_us, leaked;
+	uint64_t start_us, written_us, reported_us, leaked, before;
 };
 
 static uint64_t now_us(void)
@@ -79,7 +79,9 @@ static enum failsoft_result on_shutdown(const struct failsoft_order *order, void
 {
 	struct logger *l = userdata;
 
-	l->is_ending = order->flags & FAILSOFT_ORDER_FINAL;
+	/* a rehearsal ends nothing */
+	l->is_ending = (order->flags & (FAILSOFT_ORDER_FINAL | FAILSOFT_ORDER_DRILL | FAILSOFT_ORDER_DRY_RUN)) ==
+		       FAILSOFT_ORDER_FINAL;
 	return save(l, MODE_THROUGH);
 }
 
@@ -100,7 +102,7 @@ static void produce(struct logger *l)
 	uint64_t now = now_us();
 	uint64_t due = (uint64_t)((double)(now - l->start_us) / 1e6 * l->rate);
 
-	while (l->log.produced < due)
+	while (l->log.produced - l->before < due)
 		logfile_add(&l->log, now);
 }
 
@@ -182,6 +184,7 @@ static void run(struct logger *l, double seconds)
 	uint64_t times;
 
 	l->start_us = l->written_us = now_us();
+	l->before = l->log.produced; /* by earlier runs */
 	while (!l->is_ending && (seconds == 0 || (double)(now_us() - l->start_us) < seconds * 1e6)) {
 		if (l->failsoft)
 			failsoft_dispatch(l->failsoft);
@@ -246,5 +249,6 @@ int main(int argc, char **argv)
 		join(&l, name, bus, group);
 	run(&l, seconds);
 	failsoft_free(l.failsoft);
+	free(l.log.buffer);
 	return 0;
 }

@@ -18,7 +18,7 @@ static void read_number(const struct example_option *o, const char *value)
 	char *end;
 	double number = strtod(value, &end);
 
-	if (!strcmp(value, "max")) {
+	if (!strcmp(value, "max") && strstr(o->help, "max")) {
 		number = -1;
 	} else if (end == value || *end || !(number >= 0 && number < 1e12)) {
 		fprintf(stderr, "--%s=%s: give a number of 0 or more%s\n", o->name, value,

@@ -18,6 +18,7 @@
 #include "options.h"
 
 #define MIB (1u << 20)
+#define CACHE_MAX_MIB	1048576
 
 struct viewer {
 	struct failsoft *failsoft;
@@ -55,7 +56,9 @@ static enum failsoft_result on_pressure(const struct failsoft_order *order, void
 	struct viewer *v = userdata;
 
 	v->may_fill = false;
-	v->is_ending = order->flags & FAILSOFT_ORDER_FINAL;
+	/* a rehearsal ends nothing */
+	v->is_ending = (order->flags & (FAILSOFT_ORDER_FINAL | FAILSOFT_ORDER_DRILL | FAILSOFT_ORDER_DRY_RUN)) ==
+		       FAILSOFT_ORDER_FINAL;
 	v->owed = order->sequence;
 	return FAILSOFT_RESULT_LATER;
 }
@@ -73,6 +76,7 @@ static void answer_owed(struct viewer *v)
 		.result = FAILSOFT_RESULT_DONE, .sequence = v->owed, .freed_bytes = free_all(v),
 	};
 
+	(void)failsoft_report(v->failsoft, 0, 0); /* what the answer leaves open is as reported last */
 	if (failsoft_answer(v->failsoft, &answer) < 0)
 		fprintf(stderr, "viewer: the answer came too late\n");
 	v->owed = 0;
@@ -125,6 +129,10 @@ int main(int argc, char **argv)
 	int r;
 
 	options_read(options, "example: a viewer with a cache", argc, argv);
+	if (cache > CACHE_MAX_MIB) {
+		fprintf(stderr, "%s: --cache is at most %d MiB\n", argv[0], CACHE_MAX_MIB);
+		return 2;
+	}
 	v.wanted = (size_t)cache;
 	v.blocks = calloc(v.wanted + 1, sizeof(*v.blocks));
 	r = v.blocks ? failsoft_new(&o, &v.failsoft) : -1;

@@ -23,6 +23,8 @@
 #define PAUSE_FIRST_US	50000u
 #define PAUSE_LAST_US	5000000u
 
+#define MESSAGES_MAX	32	/* of one dispatch; sd-bus asks to be called again for the rest */
+
 static void arm(int timer_fd, uint64_t from_now_us)
 {
 	/* 0 would disarm */
@@ -283,8 +285,12 @@ void link_dispatch(struct failsoft *f)
 		attempt(f);
 	if (!f->bus)
 		return;
-	while ((r = sd_bus_process(f->bus, NULL)) > 0)
-		continue;
+	/* bounded: whoever floods us with messages must not keep us from the next order */
+	for (int i = 0; i < MESSAGES_MAX; i++) {
+		r = sd_bus_process(f->bus, NULL);
+		if (r <= 0)
+			break;
+	}
 	if (r < 0) {
 		/* the lifeline lives on: the broker closes it if it takes the bus for our end */
 		drop_bus(f);

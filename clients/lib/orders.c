@@ -76,6 +76,11 @@ int failsoft_answer(struct failsoft *f, const struct failsoft_answer *answer)
 		return -EINVAL;
 	stamp = stamped(answer, FAILSOFT_ANSWER_STEP);
 	pthread_mutex_lock(&f->lock);
+	/* 0 is "unknown": the broker goes on with what was reported last */
+	if (!stamp.exposure_bytes && !stamp.freeable_bytes) {
+		stamp.exposure_bytes = f->exposure_bytes;
+		stamp.freeable_bytes = f->freeable_bytes;
+	}
 	if (f->lifeline < 0)
 		r = -ENOTCONN;
 	else if (f->open_sequence != answer->sequence)
@@ -83,8 +88,8 @@ int failsoft_answer(struct failsoft *f, const struct failsoft_answer *answer)
 	else
 		r = send_locked(f, &stamp);
 	if (r == 0) {
-		f->exposure_bytes = answer->exposure_bytes;
-		f->freeable_bytes = answer->freeable_bytes;
+		f->exposure_bytes = stamp.exposure_bytes;
+		f->freeable_bytes = stamp.freeable_bytes;
 		if (answer->result != FAILSOFT_RESULT_BUSY)
 			f->open_sequence = 0;
 	}

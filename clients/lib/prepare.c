@@ -11,54 +11,80 @@
 #define RESERVE_MAX	(16u << 20)
 #define STACK_BYTES	(64u << 10)
 
-static void touch(const void *at, size_t bytes, size_t page)
-{
-	const volatile char *p = at;
+enum how { HOLD, LET_GO };
 
-	for (size_t i = 0; i < bytes; i += page)
-		(void)p[i];
-	if (bytes)
-		(void)p[bytes - 1];
+/*
+ * A page that was never written to is not there yet: reading it would only map the page of zeros.
+ * Writing back what is read changes nothing, as nobody else uses the buffers yet.
+ */
+__attribute__((no_sanitize("address"))) /* pages, whatever lies on them */
+static void touch(void *at, size_t bytes, bool is_writable)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	volatile char *p = at;
+
+	for (size_t i = 0; i < bytes; i += page) {
+		char now = p[i];
+
+		if (is_writable)
+			p[i] = now;
+	}
+	if (bytes && is_writable)
+		p[bytes - 1] = p[bytes - 1];
 }
 
 /* Touches and locks; the touching stays useful when the locking is refused. */
-static int hold(const void *at, size_t bytes)
+static int hold(enum how how, void *at, size_t bytes, bool is_writable)
 {
 	if (!bytes)
 		return 0;
-	touch(at, bytes, (size_t)sysconf(_SC_PAGESIZE));
+	if (how == LET_GO) {
+		(void)munlock(at, bytes); /* what was not locked stays so */
+		return 0;
+	}
+	touch(at, bytes, is_writable);
 	return mlock(at, bytes) < 0 ? -errno : 0;
 }
 
-__attribute__((noinline)) static int hold_stack(void)
+__attribute__((noinline)) static int hold_stack(enum how how)
 {
 	volatile char room[STACK_BYTES];
 
 	memset((char *)room, 0, sizeof(room));
-	return hold((const char *)room, sizeof(room));
+	return hold(how, (char *)room, sizeof(room), true);
 }
 
-/* Code, and the constants of libraries; locale archives and other data are not needed. */
-static bool is_code(const char *line, const char *access)
+/*
+ * Code, and the constants beside it: of the program (the first file that is mapped) and of what is
+ * mapped like a library. Locale archives and other data are not needed.
+ */
+static bool is_code(const char *path, const char *program, const char *access)
 {
-	if (access[0] != 'r' || access[1] == 'w' || strstr(line, "[vsyscall]"))
+	size_t length = strlen(path);
+
+	if (access[0] != 'r' || access[1] == 'w' || path[0] != '/')
 		return false;
-	return access[2] == 'x' || strstr(line, ".so");
+	return access[2] == 'x' || !strcmp(path, program) || strstr(path, ".so.") ||
+	       (length > 3 && !strcmp(path + length - 3, ".so"));
 }
 
-static int hold_code(void)
+static int hold_code(enum how how)
 {
 	FILE *maps = fopen("/proc/self/maps", "re");
-	char line[512], access[5];
+	char line[4096 + 128], path[4096], program[4096] = "", access[5];
 	unsigned long from, to;
 	int r = 0, failed;
 
 	if (!maps)
 		return -errno;
 	while (fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%lx-%lx %4s", &from, &to, access) != 3 || !is_code(line, access))
+		if (sscanf(line, "%lx-%lx %4s %*s %*s %*s %4095s", &from, &to, access, path) != 4)
 			continue;
-		failed = hold((const void *)from, to - from);
+		if (!program[0])
+			strcpy(program, path);
+		if (!is_code(path, program, access))
+			continue;
+		failed = hold(how, (void *)from, to - from, false);
 		if (failed < 0)
 			r = failed;
 	}
@@ -77,13 +103,22 @@ static int make_reserve(struct failsoft *f, size_t bytes)
 		return -errno;
 	f->reserve = at;
 	f->reserve_bytes = bytes;
-	memset(at, 0, bytes);
 	return 0;
 }
 
 static int worse(int a, int b)
 {
 	return a < 0 ? a : b;
+}
+
+static int hold_all(struct failsoft *f, enum how how, void *buffers, size_t length)
+{
+	int r = hold(how, f->reserve, f->reserve_bytes, true);
+
+	r = worse(r, hold(how, f, sizeof(*f), false));
+	r = worse(r, hold(how, buffers, length, true));
+	r = worse(r, hold_stack(how));
+	return worse(r, hold_code(how));
 }
 
 int failsoft_prepare(struct failsoft *f, void *buffers, size_t length, size_t reserve_bytes,
@@ -93,14 +128,14 @@ int failsoft_prepare(struct failsoft *f, void *buffers, size_t length, size_t re
 
 	if (!f || (!buffers && length) || reserve_bytes > RESERVE_MAX || f->reserve)
 		return -EINVAL;
+	if (ret_reserve)
+		*ret_reserve = NULL; /* not even the reserve can be made: then it is NULL */
 	r = make_reserve(f, reserve_bytes);
 	if (r < 0)
 		return r;
-	r = hold(f->reserve, f->reserve_bytes);
-	r = worse(r, hold(f, sizeof(*f)));
-	r = worse(r, hold(buffers, length));
-	r = worse(r, hold_stack());
-	r = worse(r, hold_code());
+	r = hold_all(f, HOLD, buffers, length);
+	if (r < 0)
+		(void)hold_all(f, LET_GO, buffers, length); /* locked in part is no use, only RSS */
 	if (ret_reserve)
 		*ret_reserve = f->reserve;
 	return r == -EAGAIN ? -ENOMEM : r;

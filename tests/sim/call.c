@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The simulator's shell: hands an input to the core and carries its effects out, as broker.c does. */
+/* The simulator's shell: hands an input to the core and carries its effects out, as broker.c does.
+ */
 #include <inttypes.h>
 #include <string.h>
 
@@ -7,24 +8,34 @@
 #include "sim.h"
 
 static const char *const call_names[] = {
-	[CALL_START] = "start", [CALL_SAMPLE] = "sample", [CALL_TICK] = "tick", [CALL_JOIN] = "join",
-	[CALL_LEAVE] = "leave", [CALL_REPORT] = "report", [CALL_ANSWER] = "answer",
-	[CALL_SURVEY] = "survey", [CALL_GONE] = "victim gone", [CALL_OOM] = "kernel oom",
-	[CALL_TAKE_OVER] = "take over", [CALL_RELOAD] = "reload", [CALL_DOMAIN_ADD] = "add domain",
+	[CALL_START] = "start",
+	[CALL_SAMPLE] = "sample",
+	[CALL_TICK] = "tick",
+	[CALL_JOIN] = "join",
+	[CALL_LEAVE] = "leave",
+	[CALL_REPORT] = "report",
+	[CALL_ANSWER] = "answer",
+	[CALL_SURVEY] = "survey",
+	[CALL_GONE] = "victim gone",
+	[CALL_OOM] = "kernel oom",
+	[CALL_TAKE_OVER] = "take over",
+	[CALL_RELOAD] = "reload",
+	[CALL_DOMAIN_ADD] = "add domain",
 	[CALL_DOMAIN_REMOVE] = "remove domain",
 };
 _Static_assert(ARRAY_LEN(call_names) == CALL_KIND_COUNT, "a name for every call");
 
 static void start(struct sim *s)
 {
+	uint32_t needed = core_effects_needed(s->policy.session.max_clients);
 	const struct core_memory m = {
-		.sessions = s->sessions, .effects = s->effects, .effects_count = SIM_EFFECTS,
+		.sessions = s->sessions, .effects = s->effects, .effects_count = needed,
 		.events = s->events, .events_count = SIM_EVENTS,
 	};
 
-	if (core_effects_needed(SIM_CLIENTS) > SIM_EFFECTS)
-		sim_fail(s, "the simulator gives the core %u effects, it needs %u", SIM_EFFECTS,
-			 core_effects_needed(SIM_CLIENTS));
+	if (needed > SIM_EFFECTS)
+		sim_fail(s, "the core wants room for %u effects, there is %u", (unsigned)needed,
+			 (unsigned)SIM_EFFECTS);
 	memset(s->sessions, 0, sizeof(s->sessions));
 	core_init(&s->core, &s->policy, &m, s->world.first_episode, s->now_us);
 }
@@ -44,7 +55,8 @@ static void join(struct sim *s, struct call *c)
 
 static void take_over(struct sim *s, const struct call *c)
 {
-	core_take_over(&s->core, c->domain, c->past.number, c->past.stage, c->past.began_us, s->now_us);
+	core_take_over(&s->core, c->domain, c->past.number, c->past.stage, c->past.began_us,
+		       s->now_us);
 }
 
 static void hand_in(struct sim *s, struct call *c)
@@ -64,7 +76,9 @@ static void hand_in(struct sim *s, struct call *c)
 	case CALL_OOM: core_kernel_oom(&s->core, c->domain, 4711, "hog", s->now_us); break;
 	case CALL_TAKE_OVER: take_over(s, c); break;
 	case CALL_RELOAD: core_reconfigure(&s->core, &s->policy, s->now_us); break;
-	case CALL_DOMAIN_ADD: c->domain = core_domain_add(&s->core, c->name, true, s->now_us); break;
+	case CALL_DOMAIN_ADD:
+		c->domain = core_domain_add(&s->core, c->name, true, s->now_us);
+		break;
 	case CALL_DOMAIN_REMOVE: core_domain_remove(&s->core, c->domain, s->now_us); break;
 	case CALL_KIND_COUNT: break;
 	}

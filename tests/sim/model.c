@@ -31,7 +31,8 @@ bool model_is_settled(const struct model *m, uint32_t domain, enum session_step 
 
 uint64_t model_floor_bytes(const struct model *m, uint32_t domain, enum stage_word stage)
 {
-	uint64_t share = m->domain[domain].total_bytes / PERMYRIAD * m->policy.stage.floor_permyriad[stage];
+	uint64_t share =
+		m->domain[domain].total_bytes / PERMYRIAD * m->policy.stage.floor_permyriad[stage];
 
 	return MIN_OF(share, m->policy.stage.floor_max_bytes[stage]);
 }
@@ -39,6 +40,25 @@ uint64_t model_floor_bytes(const struct model *m, uint32_t domain, enum stage_wo
 void model_init(struct sim *s, uint64_t first_episode)
 {
 	s->model = (struct model){ .policy = s->policy, .last_episode = first_episode };
+}
+
+/* Switched off, the ladder lets go of everybody who was not killed yet; so it does after a dry run.
+ */
+static void take_policy(struct sim *s)
+{
+	struct model *m = &s->model;
+
+	m->policy = s->policy;
+	for (uint32_t d = 0; d < SIM_DOMAINS; d++) {
+		const struct model_victim *v = &m->domain[d].victim;
+		bool is_over = v->was_termed_dry && !m->policy.escalate.dry_run;
+
+		if ((is_over || !m->policy.escalate.enabled) && !v->was_killed)
+			m->domain[d].victim = (struct model_victim){ 0 };
+		m->domain[d].stuck_since_us = 0;
+		if (m->domain[d].headroom_bytes >= model_floor_bytes(m, d, STAGE_IMMINENT))
+			m->domain[d].was_back = true;
+	}
 }
 
 void model_before(struct sim *s, const struct call *c)
@@ -53,8 +73,9 @@ void model_before(struct sim *s, const struct call *c)
 	memset(m->announced, 0, sizeof(m->announced));
 	m->left_client = c->kind == CALL_LEAVE ? c->client : 0;
 	m->left_was_shielded = c->kind == CALL_LEAVE && leaving && leaving->is_shielded;
+	m->is_end_due = c->kind == CALL_GONE && m->domain[c->domain].victim.is_chosen;
 	if (c->kind == CALL_RELOAD)
-		m->policy = s->policy;
+		take_policy(s);
 	if (c->kind == CALL_SAMPLE)
 		model_sample(s, c->sample);
 }
@@ -75,13 +96,18 @@ static void check_client(struct sim *s, const struct model_client *k)
 	const struct model_request *r = &k->request;
 
 	if (k->is_replaced)
-		sim_fail(s, "client %" PRIx64 ": its request was superseded, but nothing later was asked",
+		sim_fail(s,
+			 "client %" PRIx64
+			 ": its request was superseded, but nothing later was asked",
 			 k->id);
 	if (k->is_shielded && (!r->sequence || r->step == STEP_RESUME))
 		sim_fail(s, "client %" PRIx64 " is shielded without an open request", k->id);
 	if (k->owes_resume && !is_pressed(&s->model, k->offer.domains | k->final_domains))
-		sim_fail(s, "client %" PRIx64 " was asked something, all is normal again, and it is not "
-			 "asked to resume", k->id);
+		sim_fail(s,
+			 "client %" PRIx64
+			 " was asked something, all is normal again, and it is not "
+			 "asked to resume",
+			 k->id);
 }
 
 static uint32_t group_of_turn(const struct model *m, uint32_t domain, enum session_step step)
@@ -108,9 +134,11 @@ static void check_turn(struct sim *s, uint32_t domain)
 		if (k->id && (k->offer.domains & (1u << domain)) && k->settled < step &&
 		    k->offer.order_group == group &&
 		    (!k->request.sequence || k->request.step < step))
-			sim_fail(s, "client %" PRIx64 " is not asked to %s though it is the turn of its "
-				 "group %u in domain %u", k->id, session_step_name(step),
-				 (unsigned)group, (unsigned)domain);
+			sim_fail(s,
+				 "client %" PRIx64
+				 " is not asked to %s though it is the turn of its "
+				 "group %u in domain %u",
+				 k->id, session_step_name(step), (unsigned)group, (unsigned)domain);
 	}
 }
 
@@ -119,15 +147,31 @@ static void check_domain(struct sim *s, uint32_t domain)
 	struct model *m = &s->model;
 	const struct model_domain *d = &m->domain[domain];
 
-	if (!d->is_used)
-		return;
-	if ((d->episode.stage != STAGE_NORMAL) != (d->episode.number != 0))
+	if (d->is_used && (d->episode.stage != STAGE_NORMAL) != (d->episode.number != 0))
 		sim_fail(s, "domain %u: stage %s with episode %" PRIu64, (unsigned)domain,
 			 stage_name(d->episode.stage), d->episode.number);
 	if (m->changes[domain] != m->announced[domain])
 		sim_fail(s, "domain %u: %u stage changes, %u announcements", (unsigned)domain,
 			 (unsigned)m->changes[domain], (unsigned)m->announced[domain]);
-	check_turn(s, domain);
+	if (d->is_used)
+		check_turn(s, domain);
+}
+
+/* Who was asked in this call and has it open is shielded; who leaves leaves without. */
+static void check_shields(struct sim *s)
+{
+	struct model *m = &s->model;
+
+	if (m->left_was_shielded)
+		sim_fail(s, "client %" PRIx64 " left and its shield stays up", m->left_client);
+	for (uint32_t i = 0; m->policy.shield && i < m->asked_count; i++) {
+		const struct model_client *k = model_client(s, m->asked_client[i]);
+
+		if (k && k->request.sequence == m->asked[i].sequence && !k->is_shielded &&
+		    k->request.step != STEP_RESUME)
+			sim_fail(s, "client %" PRIx64 " is asked to %s without a shield", k->id,
+				 session_step_name(k->request.step));
+	}
 }
 
 static void check_outcome(struct sim *s, const struct call *c)
@@ -149,6 +193,9 @@ static void check_outcome(struct sim *s, const struct call *c)
 	if (m->acted_count != m->signalled_count)
 		sim_fail(s, "%u actions on record, %u signals", (unsigned)m->acted_count,
 			 (unsigned)m->signalled_count);
+	if (m->is_end_due)
+		sim_fail(s, "the victim of domain %u has ended, and that is not on record",
+			 (unsigned)c->domain);
 	if (c->kind == CALL_REPORT && (m->events_count || m->effects_count))
 		sim_fail(s, "a report alone made events or effects");
 }
@@ -165,15 +212,19 @@ static void check_stage_of_sample(struct sim *s, const struct sample *sample)
 		least = STAGE_WARNING;
 	if (d->headroom_bytes < model_floor_bytes(m, sample->domain, STAGE_IMMINENT))
 		least = sample->distress & DISTRESS_OOM ? STAGE_SHUTDOWN : STAGE_IMMINENT;
-	if (d->headroom_bytes < model_floor_bytes(m, sample->domain, STAGE_SHUTDOWN) && sample->distress)
+	if (d->headroom_bytes < model_floor_bytes(m, sample->domain, STAGE_SHUTDOWN) &&
+	    sample->distress)
 		least = STAGE_SHUTDOWN;
 	if (d->episode.stage < least)
-		sim_fail(s, "domain %u stands at %s with %" PRIu64 " of %" PRIu64 " bytes left: it must be %s",
+		sim_fail(s,
+			 "domain %u stands at %s with %" PRIu64 " of %" PRIu64
+			 " bytes left: it must be %s",
 			 (unsigned)sample->domain, stage_name(d->episode.stage), d->headroom_bytes,
 			 d->total_bytes, stage_name(least));
 }
 
-void model_after(struct sim *s, const struct call *c, const struct core_effect *batch, uint32_t count)
+void model_after(struct sim *s, const struct call *c, const struct core_effect *batch,
+		 uint32_t count)
 {
 	struct model *m = &s->model;
 	const struct event *e;
@@ -187,6 +238,7 @@ void model_after(struct sim *s, const struct call *c, const struct core_effect *
 	for (uint32_t i = 0; i < count; i++)
 		model_effect(s, &batch[i]);
 	check_outcome(s, c);
+	check_shields(s);
 	for (uint32_t i = 0; i < SIM_CLIENTS; i++)
 		if (m->client[i].id)
 			check_client(s, &m->client[i]);
@@ -208,12 +260,17 @@ void model_after(struct sim *s, const struct call *c, const struct core_effect *
 static void check_ladder(struct sim *s, uint32_t domain)
 {
 	struct model *m = &s->model;
-	struct model_domain *d = &m->domain[domain];
+	const struct model_domain *d = &m->domain[domain];
+	const struct model_client *k = model_client(s, d->victim.client);
 	const struct escalate_policy *p = &m->policy.escalate;
 	uint64_t most_us = p->term_us + p->kill_us + p->settle_us + LADDER_SLACK_US +
 			   2 * m->policy.session.max_budget_us;
 
 	if (!d->stuck_since_us || s->now_us - d->stuck_since_us <= most_us)
+		return;
+	/* what was granted before a reload still counts */
+	if ((k && k->request.is_final) ||
+	    s->now_us < time_add_us(d->victim.deadline_us, LADDER_SLACK_US))
 		return;
 	sim_fail(s, "domain %u stands at the cliff, all clients have settled, and for %" PRIu64
 		 " ms nobody has been chosen, signalled or ended", (unsigned)domain,
@@ -232,7 +289,9 @@ void model_rest(struct sim *s)
 		sim_fail(s, "a domain is under pressure and nothing is due");
 	for (uint32_t i = 0; i < SIM_CLIENTS; i++)
 		if (m->client[i].request.sequence && m->client[i].request.deadline_us <= s->now_us)
-			sim_fail(s, "client %" PRIx64 " is past its deadline and its request is still open",
+			sim_fail(s,
+				 "client %" PRIx64
+				 " is past its deadline and its request is still open",
 				 m->client[i].id);
 	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
 		check_ladder(s, d);
@@ -258,7 +317,8 @@ void model_end(struct sim *s)
 				 k->request.sequence, k->id);
 		if (k->is_shielded || k->owes_resume)
 			sim_fail(s, "all is over and client %" PRIx64 " %s", k->id,
-				 k->is_shielded ? "is still shielded" : "was never asked to resume");
+				 k->is_shielded ? "is still shielded"
+						: "was never asked to resume");
 	}
 	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
 		if (m->domain[d].is_used && m->domain[d].episode.number)

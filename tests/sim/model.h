@@ -23,6 +23,7 @@ struct call;
 struct model_request {
 	uint64_t sequence;		/* 0: none */
 	uint64_t issued_us, deadline_us;
+	uint64_t episode;
 	enum session_step step;
 	uint32_t domain;
 	bool is_final, is_extended;
@@ -44,7 +45,7 @@ struct model_client {
 };
 
 struct model_victim {
-	bool is_chosen, was_termed, was_killed;
+	bool is_chosen, was_termed, was_termed_dry, was_killed;
 	uint64_t client;		/* 0: none, or it had left before it was chosen */
 	uint64_t finals_before;		/* how many the client had ended when it was chosen */
 	uint64_t deadline_us;		/* of the rung it stands on */
@@ -53,7 +54,7 @@ struct model_victim {
 struct model_episode {
 	uint64_t number;		/* 0: none open */
 	uint64_t began_us;
-	uint64_t victims;
+	uint64_t victims, missed;
 	enum stage_word stage;
 };
 
@@ -87,7 +88,7 @@ struct model {
 	uint32_t acted_count, signalled_count;
 	uint32_t changes[SIM_DOMAINS], announced[SIM_DOMAINS];
 	uint64_t left_client;
-	bool left_was_shielded;
+	bool left_was_shielded, is_end_due;
 	uint32_t events_count, effects_count, endings_count;
 };
 
@@ -95,7 +96,8 @@ void model_init(struct sim *s, uint64_t first_episode);
 
 /* Before and after a call; batch: the effects that it queued. */
 void model_before(struct sim *s, const struct call *c);
-void model_after(struct sim *s, const struct call *c, const struct core_effect *batch, uint32_t count);
+void model_after(struct sim *s, const struct call *c, const struct core_effect *batch,
+		 uint32_t count);
 /* After all due samples and a tick. */
 void model_rest(struct sim *s);
 /* When the world has been quiet for long. */
@@ -106,7 +108,8 @@ bool model_is_quiet(const struct model *m);
 
 /* Among the model's files. */
 struct model_client *model_client(struct sim *s, uint64_t id);
-bool model_is_settled(const struct model *m, uint32_t domain, enum session_step step, uint64_t before_call);
+bool model_is_settled(const struct model *m, uint32_t domain, enum session_step step,
+		      uint64_t before_call);
 uint64_t model_floor_bytes(const struct model *m, uint32_t domain, enum stage_word stage);
 void model_event(struct sim *s, const struct call *c, const struct event *e);
 void model_sample(struct sim *s, const struct sample *sample);

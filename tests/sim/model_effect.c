@@ -10,16 +10,20 @@ static void on_order(struct sim *s, const struct core_effect *e)
 {
 	struct model *m = &s->model;
 	const struct model_request *r = &m->asked[m->ordered_count];
+	const struct model_client *k = model_client(s, e->client);
 
 	if (m->ordered_count == m->asked_count || m->asked_client[m->ordered_count] != e->client ||
 	    r->sequence != e->request.sequence || r->step != e->request.step ||
 	    r->deadline_us != e->request.deadline_us || r->issued_us != e->request.issued_us ||
 	    r->domain != e->domain || r->is_final != e->request.is_final)
-		sim_fail(s, "the order %" PRIu64 " to client %" PRIx64 " is not the request on record",
+		sim_fail(s,
+			 "the order %" PRIu64 " to client %" PRIx64 " is not the request on record",
 			 e->request.sequence, e->client);
 	m->ordered_count++;
-	if (!model_client(s, e->client))
+	if (!k)
 		sim_fail(s, "an order to client %" PRIx64 ", which is not there", e->client);
+	if (k->is_shielded)
+		cover_add(&s->cover, COVER_SHIELD_KEPT);
 	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
 		if (m->announced[d])
 			sim_fail(s, "domain %u is announced before the order %" PRIu64, (unsigned)d,
@@ -34,7 +38,8 @@ static void on_shield_up(struct sim *s, const struct core_effect *e)
 		sim_fail(s, "shield up for client %" PRIx64 ", which %s", e->client,
 			 k ? "is shielded" : "is not there");
 	if (!s->model.policy.shield)
-		sim_fail(s, "shield up for client %" PRIx64 " though it is switched off", e->client);
+		sim_fail(s, "shield up for client %" PRIx64 " though it is switched off",
+			 e->client);
 	k->is_shielded = true;
 	cover_add(&s->cover, COVER_SHIELD);
 }
@@ -62,8 +67,8 @@ static void on_survey(struct sim *s, const struct core_effect *e)
 
 	if (!m->policy.escalate.enabled || d->episode.stage != STAGE_SHUTDOWN || !d->has_memory ||
 	    !model_is_settled(m, e->domain, STEP_SHUTDOWN, UINT64_MAX))
-		sim_fail(s, "domain %u at %s: a victim is looked for too early", (unsigned)e->domain,
-			 stage_name(d->episode.stage));
+		sim_fail(s, "domain %u at %s: a victim is looked for too early",
+			 (unsigned)e->domain, stage_name(d->episode.stage));
 	if (v->is_chosen && !d->was_back && !(v->was_killed && s->now_us >= v->deadline_us))
 		sim_fail(s, "domain %u: a second victim is looked for before the first has ended",
 			 (unsigned)e->domain);
@@ -93,7 +98,8 @@ static void on_announce(struct sim *s, const struct core_effect *e)
 	struct model *m = &s->model;
 
 	if (e->sequence <= m->last_sequence || !e->episode)
-		sim_fail(s, "announcement %" PRIu64 " after sequence %" PRIu64 ", of episode %" PRIu64,
+		sim_fail(s,
+			 "announcement %" PRIu64 " after sequence %" PRIu64 ", of episode %" PRIu64,
 			 e->sequence, m->last_sequence, e->episode);
 	m->last_sequence = e->sequence;
 	m->announced[e->domain]++;

@@ -39,9 +39,11 @@ void model_sample(struct sim *s, const struct sample *sample)
 		d->calm_since_us = 0;
 	else if (!d->calm_since_us)
 		d->calm_since_us = s->now_us;
-	if (!(sample->has & SAMPLE_HAS_MEMORY) || !sample->distress || !m->policy.escalate.enabled ||
-	    m->policy.escalate.dry_run || d->episode.stage != STAGE_SHUTDOWN ||
+	if (!(sample->has & SAMPLE_HAS_MEMORY) || !sample->distress ||
+	    !m->policy.escalate.enabled || m->policy.escalate.dry_run ||
+	    d->episode.stage != STAGE_SHUTDOWN ||
 	    d->headroom_bytes >= model_floor_bytes(m, sample->domain, STAGE_SHUTDOWN) ||
+	    d->headroom_bytes >= model_floor_bytes(m, sample->domain, STAGE_IMMINENT) ||
 	    !model_is_settled(m, sample->domain, STEP_SHUTDOWN, UINT64_MAX))
 		d->stuck_since_us = 0;
 	else if (!d->stuck_since_us)
@@ -86,8 +88,7 @@ static void on_left(struct sim *s, const struct call *c, const struct event *e)
 	if (k->request.sequence)
 		sim_fail(s, "client %" PRIx64 " left with its request %" PRIu64 " open", k->id,
 			 k->request.sequence);
-	k->id = 0;
-	k->is_replaced = false;
+	*k = (struct model_client){ 0 };
 }
 
 /* ---- requests ---- */
@@ -97,11 +98,13 @@ static void check_resume(struct sim *s, const struct model_client *k)
 	uint32_t domains = k->offer.domains | k->final_domains;
 
 	if (!k->owes_resume)
-		sim_fail(s, "client %" PRIx64 " is asked to resume, but was asked nothing before", k->id);
+		sim_fail(s, "client %" PRIx64 " is asked to resume, but was asked nothing before",
+			 k->id);
 	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
 		if ((domains & (1u << d)) && s->model.domain[d].is_used &&
 		    s->model.domain[d].episode.stage != STAGE_NORMAL)
-			sim_fail(s, "client %" PRIx64 " is asked to resume while domain %u is at %s%s",
+			sim_fail(s,
+				 "client %" PRIx64 " is asked to resume while domain %u is at %s%s",
 				 k->id, (unsigned)d, stage_name(s->model.domain[d].episode.stage),
 				 k->offer.domains & (1u << d) ? "" : ", whose victim it is");
 	cover_add(&s->cover, COVER_RESUME);
@@ -112,7 +115,8 @@ static void check_final(struct sim *s, const struct model_client *k, const struc
 	const struct model_victim *v = &s->model.domain[e->domain].victim;
 
 	if (e->step != STEP_SHUTDOWN || !v->is_chosen || v->client != k->id || v->was_termed)
-		sim_fail(s, "client %" PRIx64 " is asked for good, but is not the victim of domain %u",
+		sim_fail(s,
+			 "client %" PRIx64 " is asked for good, but is not the victim of domain %u",
 			 k->id, (unsigned)e->domain);
 	cover_add(&s->cover, COVER_FINAL);
 	if (!(k->offer.domains & (1u << e->domain)))
@@ -125,7 +129,9 @@ static void check_step(struct sim *s, const struct model_client *k, const struct
 	enum stage_word stage = m->domain[e->domain].episode.stage;
 
 	if (plan_step(stage) != e->step || !(k->offer.domains & (1u << e->domain)))
-		sim_fail(s, "client %" PRIx64 " is asked to %s for domain %u at stage %s, concerned by %x",
+		sim_fail(s,
+			 "client %" PRIx64
+			 " is asked to %s for domain %u at stage %s, concerned by %x",
 			 k->id, session_step_name(e->step), (unsigned)e->domain, stage_name(stage),
 			 (unsigned)k->offer.domains);
 	if (k->settled >= e->step)
@@ -139,9 +145,12 @@ static void check_step(struct sim *s, const struct model_client *k, const struct
 			continue;
 		cover_add(&s->cover, COVER_GROUPS);
 		if (o->settled < e->step)
-			sim_fail(s, "client %" PRIx64 " of group %u is asked to %s before client %" PRIx64
-				 " of group %u has settled it", k->id, (unsigned)k->offer.order_group,
-				 session_step_name(e->step), o->id, (unsigned)o->offer.order_group);
+			sim_fail(s,
+				 "client %" PRIx64
+				 " of group %u is asked to %s before client %" PRIx64
+				 " of group %u has settled it",
+				 k->id, (unsigned)k->offer.order_group, session_step_name(e->step),
+				 o->id, (unsigned)o->offer.order_group);
 	}
 }
 
@@ -160,8 +169,13 @@ static void book_request(struct sim *s, struct model_client *k, const struct eve
 	struct model *m = &s->model;
 
 	k->request = (struct model_request){
-		.sequence = e->sequence, .issued_us = e->time_us, .deadline_us = e->a, .step = e->step,
-		.domain = e->domain, .is_final = e->c,
+		.sequence = e->sequence,
+		.issued_us = e->time_us,
+		.deadline_us = e->a,
+		.step = e->step,
+		.domain = e->domain,
+		.is_final = e->c,
+		.episode = m->domain[e->domain].episode.number,
 	};
 	if (e->step == STEP_RESUME) {
 		k->settled = STEP_RESUME;
@@ -183,17 +197,18 @@ static void on_request(struct sim *s, const struct call *c, const struct event *
 
 	(void)c;
 	if (!k || e->domain >= SIM_DOMAINS || !m->domain[e->domain].is_used)
-		sim_fail(s, "a request to client %" PRIx64 " for domain %u: one of them is not there",
+		sim_fail(s,
+			 "a request to client %" PRIx64 " for domain %u: one of them is not there",
 			 e->client, (unsigned)e->domain);
 	if (k->request.sequence)
-		sim_fail(s, "client %" PRIx64 " is asked %" PRIu64 " while %" PRIu64 " is open", k->id,
-			 e->sequence, k->request.sequence);
+		sim_fail(s, "client %" PRIx64 " is asked %" PRIu64 " while %" PRIu64 " is open",
+			 k->id, e->sequence, k->request.sequence);
 	if (e->sequence <= m->last_sequence)
 		sim_fail(s, "sequence %" PRIu64 " after %" PRIu64, e->sequence, m->last_sequence);
 	m->last_sequence = e->sequence;
 	if (e->a != e->time_us + k->offer.budget_us[e->step])
-		sim_fail(s, "deadline %" PRIu64 ", issued %" PRIu64 ", granted %" PRIu64, e->a, e->time_us,
-			 k->offer.budget_us[e->step]);
+		sim_fail(s, "deadline %" PRIu64 ", issued %" PRIu64 ", granted %" PRIu64, e->a,
+			 e->time_us, k->offer.budget_us[e->step]);
 	check_replaced(s, k, e);
 	if (e->step == STEP_RESUME)
 		check_resume(s, k);
@@ -206,14 +221,17 @@ static void on_request(struct sim *s, const struct call *c, const struct event *
 
 /* ---- answers ---- */
 
-static void on_late(struct sim *s, const struct call *c, struct model_client *k, const struct event *e)
+static void on_late(struct sim *s, const struct call *c, struct model_client *k,
+		    const struct event *e)
 {
 	uint32_t at = 0;
 
 	while (at < k->unanswered_count && k->unanswered[at] != e->sequence)
 		at++;
-	if (c->kind != CALL_ANSWER || c->answer.sequence != e->sequence || at == k->unanswered_count)
-		sim_fail(s, "%" PRIu64 " is called late, but did not end without an answer", e->sequence);
+	if (c->kind != CALL_ANSWER || c->answer.sequence != e->sequence ||
+	    at == k->unanswered_count)
+		sim_fail(s, "%" PRIu64 " is called late, but did not end without an answer",
+			 e->sequence);
 	k->unanswered[at] = k->unanswered[--k->unanswered_count];
 	cover_add(&s->cover, COVER_LATE);
 }
@@ -227,9 +245,10 @@ static void on_busy(struct sim *s, struct model_client *k, const struct event *e
 	if (r->is_extended && e->c != r->deadline_us)
 		sim_fail(s, "the deadline of %" PRIu64 " moved twice", r->sequence);
 	if (e->c < r->deadline_us || e->c > r->deadline_us + granted)
-		sim_fail(s, "busy at %" PRIu64 " moved the deadline of %" PRIu64 " from %" PRIu64 " to %"
-			 PRIu64 ", granted was %" PRIu64, e->time_us, r->sequence, r->deadline_us, e->c,
-			 granted);
+		sim_fail(s,
+			 "busy at %" PRIu64 " moved the deadline of %" PRIu64 " from %" PRIu64
+			 " to %" PRIu64 ", granted was %" PRIu64,
+			 e->time_us, r->sequence, r->deadline_us, e->c, granted);
 	r->deadline_us = e->c;
 	r->is_extended = true;
 }
@@ -268,8 +287,11 @@ static void end_request(struct sim *s, struct model_client *k, const struct even
 		[RESULT_VANISHED] = COVER_VANISHED, [RESULT_SUPERSEDED] = COVER_SUPERSEDED,
 	};
 	struct model_request *r = &k->request;
+	struct model_episode *episode = &s->model.domain[r->domain].episode;
 
 	cover_add(&s->cover, places[e->result]);
+	if (e->result == RESULT_MISSED && r->episode && r->episode == episode->number)
+		episode->missed++;
 	if (e->result == RESULT_MISSED || e->result == RESULT_SUPERSEDED) {
 		if (k->unanswered_count == MODEL_UNANSWERED) {
 			memmove(k->unanswered, k->unanswered + 1,
@@ -284,6 +306,8 @@ static void end_request(struct sim *s, struct model_client *k, const struct even
 	} else {
 		k->settled = MAX_OF(k->settled, r->step);
 		k->finals_ended += r->is_final;
+		if (r->is_final)
+			s->model.domain[r->domain].stuck_since_us = 0;
 	}
 	*r = (struct model_request){ 0 };
 }
@@ -299,12 +323,13 @@ static void on_answer(struct sim *s, const struct call *c, const struct event *e
 		on_late(s, c, k, e);
 		return;
 	}
-	if (!k->request.sequence || k->request.sequence != e->sequence || k->request.step != e->step)
+	if (!k->request.sequence || k->request.sequence != e->sequence ||
+	    k->request.step != e->step)
 		sim_fail(s, "request %" PRIu64 " ends as %s, but is not open", e->sequence,
 			 session_result_name(e->result));
 	if (!is_true(s, c, k, e))
-		sim_fail(s, "request %" PRIu64 " ends as %s, which is not what happened", e->sequence,
-			 session_result_name(e->result));
+		sim_fail(s, "request %" PRIu64 " ends as %s, which is not what happened",
+			 e->sequence, session_result_name(e->result));
 	if (e->result == RESULT_BUSY)
 		on_busy(s, k, e);
 	else
@@ -319,7 +344,9 @@ void model_event(struct sim *s, const struct call *c, const struct event *e)
 
 	story_event(s, e);
 	if (e->number != m->last_event + 1 || e->time_us != s->now_us)
-		sim_fail(s, "event %" PRIu64 " at %" PRIu64 " us follows event %" PRIu64 " at %" PRIu64 " us",
+		sim_fail(s,
+			 "event %" PRIu64 " at %" PRIu64 " us follows event %" PRIu64 " at %" PRIu64
+			 " us",
 			 e->number, e->time_us, m->last_event, s->now_us);
 	m->last_event = e->number;
 	m->events_count++;

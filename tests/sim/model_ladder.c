@@ -25,8 +25,8 @@ static void check_reason(struct sim *s, const struct event *e)
 		break;
 	}
 	if (!is_true || !d->has_memory || e->headroom_bytes != d->headroom_bytes)
-		sim_fail(s, "domain %u goes to %s for reason %u, which is not so", (unsigned)e->domain,
-			 stage_name(e->to), (unsigned)e->why);
+		sim_fail(s, "domain %u goes to %s for reason %u, which is not so",
+			 (unsigned)e->domain, stage_name(e->to), (unsigned)e->why);
 }
 
 static void check_fall(struct sim *s, const struct call *c, const struct event *e)
@@ -42,7 +42,9 @@ static void check_fall(struct sim *s, const struct call *c, const struct event *
 		sim_fail(s, "domain %u is cleared while there is a reason", (unsigned)e->domain);
 	if (!d->calm_since_us || s->now_us - d->calm_since_us < hold_us ||
 	    s->now_us - d->risen_us < hold_us)
-		sim_fail(s, "domain %u is cleared at %" PRIu64 ", calm since %" PRIu64 ", risen at %" PRIu64,
+		sim_fail(s,
+			 "domain %u is cleared at %" PRIu64 ", calm since %" PRIu64
+			 ", risen at %" PRIu64,
 			 (unsigned)e->domain, s->now_us, d->calm_since_us, d->risen_us);
 	cover_add(&s->cover, COVER_CLEARED);
 }
@@ -78,12 +80,14 @@ static void on_opened(struct sim *s, const struct event *e)
 	struct model_domain *d = &m->domain[e->domain];
 
 	if (d->episode.number || e->episode <= m->last_episode)
-		sim_fail(s, "episode %" PRIu64 " opens in domain %u, where %" PRIu64 " is open; the last was %"
-			 PRIu64, e->episode, (unsigned)e->domain, d->episode.number, m->last_episode);
+		sim_fail(s,
+			 "episode %" PRIu64 " opens in domain %u, where %" PRIu64
+			 " is open; the last was %" PRIu64,
+			 e->episode, (unsigned)e->domain, d->episode.number, m->last_episode);
 	m->last_episode = e->episode;
 	d->episode.number = e->episode;
 	d->episode.began_us = s->now_us;
-	d->episode.victims = 0;
+	d->episode.victims = d->episode.missed = 0;
 	d->victim = (struct model_victim){ 0 };
 }
 
@@ -92,10 +96,14 @@ static void on_closed(struct sim *s, const struct event *e)
 	struct model_domain *d = &s->model.domain[e->domain];
 
 	if (!d->episode.number || e->episode != d->episode.number ||
-	    e->a != s->now_us - d->episode.began_us || e->b != d->episode.victims)
-		sim_fail(s, "episode %" PRIu64 " closes in domain %u after %" PRIu64 " us with %" PRIu64
-			 " victims; open was %" PRIu64 " with %" PRIu64, e->episode, (unsigned)e->domain,
-			 e->a, e->b, d->episode.number, d->episode.victims);
+	    e->a != s->now_us - d->episode.began_us || e->b != d->episode.victims ||
+	    e->c != d->episode.missed)
+		sim_fail(s,
+			 "episode %" PRIu64 " closes in domain %u after %" PRIu64
+			 " us with %" PRIu64 " victims, %" PRIu64 " missed; open was %" PRIu64
+			 " with %" PRIu64 ", %" PRIu64,
+			 e->episode, (unsigned)e->domain, e->a, e->b, e->c, d->episode.number,
+			 d->episode.victims, d->episode.missed);
 	d->episode.number = 0;
 	d->victim = (struct model_victim){ 0 };
 	d->is_surveying = false;
@@ -110,7 +118,7 @@ static void on_taken_over(struct sim *s, const struct call *c, const struct even
 	if (c->kind != CALL_TAKE_OVER || e->domain != c->domain || e->episode != c->past.number)
 		sim_fail(s, "episode %" PRIu64 " is taken over, but nobody said so", e->episode);
 	d->episode = c->past;
-	d->episode.victims = 0;
+	d->episode.victims = d->episode.missed = 0;
 	m->last_episode = MAX_OF(m->last_episode, e->episode);
 	d->risen_us = s->now_us;
 	cover_add(&s->cover, COVER_TAKEN_OVER);
@@ -123,7 +131,6 @@ static void on_removed(struct sim *s, const struct call *c, const struct event *
 	if (c->kind != CALL_DOMAIN_REMOVE || c->domain != e->domain)
 		sim_fail(s, "domain %u is removed, but nobody said so", (unsigned)e->domain);
 	m->domain[e->domain] = (struct model_domain){ 0 };
-	};
 	for (uint32_t i = 0; i < SIM_CLIENTS; i++) {
 		m->client[i].offer.domains &= ~(1u << e->domain);
 		m->client[i].final_domains &= ~(1u << e->domain);
@@ -141,7 +148,9 @@ static void on_victim(struct sim *s, const struct call *c, const struct event *e
 		sim_fail(s, "domain %u has a victim that nobody chose", (unsigned)e->domain);
 	k = model_client(s, c->victim->client);
 	d->victim = (struct model_victim){
-		.is_chosen = true, .client = k ? k->id : 0, .finals_before = k ? k->finals_ended : 0,
+		.is_chosen = true,
+		.client = k ? k->id : 0,
+		.finals_before = k ? k->finals_ended : 0,
 	};
 	d->is_surveying = d->was_back = false;
 	d->stuck_since_us = 0;
@@ -149,12 +158,14 @@ static void on_victim(struct sim *s, const struct call *c, const struct event *e
 		cover_add(&s->cover, COVER_VICTIM_SECOND);
 }
 
-/* The client that is to be ended has had its last word. */
+/* The client that is to be ended has had its last word, or the time for it. */
 static bool has_had_its_say(struct sim *s, const struct model_victim *v)
 {
 	const struct model_client *k = model_client(s, v->client);
 
-	return !k || (k->finals_ended > v->finals_before && !k->request.is_final);
+	if (!k || k->finals_ended > v->finals_before)
+		return true;
+	return k->request.is_final && s->now_us >= k->request.deadline_us;
 }
 
 static void on_term(struct sim *s, struct model_domain *d, const struct event *e)
@@ -166,9 +177,11 @@ static void on_term(struct sim *s, struct model_domain *d, const struct event *e
 	if (!m->policy.escalate.dry_run && !has_had_its_say(s, &d->victim))
 		sim_fail(s, "SIGTERM to client %" PRIx64 ", whose final request has not ended",
 			 d->victim.client);
-	if (!m->policy.escalate.dry_run && (e->c < s->now_us || e->c > s->now_us + m->policy.escalate.term_us))
+	if (!m->policy.escalate.dry_run &&
+	    (e->c < s->now_us || e->c > s->now_us + m->policy.escalate.term_us))
 		sim_fail(s, "SIGTERM at %" PRIu64 " gives until %" PRIu64, s->now_us, e->c);
 	d->victim.was_termed = true;
+	d->victim.was_termed_dry = m->policy.escalate.dry_run;
 	d->victim.deadline_us = e->c;
 	cover_add(&s->cover, m->policy.escalate.dry_run ? COVER_TERM_DRY : COVER_TERM);
 }
@@ -176,8 +189,10 @@ static void on_term(struct sim *s, struct model_domain *d, const struct event *e
 static void on_kill(struct sim *s, struct model_domain *d, const struct event *e)
 {
 	if (!d->victim.was_termed || d->victim.was_killed || s->now_us < d->victim.deadline_us)
-		sim_fail(s, "SIGKILL to the victim of domain %u at %" PRIu64 ": SIGTERM %s, waits until %"
-			 PRIu64, (unsigned)e->domain, s->now_us,
+		sim_fail(s,
+			 "SIGKILL to the victim of domain %u at %" PRIu64
+			 ": SIGTERM %s, waits until %" PRIu64,
+			 (unsigned)e->domain, s->now_us,
 			 d->victim.was_termed ? "was sent" : "was not sent", d->victim.deadline_us);
 	if (e->c < s->now_us)
 		sim_fail(s, "SIGKILL at %" PRIu64 " gives until %" PRIu64, s->now_us, e->c);
@@ -194,14 +209,14 @@ static void on_action(struct sim *s, const struct event *e)
 	if (!m->policy.escalate.enabled)
 		sim_fail(s, "domain %u: a signal with act disabled", (unsigned)e->domain);
 	if (!d->victim.is_chosen || d->episode.stage != STAGE_SHUTDOWN || !d->has_memory)
-		sim_fail(s, "domain %u at %s: a signal to nobody or at a wrong time", (unsigned)e->domain,
-			 stage_name(d->episode.stage));
+		sim_fail(s, "domain %u at %s: a signal to nobody or at a wrong time",
+			 (unsigned)e->domain, stage_name(d->episode.stage));
 	if (!model_is_settled(m, e->domain, STEP_SHUTDOWN, d->survey_call))
 		sim_fail(s, "domain %u: a signal before all its clients have settled shutdown",
 			 (unsigned)e->domain);
 	if (e->d != m->policy.escalate.dry_run)
-		sim_fail(s, "domain %u: dry run on record %" PRIu64 ", by policy %d", (unsigned)e->domain,
-			 e->d, m->policy.escalate.dry_run);
+		sim_fail(s, "domain %u: dry run on record %" PRIu64 ", by policy %d",
+			 (unsigned)e->domain, e->d, m->policy.escalate.dry_run);
 	if (e->rung == RUNG_TERM)
 		on_term(s, d, e);
 	else if (e->rung == RUNG_KILL)
@@ -220,7 +235,11 @@ static void on_ended(struct sim *s, const struct call *c, const struct event *e)
 	struct model_domain *d = &s->model.domain[e->domain];
 
 	if (c->kind != CALL_GONE || c->domain != e->domain || !d->victim.is_chosen)
-		sim_fail(s, "domain %u: a victim has ended, but nobody said so", (unsigned)e->domain);
+		sim_fail(s, "domain %u: a victim has ended, but nobody said so",
+			 (unsigned)e->domain);
+	s->model.is_end_due = false;
+	if (d->victim.client && !d->victim.was_termed)
+		cover_add(&s->cover, COVER_LEFT);
 	d->victim = (struct model_victim){ 0 };
 	d->episode.victims++;
 	d->stuck_since_us = 0;
@@ -240,7 +259,8 @@ static void on_added(struct sim *s, const struct call *c, const struct event *e)
 
 void model_ladder_event(struct sim *s, const struct call *c, const struct event *e)
 {
-	if (e->domain >= SIM_DOMAINS || (e->kind != EVENT_DOMAIN_ADDED && !s->model.domain[e->domain].is_used))
+	if (e->domain >= SIM_DOMAINS ||
+	    (e->kind != EVENT_DOMAIN_ADDED && !s->model.domain[e->domain].is_used))
 		sim_fail(s, "an event of domain %u, which is not there", (unsigned)e->domain);
 	switch ((enum event_kind)e->kind) {
 	case EVENT_STAGE: on_stage(s, c, e); break;

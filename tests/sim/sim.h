@@ -45,7 +45,8 @@ struct sim {
 };
 
 /* story.c. What a broken invariant ends with: does not come back. */
-_Noreturn void sim_fail(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+_Noreturn void sim_fail(struct sim *s, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 void story_add(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void story_event(struct sim *s, const struct event *e);
 void story_effect(struct sim *s, const struct core_effect *e);

@@ -40,8 +40,8 @@ void story_event(struct sim *s, const struct event *e)
 		return;
 	(void)event_sentence(e, sentence, sizeof(sentence));
 	if (e->client)
-		story_add(s, "    event %s [client %" PRIx64 ", domain %u, sequence %" PRIu64 "]", sentence,
-			  e->client, (unsigned)e->domain, e->sequence);
+		story_add(s, "    event %s [client %" PRIx64 ", domain %u, sequence %" PRIu64 "]",
+			  sentence, e->client, (unsigned)e->domain, e->sequence);
 	else
 		story_add(s, "    event %s", sentence);
 }
@@ -49,12 +49,14 @@ void story_event(struct sim *s, const struct event *e)
 void story_effect(struct sim *s, const struct core_effect *e)
 {
 	static const char *const words[EFFECT_KIND_COUNT] = {
-		[EFFECT_NONE] = "nothing", [EFFECT_ORDER] = "order", [EFFECT_SHIELD_UP] = "shield up",
-		[EFFECT_SHIELD_DOWN] = "shield down", [EFFECT_SURVEY] = "survey",
-		[EFFECT_SIGNAL_VICTIM] = "signal", [EFFECT_ANNOUNCE] = "announce",
+		[EFFECT_NONE] = "nothing",	  [EFFECT_ORDER] = "order",
+		[EFFECT_SHIELD_UP] = "shield up", [EFFECT_SHIELD_DOWN] = "shield down",
+		[EFFECT_SURVEY] = "survey",	  [EFFECT_SIGNAL_VICTIM] = "signal",
+		[EFFECT_ANNOUNCE] = "announce",
 	};
 
-	story_add(s, "    effect %s: domain %u, client %" PRIx64 ", sequence %" PRIu64 ", signal %d%s",
+	story_add(s,
+		  "    effect %s: domain %u, client %" PRIx64 ", sequence %" PRIu64 ", signal %d%s",
 		  words[e->kind], (unsigned)e->domain, e->client,
 		  e->request.sequence ? e->request.sequence : e->sequence, e->signal,
 		  e->dry_run ? " (dry run)" : "");

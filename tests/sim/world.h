@@ -88,4 +88,3 @@ void pool_turn(struct sim *s, uint32_t domain);
 struct sample pool_sample(struct sim *s, uint32_t domain);
 void culprit_die(struct sim *s, uint32_t domain);
 void culprit_watch(struct sim *s);
-struct core_policy policy_random(struct dice *d);

@@ -44,7 +44,7 @@ def count_records(work, memory, logcheck):
     if not take_out(status, '/logger', work / 'logger.status'):
         return None
     if not take_out(data, '/log', work / 'logger.data'):
-        (work / 'logger.data').write_bytes(b'')     # its directory entry was not durable: nothing is
+        (work / 'logger.data').write_bytes(b'')     # not even its directory entry was durable
     # logcheck's exit status tells loss, which is a result here
     argv = [str(logcheck), f'--file={work}/logger.data', f'--status-file={work}/logger.status']
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

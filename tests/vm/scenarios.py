@@ -51,7 +51,8 @@ HARMLESS = [NOTHING_LOST, NO_PANIC, NOBODY, UP_TO_WARNING]
 
 
 def own_leak(rate):
-    return f'start_all --leak={rate} --leak-after=$LEAK_AFTER\npause $START\nsay villain\npause 60\n'
+    return (f'start_all --leak={rate} --leak-after=$LEAK_AFTER\n'
+            'pause $START\nsay villain\npause 60\n')
 
 
 def other(command):
@@ -72,8 +73,8 @@ SCENARIOS = [
              SAVED, [EVERYTHING_LOST]),
     Scenario('own_fast', 'a leak of 20 MiB/s in the logger itself', 15, own_leak(20),
              SAVED, [EVERYTHING_LOST]),
-    Scenario('fork_tree', 'a tree of hogs that never ends, 384 KiB each, 20 MiB/s in all', 14,
-             other('failsoft-hog --fork=4 --each=384 --rate=max'),
+    Scenario('fork_tree', 'a tree of hogs that never ends, 192 KiB each, 20 MiB/s in all', 24,
+             other('failsoft-hog --fork=7 --each=192 --rate=max'),
              [*SAVED, ONLY_HOG], [EVERYTHING_LOST]),
     Scenario('other_slow', 'a leak of 5 MiB/s in another program', 25,
              other('failsoft-hog --rate=5'), [*SAVED, ONLY_HOG, KERNEL_IDLE], [RAN_OUT]),

@@ -30,20 +30,21 @@ import show
 GUEST_PROGRAMS = ['failsoftd', 'failsoftctl', 'failsoft-logger', 'failsoft-hog',
                   'failsoft-controller', 'failsoft-viewer', 'failsoft-minimal']
 NEEDED = ['failsoft-logger', 'failsoft-hog']
+CACHE = 'tests/vm/cache'
 
 
 def programs(build):
     """Paths of what the guest gets, from the build tree; libfailsoft comes with its users."""
     found = {}
-    for path in sorted(pathlib.Path(build).rglob('failsoft*')):
-        if path.is_file() and os.access(path, os.X_OK) and '.p/' not in str(path):
+    cache = pathlib.Path(build) / CACHE     # holds copies of what it once was given
+    for path in sorted(pathlib.Path(build).rglob('*failsoft*')):
+        if path.is_file() and os.access(path, os.X_OK) and cache not in path.parents:
             found.setdefault(path.name, path)
     for name in NEEDED:
         if name not in found:
             raise qemu.Missing(f'{name} is not in {build}: build it first (ninja -C {build})')
-    libs = [p for p in pathlib.Path(build).rglob('libfailsoft.so*')
-            if p.is_file() and re.fullmatch(r'libfailsoft\.so[.0-9]*', p.name)]
-    return [found[n] for n in GUEST_PROGRAMS if n in found] + libs, found.get('failsoft-logcheck')
+    libs = [n for n in found if re.fullmatch(r'libfailsoft\.so[.0-9]*', n)]
+    return [found[n] for n in GUEST_PROGRAMS + libs if n in found], found.get('failsoft-logcheck')
 
 
 class Lab:
@@ -52,7 +53,7 @@ class Lab:
     def __init__(self, build, extra=()):
         self.build = pathlib.Path(build)
         binaries, self.logcheck = programs(build)
-        self.images = qemu.Images(self.build / 'tests/vm/cache', [*binaries, *extra])
+        self.images = qemu.Images(self.build / CACHE, [*binaries, *extra])
 
     def run_job(self, text, keep=None, watch=None):
         """Runs a job in a fresh machine; returns its result row and what its console said.

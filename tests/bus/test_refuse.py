@@ -1,0 +1,156 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Bad input over the bus and on the lifeline: each has its error name, nothing breaks."""
+
+import os
+import socket
+
+import dbus
+import tap_path  # noqa: F401
+import tap
+from world import LOW, World, expect, options, true
+
+
+def calls_that_are_refused(w):
+    u64, u32 = dbus.UInt64, dbus.UInt32
+    register, ack = "sa{sv}", "tsa{sv}"
+    rows = [
+        ("an empty name", "InvalidName", "Register", ("", options()), register),
+        ("a name of 48 bytes", "InvalidName", "Register", ("x" * 48, options()), register),
+        ("a name with a slash", "InvalidName", "Register", ("a/b", options()), register),
+        ("an unknown option", "UnknownOption", "Register", ("a", options(Flush=u64(1))), register),
+        ("a budget of the wrong type", "InvalidOption", "Register",
+         ("a", options(FlushUSec=u32(200000))), register),
+        ("a budget below 1 ms", "InvalidOption", "Register", ("a", options(FlushUSec=u64(999))),
+         register),
+        ("a budget above 60 s", "InvalidOption", "Register",
+         ("a", options(FlushUSec=u64(60000001))), register),
+        ("an order group of 100", "InvalidOption", "Register", ("a", options(OrderGroup=u32(100))),
+         register),
+        ("a domain that is not there", "UnknownDomain", "Register",
+         ("a", options(Domain="/no/such/cgroup")), register),
+        ("an answer without registration", "NotRegistered", "Acknowledge", (u64(1), "done", options()),
+         ack),
+        ("a report without registration", "NotRegistered", "Report", (options(),), "a{sv}"),
+        ("Unregister without registration", "NotRegistered", "Unregister", (), ""),
+        ("an episode that never was", "UnknownEpisode", "Explain", (u64(77),), "t"),
+        ("arguments of the wrong type", "InvalidArgs", "Explain", ("x",), "s"),
+        ("a method that is not there", "UnknownMethod", "Explode", (), ""),
+    ]
+    for name, error, method, arguments, signature in rows:
+        have = w.error_of(method, *arguments, signature=signature)
+        tap.check(f"{name}: {error}", expect(error=(have, error)))
+
+
+def of_a_client(w):
+    bus = w.connection()
+    reply = w.call("Register", "good", options(), signature="sa{sv}", bus=bus)
+    rows = [
+        ("a second registration", "AlreadyRegistered", "Register", ("b", options()), "sa{sv}"),
+        ("a result that is no word of ours", "InvalidResult", "Acknowledge",
+         (dbus.UInt64(1), "finished", options()), "tsa{sv}"),
+        ("a sequence that was never asked", "StaleSequence", "Acknowledge",
+         (dbus.UInt64(99), "done", options()), "tsa{sv}"),
+        ("an unknown key in an answer", "UnknownOption", "Acknowledge",
+         (dbus.UInt64(1), "done", options(Bytes=dbus.UInt64(1))), "tsa{sv}"),
+    ]
+    for name, error, method, arguments, signature in rows:
+        have = w.error_of(method, *arguments, signature=signature, bus=bus)
+        tap.check(f"{name}: {error}", expect(error=(have, error)))
+    assert reply
+
+
+def limits():
+    with World({"max_clients": 4, "max_clients_per_uid": 3, "max_monitors": 2}) as w:
+        buses = [w.connection() for _ in range(4)]
+        kept = [w.call("Register", f"n{i}", options(), signature="sa{sv}", bus=buses[i])
+                for i in range(3)]
+        fourth = w.error_of("Register", "n3", options(), signature="sa{sv}", bus=buses[3])
+        w.call("Unregister", bus=buses[0])
+        instead = w.error_of("Register", "n3", options(), signature="sa{sv}", bus=buses[3])
+        streams = [w.call("Monitor", options(), signature="a{sv}").take() for _ in range(2)]
+        third = w.error_of("Monitor", options(), signature="a{sv}")
+        assert kept and streams
+    tap.check("a user's clients are limited; one that leaves makes room",
+              expect(fourth=(fourth, "TooManyForUser"), instead=(instead, "")))
+    tap.check("readers of Monitor are limited", expect(third=(third, "TooManyMonitors")))
+    with World({"max_clients": 2, "max_clients_per_uid": 2}) as w:
+        buses = [w.connection() for _ in range(3)]
+        kept = [w.call("Register", f"n{i}", options(), signature="sa{sv}", bus=buses[i])
+                for i in range(2)]
+        full = w.error_of("Register", "n2", options(), signature="sa{sv}", bus=buses[2])
+        assert kept
+    tap.check("clients are limited in all", expect(full=(full, "TooManyClients")))
+
+
+def garbage_on_the_lifeline():
+    with World() as w:
+        bus = w.connection()
+        _, _, lifeline = w.call("Register", "noisy", options(), signature="sa{sv}", bus=bus)
+        end = socket.socket(fileno=lifeline.take())
+        w.client("calm")
+        for data in (b"x", b"\0" * 64, os.urandom(64), os.urandom(900), b"FSA1" + b"\xff" * 60):
+            end.send(data)
+        still = len(w.call("ListClients"))
+        for _ in range(20):
+            try:
+                end.send(os.urandom(64))
+            except OSError:
+                break
+        tap.wait_for(lambda: len(w.call("ListClients")) == 1, "the end of the noisy one")
+        w.set_free(LOW)
+        answered = w.wait_event(event="answer", name="calm")
+        alive = w.broker.poll() is None
+    tap.check("garbage on a lifeline: some is ignored, much ends the registration, nobody else's",
+              expect(after_some=(still, 2)) + true(alive=alive, answered=answered is not None))
+
+
+def other_users():
+    if os.getuid():
+        tap.skip("other users", "only root can become somebody else")
+        return
+    with World() as w:
+        def busctl(method, *arguments):
+            return tap.busctl(w.address, "call", tap.NAME, tap.PATH, tap.NAME, method, *arguments,
+                              before=("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"))
+        listed = busctl("ListDomains")
+        registered = busctl("Register", "sa{sv}", "somebody", "0")
+        never = busctl("Register", "sa{sv}", "somebody", "1", "MayBeEnded", "b", "false")
+        reload_ = busctl("Reload")
+    tap.check("any user may look and register",
+              true(listed=listed.returncode == 0, registered=registered.returncode == 0))
+    tap.check("only root may ask never to be ended, or reload",
+              true(never="only root" in never.stderr, reload=reload_.returncode != 0))
+
+
+def wrong_command_lines():
+    failsoftd = tap.program("failsoftd")
+    with tap.bus() as (address, folder):
+        (folder / "broken.json").write_text('{"hold_ms": }')
+        rows = [
+            ("an unknown option", ["--frobnicate"], 64, "failsoftd --help"),
+            ("a word too many", ["now"], 64, "not an option"),
+            ("a file that is not there", ["--config=/no/such/file"], 78, "/no/such/file"),
+            ("broken JSON", [f"--config={folder}/broken.json"], 78, "broken.json:1"),
+            ("a bus that is not there", ["--bus=unix:path=/no/such/bus", f"--state-dir={folder}/s"], 1,
+             "--bus"),
+            ("a state folder that cannot be", [f"--bus={address}", "--state-dir=/proc/x"], 1,
+             "--state-dir"),
+            ("a root without meminfo", [f"--bus={address}", f"--root={folder}",
+                                        f"--state-dir={folder}/s"], 1, "meminfo"),
+        ]
+        for name, arguments, status, word in rows:
+            result = tap.run(failsoftd, *arguments)
+            tap.check(f"failsoftd, {name}: status {status}, says what to do",
+                      expect(status=(result.returncode, status)) + true(word=word in result.stderr))
+
+
+with World() as world:
+    calls_that_are_refused(world)
+    of_a_client(world)
+    tap.check("the broker lives", true(alive=world.broker.poll() is None))
+limits()
+garbage_on_the_lifeline()
+other_users()
+wrong_command_lines()
+tap.done()

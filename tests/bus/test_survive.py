@@ -1,0 +1,146 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Surviving: broker or bus killed in the middle of it; shields; settings read again."""
+
+import os
+import signal
+import time
+
+import dbus
+import tap_path  # noqa: F401
+import tap
+from world import LOW, LOWER, PLENTY, World, expect, options, true
+
+
+def adj(folder):
+    return int((folder / "oom_score_adj").read_text().split("\n")[0])
+
+
+def broker_killed_in_mid_episode():
+    with World() as w:
+        client = w.client("logger")
+        threaded = w.client("threaded", mode="thread")
+        w.slide(LOW)
+        before = w.wait_event(event="episode_opened")
+        w.kill_broker()
+        gone = client.lines.wait("disconnected")
+        w.start_broker()
+        back = [c.lines.all().count("connected") == 2 or
+                (time.sleep(1) or c.lines.all().count("connected") == 2) for c in (client, threaded)]
+        after = w.wait_event(event="episode_taken_over")
+        asked_again = w.wait_event(event="answer", name="logger", result="done")
+        w.set_free(PLENTY)
+        closed = w.wait_event(event="episode_closed")
+        w.slide(LOW)
+        later = w.wait_event(event="episode_opened")
+    tap.check("libfailsoft notices a dead broker and comes back by itself",
+              true(gone=gone, back=all(back)))
+    tap.check("the episode goes on under its number",
+              expect(number=(after and after["episode"], before["episode"]))
+              + true(asked_again=asked_again is not None, closed=closed is not None))
+    tap.check("episode numbers are never used twice",
+              true(larger=later is not None and later["episode"] > before["episode"]))
+
+
+def bus_killed():
+    with World() as w:
+        client = w.client("logger")
+        w.bus_daemon.kill()
+        w.bus_daemon.wait()
+        time.sleep(0.3)
+        w.slide(LOW)
+        asked = client.lines.wait("step flush") or client.lines.wait("step degrade", 0.1)
+        w.set_free(PLENTY)
+        w.start_bus()
+        named = True
+        try:
+            tap.wait_for(lambda: w.connection().name_has_owner(tap.NAME), "the name", 10)
+        except RuntimeError:
+            named = False
+        listed = len(w.call("ListClients")) if named else 0
+    tap.check("with the bus dead, orders arrive on the lifeline", true(asked=asked))
+    tap.check("the broker takes its name on the new bus; the client is still one",
+              true(named=named) + expect(clients=(listed, 1)))
+
+
+def shields():
+    with World() as w:
+        bus = w.connection()
+        folder = w.add_process(os.getpid(), "python3", 1000)
+        short = {k: dbus.UInt64(400000) for k in ("FlushUSec", "DegradeUSec", "ShutdownUSec")}
+        reply = w.call("Register", "late", options(**short), signature="sa{sv}", bus=bus)
+        w.set_free(LOW)
+        w.wait_event(event="shield")
+        up = adj(folder)
+        w.wait_event(event="answer", name="late", result="missed")
+        time.sleep(0.05)
+        down = adj(folder)
+        assert reply
+    tap.check("an asked client is shielded until its deadline has passed",
+              expect(while_asked=(up, -999), after=(down, 0)))
+
+
+def shield_outlives_the_broker():
+    with World({"budget_max_ms": 60000}) as w:
+        bus = w.connection()
+        folder = w.add_process(os.getpid(), "python3", 1000)
+        ten_seconds = {k: dbus.UInt64(10000000) for k in ("FlushUSec", "DegradeUSec", "ShutdownUSec")}
+        reply = w.call("Register", "slow", options(**ten_seconds), signature="sa{sv}", bus=bus)
+        w.set_free(LOW)
+        w.wait_event(event="shield")
+        up = adj(folder)
+        w.kill_broker()
+        still_up = adj(folder)
+        w.set_free(PLENTY)
+        w.start_broker()
+        restored = adj(folder)
+        assert reply
+    tap.check("a shield that a killed broker left is taken down by the next one",
+              expect(up=(up, -999), left=(still_up, -999), restored=(restored, 0)))
+
+
+def settings_read_again():
+    with World() as w:
+        client = w.client("logger")
+        w.write_settings(floor_warning_percent=101)
+        w.broker.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        refused = w.error_of("Reload")
+        alive = w.broker.poll() is None
+        floor = floors(w)
+        w.write_settings(floor_warning_percent=20)
+        accepted = w.error_of("Reload")
+        changed = floors(w)
+        w.write_settings(floor_warning_percent=10)
+        w.broker.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        back = floors(w)
+        connected = client.lines.all() == ["connected"]
+    mib = 1024 * 1024
+    tap.check("wrong settings are refused, the old ones stay",
+              expect(error=(refused, "ConfigInvalid"), floor=(floor, 102 * mib)) + true(alive=alive))
+    tap.check("Reload and SIGHUP read them again, clients stay",
+              expect(error=(accepted, ""), changed=(changed, 204 * mib), back=(back, 102 * mib))
+              + true(connected=connected))
+
+
+def floors(w):
+    return int(w.call("ListDomains")[0][7]["FloorWarningBytes"]) >> 20 << 20
+
+
+def ended_in_good_order():
+    with World() as w:
+        w.client("logger")
+        w.slide(LOW, LOWER)
+        w.broker.terminate()
+        status = w.broker.wait()
+    tap.check("SIGTERM ends the broker with status 0", expect(status=(status, 0)))
+
+
+broker_killed_in_mid_episode()
+bus_killed()
+shields()
+shield_outlives_the_broker()
+settings_read_again()
+ended_in_good_order()
+tap.done()

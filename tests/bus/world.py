@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: MIT
+"""A small world for the bus tests: private bus, real failsoftd, a proc tree that we write."""
+
+import faulthandler
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "check"))
+
+import dbus  # noqa: E402
+import dbus.bus  # noqa: E402
+import dbus.mainloop.glib  # noqa: E402
+import tap  # noqa: E402
+from gi.repository import GLib  # noqa: E402
+
+dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
+faulthandler.dump_traceback_later(100, exit=True)  # a test that hangs says where
+
+TOTAL = 1048576        # KiB; floors: warning 104857, imminent 62914, shutdown 31457
+PLENTY, LOW, LOWER, LOWEST = 900000, 100000, 60000, 20000
+SETTINGS = {"hold_ms": 60, "confirm_ms": 2000, "term_ms": 300, "kill_ms": 500, "settle_ms": 50,
+            "lock_memory": False, "realtime_priority": 0}
+
+
+class Lines:
+    """What a child prints, as it comes."""
+
+    def __init__(self, stream):
+        self.lines = []
+        self.lock = threading.Lock()
+        threading.Thread(target=self.follow, args=(stream,), daemon=True).start()
+
+    def follow(self, stream):
+        for line in stream:
+            with self.lock:
+                self.lines.append(line.rstrip("\n"))
+
+    def all(self):
+        with self.lock:
+            return list(self.lines)
+
+    def wait(self, text, seconds=5.0):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if any(text in line for line in self.all()):
+                return True
+            time.sleep(0.01)
+        return False
+
+
+class World:
+    def __init__(self, settings=None, options=()):
+        self.temporary = tempfile.TemporaryDirectory(prefix="failsoft-bus-")
+        self.folder = pathlib.Path(self.temporary.name)
+        self.folder.chmod(0o755)
+        self.address = f"unix:path={self.folder}/bus"
+        self.settings = {**SETTINGS, **(settings or {})}
+        self.options = list(options)
+        self.children = []
+        self.events_seen = None
+        (self.folder / "root/proc").mkdir(parents=True)
+        (self.folder / "root/proc/meminfo").write_text(self.meminfo(PLENTY))
+        (self.folder / "root/proc/uptime").write_text(pathlib.Path("/proc/uptime").read_text())
+        self.write_settings()
+        self.start_bus()
+        self.start_broker()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for child in reversed(self.children):
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+        self.temporary.cleanup()
+
+    # ---- the machine ----
+
+    @staticmethod
+    def meminfo(free):
+        return (f"MemTotal:       {TOTAL:8} kB\nMemFree:        {free:8} kB\n"
+                f"MemAvailable:   {free:8} kB\nActive(file):          0 kB\n"
+                "Inactive(file):        0 kB\nSwapTotal:             0 kB\n"
+                "SwapFree:              0 kB\n")
+
+    def set_free(self, free):
+        """In place: the broker keeps the file open, as it would in /proc."""
+        with open(self.folder / "root/proc/meminfo", "r+", encoding="ascii") as file:
+            file.write(self.meminfo(free))
+
+    def slide(self, *steps):
+        """Level by level, slowly enough that it is the floors that speak, not the speed."""
+        for free in steps:
+            self.set_free(free)
+            time.sleep(0.4)
+
+    def add_process(self, pid, name="hog", rss=500000):
+        """A process of this machine, as the broker's proc tree shows it."""
+        folder = self.folder / f"root/proc/{pid}"
+        folder.mkdir(exist_ok=True)
+        (folder / "stat").write_text(pathlib.Path(f"/proc/{pid}/stat").read_text())
+        (folder / "status").write_text(
+            f"Name:\t{name}\nPid:\t{pid}\nPPid:\t1\nUid:\t0\t0\t0\t0\nVmRSS:\t{rss} kB\n"
+            f"RssAnon:\t{rss} kB\nRssFile:\t0 kB\nRssShmem:\t0 kB\nVmSwap:\t0 kB\n")
+        (folder / "oom_score_adj").write_text("0\n")
+        (folder / "cgroup").write_text("0::/\n")
+        return folder
+
+    # ---- processes ----
+
+    def start_bus(self):
+        config = self.folder / "bus.conf"
+        config.write_text(tap.BUS_CONFIG.format(directory=self.folder,
+                                                policy=tap.policy_for_this_user(self.folder)))
+        (self.folder / "bus").unlink(missing_ok=True)
+        self.bus_daemon = self.child(["dbus-daemon", "--nofork", "--nopidfile",
+                                      f"--config-file={config}"])
+        tap.wait_for((self.folder / "bus").exists, "dbus-daemon")
+
+    def write_settings(self, **more):
+        self.settings.update(more)
+        (self.folder / "failsoft.json").write_text(json.dumps(self.settings))
+
+    def start_broker(self):
+        self.log = open(self.folder / "broker.log", "ab")
+        self.broker = self.child([tap.program("failsoftd"), f"--bus={self.address}",
+                                  f"--config={self.folder}/failsoft.json",
+                                  f"--state-dir={self.folder}/state", "--verbose",
+                                  f"--root={self.folder}/root", *self.options], stderr=self.log)
+        bus = self.connection()
+        tap.wait_for(lambda: bus.name_has_owner(tap.NAME) or self.broker.poll() is not None,
+                     "failsoftd")
+        bus.close()
+
+    def child(self, argv, **more):
+        child = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, text=True, **more)
+        self.children.append(child)
+        return child
+
+    def client(self, name, group=50, answer="done", mode="poll"):
+        child = self.child([tap.program("bus-client"), self.address, name, group, mode, answer],
+                           stdout=subprocess.PIPE)
+        child.lines = Lines(child.stdout)
+        if not child.lines.wait("connected"):
+            raise RuntimeError(f"{name} was not registered")
+        return child
+
+    def kill_broker(self, how=signal.SIGKILL):
+        self.broker.send_signal(how)
+        self.broker.wait()
+
+    # ---- looking ----
+
+    def connection(self):
+        """The socket's file is there a moment before it listens."""
+        for _ in range(100):
+            try:
+                return dbus.bus.BusConnection(self.address)
+            except dbus.DBusException:
+                time.sleep(0.02)
+        return dbus.bus.BusConnection(self.address)
+
+    def call(self, method, *arguments, signature="", bus=None):
+        proxy = (bus or self.connection()).get_object(tap.NAME, tap.PATH, introspect=False)
+        return proxy.get_dbus_method(method, tap.NAME)(*arguments, signature=signature)
+
+    def error_of(self, method, *arguments, signature="", bus=None):
+        """The short name of the error, "" for success."""
+        try:
+            self.call(method, *arguments, signature=signature, bus=bus)
+        except dbus.DBusException as error:
+            return error.get_dbus_name().rsplit(".", 1)[-1]
+        return ""
+
+    def events(self):
+        """Everything in the ring, as the Monitor tells it."""
+        fd = self.call("Monitor", options(History=True), signature="a{sv}").take()
+        os.set_blocking(fd, False)
+        text, quiet = b"", 0
+        while quiet < 10:
+            try:
+                chunk = os.read(fd, 1 << 16)
+                text, quiet = text + chunk, 0
+            except BlockingIOError:
+                quiet += 1
+                time.sleep(0.01)
+        os.close(fd)
+        return [json.loads(line) for line in text.decode().splitlines()]
+
+    def answers(self, name):
+        return [(e["step"], e["result"]) for e in self.events()
+                if e["event"] == "answer" and e.get("name") == name and "step" in e]
+
+    def wait_event(self, seconds=6.0, **wanted):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for event in self.events():
+                if all(event.get(k) == v for k, v in wanted.items()):
+                    return event
+            time.sleep(0.05)
+        return None
+
+
+def options(**values):
+    return dbus.Dictionary(values, signature="sv")
+
+
+def expect(**facts):
+    """name=(have, want) pairs that differ, as sentences for tap.check()."""
+    return [f"{name}: have {have!r}, want {want!r}" for name, (have, want) in facts.items()
+            if have != want]
+
+
+def true(**facts):
+    return [f"not true: {name}" for name, fact in facts.items() if not fact]
+
+
+def spin(seconds, until=lambda: False):
+    """Runs the GLib loop, for signals to this process."""
+    context, end = GLib.MainContext.default(), time.monotonic() + seconds
+    while time.monotonic() < end and not until():
+        while context.iteration(False):
+            pass
+        time.sleep(0.005)

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#include "cover.h"
+
+#include "base/units.h"
+
+const char *cover_name(enum cover_place place)
+{
+	static const char *const names[] = {
+		[COVER_WARNING] = "stage warning", [COVER_IMMINENT] = "stage imminent",
+		[COVER_SHUTDOWN] = "stage shutdown", [COVER_CLEARED] = "all clear",
+		[COVER_DONE] = "done", [COVER_PARTIAL] = "partial", [COVER_BUSY] = "busy",
+		[COVER_BUSY_AGAIN] = "busy again", [COVER_REFUSED] = "refused",
+		[COVER_MISSED] = "missed", [COVER_VANISHED] = "vanished",
+		[COVER_SUPERSEDED] = "superseded", [COVER_LATE] = "late",
+		[COVER_ANSWER_UNKNOWN] = "answer to nothing asked", [COVER_RESUME] = "resume",
+		[COVER_GROUPS] = "order groups", [COVER_SHIELD] = "shield",
+		[COVER_SHIELD_KEPT] = "shield kept", [COVER_SURVEY] = "survey",
+		[COVER_NO_VICTIM] = "no victim", [COVER_FINAL] = "rung final",
+		[COVER_FINAL_OUTSIDE] = "rung final outside its domains",
+		[COVER_LEFT] = "victim left after its answer",
+		[COVER_TERM] = "rung term", [COVER_TERM_DRY] = "rung term, dry run",
+		[COVER_KILL] = "rung kill", [COVER_ENDED] = "victim ended",
+		[COVER_VICTIM_SECOND] = "second victim", [COVER_KERNEL_OOM] = "kernel OOM",
+		[COVER_TAKEN_OVER] = "episode taken over", [COVER_RELOADED] = "reload",
+		[COVER_DOMAIN_REMOVED_IN_STAGE] = "domain gone in a stage",
+		[COVER_FULL] = "no room for a client", [COVER_USER_FULL] = "no room for its user",
+		[COVER_STALE] = "stale client",
+	};
+	_Static_assert(ARRAY_LEN(names) == COVER_COUNT, "a name for every place");
+
+	return names[place];
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* One schedule: how time goes on, what happens at random, how it ends. */
+#include "world.h"
+
+#include <string.h>
+
+#include "base/units.h"
+#include "sim.h"
+
+#define ROUNDS_LEAST	10u
+#define ROUNDS_MOST	110u
+#define QUIET_ROUNDS	400u
+#define QUIET_STRIDE_US	(400 * US_PER_MS)
+#define EPISODE_BLOCK	1000u	/* as the state file reserves them */
+
+const char *const world_domain_names[SIM_DOMAINS] = {"system", "/a.slice", "/b.slice", "/c.slice"};
+
+/* ---- policy ---- */
+
+static void random_stages(struct dice *d, struct stage_policy *p)
+{
+	uint64_t permyriad = dice_below(d, 1600);
+	uint64_t most_bytes = dice_percent(d, 80) ? 512 * MIB : dice_below(d, 64) * MIB;
+
+	for (int stage = STAGE_WARNING; stage < STAGE_COUNT; stage++) {
+		p->floor_permyriad[stage] = (uint32_t)permyriad;
+		p->floor_max_bytes[stage] = most_bytes;
+		permyriad = permyriad * dice_between(d, 20, 100) / 100;
+		most_bytes = most_bytes / 100 * dice_between(d, 20, 100);
+	}
+	p->confirm_us = dice_spread(d, 2 * US_PER_S);
+	p->hold_us = dice_spread(d, 3 * US_PER_S);
+}
+
+static struct core_policy policy_random(struct dice *d)
+{
+	struct core_policy p = {
+		.estimate = {(uint32_t)dice_below(d, PERMYRIAD + 1), MIB << dice_below(d, 12)},
+		.session =
+			{
+				.max_clients = dice_percent(d, 70)
+						       ? SIM_CLIENTS
+						       : (uint32_t)dice_between(d, 1, SIM_CLIENTS),
+				.max_per_uid = dice_percent(d, 80)
+						       ? SIM_CLIENTS
+						       : (uint32_t)dice_between(d, 1, 4),
+				.max_budget_us = dice_between(d, 1, 1500) * US_PER_MS,
+			},
+		.plan = {dice_spread(d, 2 * US_PER_S), dice_between(d, 5, 50) * US_PER_MS},
+		.escalate = {dice_percent(d, 90), dice_percent(d, 10), dice_spread(d, US_PER_S),
+			     dice_between(d, 10, 1500) * US_PER_MS,
+			     dice_spread(d, 500 * US_PER_MS)},
+		.shield = dice_percent(d, 85),
+		.idle_interval_us = dice_between(d, 100, 2000) * US_PER_MS,
+		.near_interval_us = dice_between(d, 1, 20) * US_PER_MS,
+	};
+
+	for (int step = 0; step < STEP_COUNT; step++)
+		p.session.default_budget_us[step] = dice_between(d, 1, 1000) * US_PER_MS;
+	random_stages(d, &p.stage);
+	return p;
+}
+
+/* ---- what will happen ---- */
+
+void world_later(struct sim *s, struct action a)
+{
+	for (uint32_t i = 0; i < WORLD_ACTIONS_MAX; i++)
+		if (s->world.action[i].kind == ACTION_NONE) {
+			s->world.action[i] = a;
+			return;
+		}
+}
+
+static struct action *next_action(struct sim *s)
+{
+	struct action *next = NULL;
+
+	for (uint32_t i = 0; i < WORLD_ACTIONS_MAX; i++)
+		if (s->world.action[i].kind != ACTION_NONE &&
+		    (!next || s->world.action[i].at_us < next->at_us))
+			next = &s->world.action[i];
+	return next;
+}
+
+static void do_actions(struct sim *s)
+{
+	struct action *next;
+
+	while ((next = next_action(s)) && next->at_us <= s->now_us) {
+		struct action a = *next;
+
+		next->kind = ACTION_NONE;
+		if (a.kind == ACTION_DIE && a.answer.sequence != s->world.culprit[a.domain].survey)
+			continue; /* of somebody chosen before */
+		actor_act(s, &a);
+	}
+}
+
+/* ---- the loop, as broker_step() ---- */
+
+static void read_sample(struct sim *s, uint32_t domain)
+{
+	struct sample sample = pool_sample(s, domain);
+	struct call c = { .kind = CALL_SAMPLE, .domain = domain, .sample = &sample };
+
+	call_core(s, &c);
+}
+
+static void step(struct sim *s)
+{
+	struct call tick = { .kind = CALL_TICK };
+
+	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
+		if (core_wants_sample(&s->core, d, s->now_us))
+			read_sample(s, d);
+	call_core(s, &tick);
+	culprit_watch(s);
+	model_rest(s);
+}
+
+/* To the next thing that is due, mostly; sometimes it is not a moment later, or much. */
+static uint64_t next_time_us(struct sim *s)
+{
+	struct dice *d = &s->dice;
+	const struct action *next = next_action(s);
+	uint64_t due_us = core_due_us(&s->core);
+
+	if (dice_percent(d, 5))
+		return s->now_us;
+	if (dice_percent(d, 30))
+		return s->now_us + dice_spread(d, 4 * US_PER_S);
+	if (next && next->at_us < due_us)
+		due_us = next->at_us;
+	return due_us == NEVER_US || due_us < s->now_us ? s->now_us + US_PER_MS : due_us;
+}
+
+/* ---- domains, restart ---- */
+
+static void add_domain(struct sim *s, uint32_t name)
+{
+	struct call c = { .kind = CALL_DOMAIN_ADD, .name = world_domain_names[name] };
+	bool is_new = core_domain_find(&s->core, c.name) == CORE_DOMAINS_MAX;
+
+	call_core(s, &c);
+	if (c.domain >= SIM_DOMAINS)
+		sim_fail(s, "domain %s is added as %u of %u", c.name, (unsigned)c.domain,
+			 SIM_DOMAINS);
+	if (is_new)
+		pool_init(s, c.domain);
+}
+
+static void toggle_domain(struct sim *s)
+{
+	uint32_t name = (uint32_t)dice_between(&s->dice, 1, SIM_DOMAINS - 1);
+	struct call c = {
+		.kind = CALL_DOMAIN_REMOVE,
+		.domain = core_domain_find(&s->core, world_domain_names[name]),
+	};
+
+	if (c.domain == CORE_DOMAINS_MAX)
+		add_domain(s, name);
+	else if (dice_percent(&s->dice, 60))
+		call_core(s, &c);
+}
+
+static void take_over(struct sim *s, const struct model_domain *past)
+{
+	struct call c = { .kind = CALL_TAKE_OVER, .past = past->episode };
+
+	if (!past->is_used || !past->episode.number)
+		return;
+	c.domain = core_domain_find(&s->core, past->name);
+	if (c.domain < CORE_DOMAINS_MAX)
+		call_core(s, &c);
+}
+
+static void start(struct sim *s)
+{
+	struct call c = { .kind = CALL_START };
+
+	s->world.first_episode += EPISODE_BLOCK;
+	model_init(s, s->world.first_episode);
+	call_core(s, &c);
+	if (!s->world.pool[CORE_DOMAIN_SYSTEM].total_bytes)
+		pool_init(s, CORE_DOMAIN_SYSTEM);
+	for (uint32_t name = 1; name < SIM_DOMAINS; name++)
+		if (dice_percent(&s->dice, 50))
+			add_domain(s, name);
+}
+
+/* Killed and started again: only the state file is left; clients come back by themselves, or not.
+ */
+static void restart(struct sim *s)
+{
+	struct model_domain past[SIM_DOMAINS];
+
+	memcpy(past, s->model.domain, sizeof(past));
+	memset(s->world.action, 0, sizeof(s->world.action));
+	s->model.ids_count = 0;
+	for (uint32_t i = 0; i < SIM_CLIENTS; i++) {
+		s->world.actor[i].id = 0;
+		if (dice_percent(&s->dice, 60))
+			world_later(s, (struct action){.kind = ACTION_JOIN,
+						       .at_us = s->now_us +
+								dice_spread(&s->dice, US_PER_S),
+						       .actor = i});
+	}
+	start(s);
+	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
+		take_over(s, &past[d]);
+}
+
+/* ---- chance ---- */
+
+static void reload(struct sim *s)
+{
+	struct core_policy p = policy_random(&s->dice);
+	struct call c = { .kind = CALL_RELOAD };
+
+	/* half of them are a switch or two, so that the rest stays comparable */
+	if (dice_percent(&s->dice, 50)) {
+		s->policy.escalate.enabled = p.escalate.enabled;
+		s->policy.escalate.dry_run = p.escalate.dry_run;
+		s->policy.shield = p.shield;
+	} else {
+		s->policy = p;
+	}
+	call_core(s, &c);
+}
+
+static void chance(struct sim *s)
+{
+	struct dice *d = &s->dice;
+	uint32_t domain = (uint32_t)dice_below(d, SIM_DOMAINS);
+	struct call oom = { .kind = CALL_OOM, .domain = domain };
+	uint64_t roll = dice_below(d, 1000);
+
+	if (roll < 60)
+		actor_join(s, (uint32_t)dice_below(d, SIM_CLIENTS));
+	else if (roll < 75)
+		actor_leave(s, (uint32_t)dice_below(d, SIM_CLIENTS));
+	else if (roll < 120)
+		actor_nonsense(s);
+	else if (roll < 180)
+		pool_turn(s, domain);
+	else if (roll < 190)
+		reload(s);
+	else if (roll < 200)
+		toggle_domain(s);
+	else if (roll < 203)
+		restart(s);
+	else if (roll < 213 && s->core.domain[domain].used)
+		call_core(s, &oom);
+	else if (roll < 233 && s->core.domain[domain].used)
+		read_sample(s, domain);
+}
+
+static void begin(struct sim *s)
+{
+	uint32_t clients = (uint32_t)dice_below(&s->dice, SIM_CLIENTS + 1);
+
+	s->now_us = dice_between(&s->dice, 1, 1000 * US_PER_S);
+	s->policy = policy_random(&s->dice);
+	s->world.first_episode = dice_below(&s->dice, 100000);
+	start(s);
+	for (uint32_t i = 0; i < clients; i++)
+		actor_join(s, i);
+}
+
+void world_run(struct sim *s)
+{
+	uint64_t rounds;
+
+	begin(s);
+	rounds = dice_between(&s->dice, ROUNDS_LEAST, ROUNDS_MOST);
+	for (uint64_t i = 0; i < rounds; i++) {
+		s->now_us = next_time_us(s);
+		chance(s);
+		do_actions(s);
+		step(s);
+	}
+	s->world.is_over = true;
+	memset(s->world.action, 0, sizeof(s->world.action));
+	for (unsigned i = 0; i < QUIET_ROUNDS && !model_is_quiet(&s->model); i++) {
+		s->now_us += QUIET_STRIDE_US;
+		step(s);
+	}
+	model_end(s);
+}

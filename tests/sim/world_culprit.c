@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* Who is chosen to be ended, and how it dies. */
+#include <signal.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "sim.h"
+
+#define KILL_TAKES_US	(40 * US_PER_MS)
+
+/* A client, a stranger, somebody whose registration is over, or nobody at all. */
+static bool choose(struct sim *s, struct culprit *k, struct victim *ret)
+{
+	struct dice *d = &s->dice;
+	uint32_t actor = (uint32_t)dice_below(d, SIM_CLIENTS);
+
+	memset(ret, 0, sizeof(*ret));
+	k->actor = SIM_CLIENTS;
+	if (dice_percent(d, 10))
+		return false;
+	ret->kind = dice_between(d, VICTIM_PROCESS, VICTIM_NAMESAKES);
+	ret->pid = ret->pids[0] = (int32_t)(5000 + dice_below(d, 100));
+	ret->pids_count = 1;
+	strcpy(ret->name, "hog");
+	if (dice_percent(d, 40))
+		return true;
+	if (s->world.actor[actor].id && dice_percent(d, 90)) {
+		k->actor = actor;
+		ret->client = s->world.actor[actor].id;
+		ret->pid = ret->pids[0] = s->world.actor[actor].offer.pid;
+	} else {
+		ret->client = s->world.actor[actor].past_id; /* perhaps long gone */
+	}
+	return true;
+}
+
+static void die_later(struct sim *s, uint32_t domain, uint64_t within_us)
+{
+	world_later(s, (struct action){.kind = ACTION_DIE,
+				       .at_us = s->now_us + dice_spread(&s->dice, within_us),
+				       .domain = domain,
+				       .answer.sequence = s->world.culprit[domain].survey});
+}
+
+void world_survey(struct sim *s, uint32_t domain)
+{
+	struct culprit *k = &s->world.culprit[domain];
+	struct victim victim;
+	struct call c = { .kind = CALL_SURVEY, .domain = domain };
+
+	k->is_dead = false;
+	k->survey++;
+	k->mortality = dice_below(&s->dice, MORTALITY_COUNT);
+	if (choose(s, k, &victim))
+		c.victim = &victim;
+	if (k->mortality == DIES_BY_ITSELF)
+		die_later(s, domain, 2 * US_PER_S);
+	call_core(s, &c);
+}
+
+void world_signal(struct sim *s, const struct core_effect *e)
+{
+	struct culprit *k = &s->world.culprit[e->domain];
+
+	if (e->dry_run)
+		return;
+	if (k->mortality == DIES_AT_TERM || (k->mortality == DIES_AT_KILL && e->signal == SIGKILL))
+		die_later(s, e->domain, e->signal == SIGKILL ? KILL_TAKES_US : US_PER_S);
+}
+
+/* Its memory comes back, mostly; its connection breaks, if it had one. */
+void culprit_die(struct sim *s, uint32_t domain)
+{
+	struct culprit *k = &s->world.culprit[domain];
+	struct pool *p = &s->world.pool[domain];
+
+	if (k->is_dead)
+		return;
+	k->is_dead = true;
+	if (dice_percent(&s->dice, 80)) {
+		p->headroom_bytes =
+			(double)p->total_bytes * (double)dice_between(&s->dice, 4, 80) / 100;
+		p->moved_us = s->now_us;
+		pool_turn(s, domain);
+	}
+	if (k->actor < SIM_CLIENTS)
+		actor_leave(s, k->actor);
+}
+
+/* As the daemon does after every step; what was not signalled for real is not waited for. */
+void culprit_watch(struct sim *s)
+{
+	for (uint32_t d = 0; d < SIM_DOMAINS; d++) {
+		struct call c = { .kind = CALL_GONE, .domain = d };
+
+		if (s->core.domain[d].used &&
+		    s->core.domain[d].escalate.victim.kind != VICTIM_NONE &&
+		    !s->policy.escalate.dry_run && s->world.culprit[d].is_dead)
+			call_core(s, &c);
+	}
+}
