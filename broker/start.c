@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "ask/shield.h"
@@ -22,7 +23,7 @@
 /* Our own place on the kernel's list of victims; -1000 is not taken: two things at -1000 that
  * between them hold the memory are a panic. Source: systemd-oomd and dbus run at -900. */
 #define OWN_OOM_SCORE_ADJ	(-900)
-#define STACK_TOUCHED		(256 * KIB)
+#define STACK_TOUCHED		(128 * KIB)
 #define LATENCY_AT_START_US	(20 * US_PER_MS)
 
 struct core_policy start_policy(const struct config *c)
@@ -163,7 +164,10 @@ void start_free(struct broker *b)
 __attribute__((noinline)) static void touch_stack(void)
 {
 	volatile char room[STACK_TOUCHED];
+	struct rlimit limit;
 
+	if (getrlimit(RLIMIT_STACK, &limit) < 0 || limit.rlim_cur < 2 * sizeof(room))
+		return; /* a small stack is locked whole, once it is used */
 	for (size_t i = 0; i < sizeof(room); i += 4096)
 		room[i] = 0;
 }

@@ -55,23 +55,29 @@ static bool is_same_process(struct terminate *t, int32_t pid, uint64_t start_tic
 	return n > 0 && !parse_process_start(stat, (size_t)n, &now) && now == start_ticks;
 }
 
+static bool has_ended(const struct terminate_target *target)
+{
+	struct pollfd p = { .fd = target->fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
 static void hold(struct terminate *t, uint32_t domain, int32_t pid, uint64_t start_ticks)
 {
 	struct epoll_event event = { .events = EPOLLIN };
-	struct terminate_target *target = find(t, domain, 0);
-	int fd;
+	struct terminate_target *room = find(t, domain, 0), target = { .pid = pid, .domain = domain };
 
-	if (!target || find(t, domain, pid))
+	if (!room || find(t, domain, pid))
 		return;
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (fd < 0)
+	target.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (target.fd < 0)
 		return;
-	if (!is_same_process(t, pid, start_ticks) ||
-	    epoll_ctl(t->poll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
-		(void)file_close(fd);
+	if (has_ended(&target) || !is_same_process(t, pid, start_ticks) ||
+	    epoll_ctl(t->poll_fd, EPOLL_CTL_ADD, target.fd, &event) < 0) {
+		(void)file_close(target.fd);
 		return;
 	}
-	*target = (struct terminate_target){ .fd = fd, .pid = pid, .domain = domain };
+	*room = target;
 }
 
 uint32_t terminate_hold(struct terminate *t, uint32_t domain, const struct victim *v)
@@ -83,13 +89,6 @@ uint32_t terminate_hold(struct terminate *t, uint32_t domain, const struct victi
 	for (unsigned i = 0; i < TERMINATE_MAX; i++)
 		held += t->target[i].pid && t->target[i].domain == domain;
 	return held;
-}
-
-static bool has_ended(const struct terminate_target *target)
-{
-	struct pollfd p = { .fd = target->fd, .events = POLLIN };
-
-	return poll(&p, 1, 0) > 0;
 }
 
 uint32_t terminate_signal(struct terminate *t, uint32_t domain, int signal)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The simulator's shell: hands an input to the core and carries its effects out, as broker.c does.
- */
+/* The simulator's shell: hands inputs to the core and carries its effects out, as broker.c does. */
 #include <inttypes.h>
 #include <string.h>
 

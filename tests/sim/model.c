@@ -42,8 +42,7 @@ void model_init(struct sim *s, uint64_t first_episode)
 	s->model = (struct model){ .policy = s->policy, .last_episode = first_episode };
 }
 
-/* Switched off, the ladder lets go of everybody who was not killed yet; so it does after a dry run.
- */
+/* Switched off, or after a dry run, the ladder lets go of everybody who was not killed yet. */
 static void take_policy(struct sim *s)
 {
 	struct model *m = &s->model;

@@ -306,8 +306,9 @@ static void end_request(struct sim *s, struct model_client *k, const struct even
 	} else {
 		k->settled = MAX_OF(k->settled, r->step);
 		k->finals_ended += r->is_final;
-		if (r->is_final)
-			s->model.domain[r->domain].stuck_since_us = 0;
+		for (uint32_t d = 0; r->is_final && d < SIM_DOMAINS; d++)
+			if (s->model.domain[d].victim.client == k->id)
+				s->model.domain[d].stuck_since_us = 0;
 	}
 	*r = (struct model_request){ 0 };
 }

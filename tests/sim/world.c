@@ -32,32 +32,43 @@ static void random_stages(struct dice *d, struct stage_policy *p)
 	p->hold_us = dice_spread(d, 3 * US_PER_S);
 }
 
+/* One die per statement: the order inside an initializer is the compiler's, and a seed is for all. */
+static void random_sessions(struct dice *d, struct session_policy *p)
+{
+	p->max_clients = SIM_CLIENTS;
+	if (dice_percent(d, 30))
+		p->max_clients = (uint32_t)dice_between(d, 1, SIM_CLIENTS);
+	p->max_per_uid = SIM_CLIENTS;
+	if (dice_percent(d, 20))
+		p->max_per_uid = (uint32_t)dice_between(d, 1, 4);
+	p->max_budget_us = dice_between(d, 1, 1500) * US_PER_MS;
+	for (int i = 0; i < STEP_COUNT; i++)
+		p->default_budget_us[i] = dice_between(d, 1, 1000) * US_PER_MS;
+}
+
+static void random_ladder(struct dice *d, struct escalate_policy *p)
+{
+	p->enabled = dice_percent(d, 90);
+	p->dry_run = dice_percent(d, 10);
+	p->term_us = dice_spread(d, US_PER_S);
+	p->kill_us = dice_between(d, 10, 1500) * US_PER_MS;
+	p->settle_us = dice_spread(d, 500 * US_PER_MS);
+}
+
 static struct core_policy policy_random(struct dice *d)
 {
-	struct core_policy p = {
-		.estimate = {(uint32_t)dice_below(d, PERMYRIAD + 1), MIB << dice_below(d, 12)},
-		.session =
-			{
-				.max_clients = dice_percent(d, 70)
-						       ? SIM_CLIENTS
-						       : (uint32_t)dice_between(d, 1, SIM_CLIENTS),
-				.max_per_uid = dice_percent(d, 80)
-						       ? SIM_CLIENTS
-						       : (uint32_t)dice_between(d, 1, 4),
-				.max_budget_us = dice_between(d, 1, 1500) * US_PER_MS,
-			},
-		.plan = {dice_spread(d, 2 * US_PER_S), dice_between(d, 5, 50) * US_PER_MS},
-		.escalate = {dice_percent(d, 90), dice_percent(d, 10), dice_spread(d, US_PER_S),
-			     dice_between(d, 10, 1500) * US_PER_MS,
-			     dice_spread(d, 500 * US_PER_MS)},
-		.shield = dice_percent(d, 85),
-		.idle_interval_us = dice_between(d, 100, 2000) * US_PER_MS,
-		.near_interval_us = dice_between(d, 1, 20) * US_PER_MS,
-	};
+	struct core_policy p = { 0 };
 
-	for (int step = 0; step < STEP_COUNT; step++)
-		p.session.default_budget_us[step] = dice_between(d, 1, 1000) * US_PER_MS;
+	p.estimate.swap_weight_permyriad = (uint32_t)dice_below(d, PERMYRIAD + 1);
+	p.estimate.plausible_bytes_per_s = MIB << dice_below(d, 12);
+	p.plan.terminate_us = dice_spread(d, 2 * US_PER_S);
+	p.plan.latency_us = dice_between(d, 5, 50) * US_PER_MS;
+	p.shield = dice_percent(d, 85);
+	p.idle_interval_us = dice_between(d, 100, 2000) * US_PER_MS;
+	p.near_interval_us = dice_between(d, 1, 20) * US_PER_MS;
 	random_stages(d, &p.stage);
+	random_sessions(d, &p.session);
+	random_ladder(d, &p.escalate);
 	return p;
 }
 
@@ -189,8 +200,7 @@ static void start(struct sim *s)
 			add_domain(s, name);
 }
 
-/* Killed and started again: only the state file is left; clients come back by themselves, or not.
- */
+/* Killed and started again: only the state file is left; clients come back, or not. */
 static void restart(struct sim *s)
 {
 	struct model_domain past[SIM_DOMAINS];

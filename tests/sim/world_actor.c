@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Clients: what they register with, how they answer, and what nobody should do but somebody will.
- */
+/* Clients: what they register with, how they answer, and what nobody should do but will. */
 #include <stdio.h>
 
 #include "base/units.h"
@@ -8,7 +7,9 @@
 
 static uint64_t budget(struct dice *d)
 {
-	return dice_percent(d, 30) ? 0 : dice_between(d, 1, 2000) * US_PER_MS >> dice_below(d, 6);
+	uint64_t most_ms = UINT64_C(2000) >> dice_below(d, 6);
+
+	return dice_percent(d, 30) ? 0 : dice_between(d, 1, most_ms) * US_PER_MS;
 }
 
 static uint32_t some_domains(struct sim *s)
@@ -29,14 +30,13 @@ void actor_join(struct sim *s, uint32_t actor)
 
 	if (a->id)
 		return;
-	a->offer = (struct session_offer){
-		.pid = (int32_t)(1000 + actor),
-		.uid = (uint32_t)dice_below(d, 3),
-		.order_group =
-			(uint32_t)(dice_percent(d, 80) ? dice_below(d, 4) : dice_below(d, 100)),
-		.domains = some_domains(s),
-		.may_be_ended = dice_percent(d, 80),
-	};
+	a->offer = (struct session_offer){ .pid = (int32_t)(1000 + actor) };
+	a->offer.uid = (uint32_t)dice_below(d, 3);
+	a->offer.order_group = (uint32_t)dice_below(d, 4);
+	if (dice_percent(d, 20))
+		a->offer.order_group = (uint32_t)dice_below(d, 100);
+	a->offer.domains = some_domains(s);
+	a->offer.may_be_ended = dice_percent(d, 80);
 	(void)snprintf(a->offer.name, sizeof(a->offer.name), "c%u", (unsigned)actor); /* fits */
 	for (int step = 0; step < STEP_COUNT; step++)
 		a->offer.budget_us[step] = budget(d);

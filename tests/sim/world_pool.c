@@ -7,13 +7,13 @@ void pool_init(struct sim *s, uint32_t domain)
 {
 	struct dice *d = &s->dice;
 	struct pool *p = &s->world.pool[domain];
+	uint64_t most_bytes;
 
-	*p = (struct pool){
-		.total_bytes = dice_between(d, 8 * MIB, (4096 * MIB) >> dice_below(d, 10)),
-		.moved_us = s->now_us,
-		.is_odd = dice_percent(d, 10),
-		.is_crying = dice_percent(d, 70),
-	};
+	*p = (struct pool){ .moved_us = s->now_us };
+	most_bytes = (4096 * MIB) >> dice_below(d, 10);
+	p->total_bytes = dice_between(d, 8 * MIB, most_bytes + 8 * MIB);
+	p->is_odd = dice_percent(d, 10);
+	p->is_crying = dice_percent(d, 70);
 	p->reserve_bytes = dice_percent(d, 50) ? p->total_bytes / 64 : 0;
 	p->swap_bytes = dice_percent(d, 20) ? p->total_bytes / 4 : 0;
 	p->headroom_bytes = (double)p->total_bytes * (double)dice_between(d, 20, 90) / 100;
@@ -72,12 +72,14 @@ static uint32_t distress(struct sim *s, struct pool *p)
 {
 	struct dice *d = &s->dice;
 	bool is_low = p->headroom_bytes < (double)p->total_bytes * 0.12;
+	uint32_t bits = 0;
 
 	if (s->world.is_over)
 		return 0;
 	if (is_low && p->is_crying && dice_percent(d, 80))
-		return (uint32_t)dice_between(d, 1, 127) &
-		       ~(dice_percent(d, 80) ? DISTRESS_OOM : 0u);
+		bits = (uint32_t)dice_between(d, 1, 127);
+	if (bits)
+		return dice_percent(d, 80) ? bits & ~(uint32_t)DISTRESS_OOM : bits;
 	return dice_percent(d, 3) ? 1u << dice_below(d, 7) : 0;
 }
 
