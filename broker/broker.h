@@ -83,6 +83,7 @@ struct broker {
 	struct bus bus;
 	struct peer *peers;		/* as many as sessions */
 	uint32_t joining;		/* registrations that wait for the caller's credentials */
+	uint64_t publish_us;		/* when the bus is told, too; 0: nothing to tell */
 	uint32_t announce;		/* bit per domain: a stage change is to be broadcast */
 	uint64_t announce_sequence[CORE_DOMAINS_MAX], announce_episode[CORE_DOMAINS_MAX];
 	uint64_t latency_us;		/* worst of late, fading: from due to orders sent */

@@ -58,6 +58,7 @@ struct core_domain {
 	struct escalate escalate;
 	uint64_t episode;		/* 0: none open */
 	bool said_no_victim;		/* in this episode; once is enough */
+	uint64_t grace_us;		/* nobody is ended before it; see core_take_over() */
 	uint64_t sample_due_us;
 };
 
@@ -149,7 +150,10 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 void core_victim_gone(struct core *c, uint32_t domain, uint64_t now_us);
 /* The kernel killed `name` for lack of memory. */
 void core_kernel_oom(struct core *c, uint32_t domain, int32_t pid, const char *name, uint64_t now_us);
-/* An episode that was open when the previous broker ended. */
+/*
+ * An episode that was open when the previous broker ended. Its clients are given a moment to come
+ * back before anybody is ended: until then nobody knows who is a client, and who owes an answer.
+ */
 void core_take_over(struct core *c, uint32_t domain, uint64_t episode, enum stage_word stage,
 		    uint64_t began_us, uint64_t now_us);
 /* Anything else worth keeping; fills in time and domain name. */

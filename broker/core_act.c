@@ -16,14 +16,15 @@ static bool is_back(const struct core *c, const struct core_domain *d)
  * the stage's reason still holds, and either little is left or a confirmed fall leaves no more
  * than the time that ending takes.
  */
-static bool is_ending_wanted(struct core *c, uint32_t domain)
+static bool is_ending_wanted(struct core *c, uint32_t domain, uint64_t now_us)
 {
 	const struct core_domain *d = &c->domain[domain];
 	const struct estimate *e = &d->estimate;
 	const struct stage_policy *p = &c->policy.stage;
 	uint64_t ending_us = c->policy.plan.terminate_us + c->policy.plan.latency_us;
 
-	if (d->stage.now != STAGE_SHUTDOWN || !plan_is_complete(&c->sessions, domain, STEP_SHUTDOWN) ||
+	if (now_us < d->grace_us || d->stage.now != STAGE_SHUTDOWN ||
+	    !plan_is_complete(&c->sessions, domain, STEP_SHUTDOWN) ||
 	    !stage_holds(STAGE_SHUTDOWN, p, &d->lead, e))
 		return false;
 	return e->headroom_bytes < stage_floor_bytes(p, STAGE_IMMINENT, e->total_bytes) ||
@@ -37,7 +38,7 @@ struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)
 
 	return (struct escalate_view){
 		.now_us = now_us,
-		.is_wanted = is_ending_wanted(c, domain),
+		.is_wanted = is_ending_wanted(c, domain, now_us),
 		.is_back = is_back(c, d),
 		.final_ended = !s || s->settled_final,
 		.final_missed = s && s->last_result == RESULT_MISSED,

@@ -27,7 +27,7 @@ static void end_request(struct core *c, struct session *s, enum session_result r
 		s->worst_us[r->step] = taken_us;
 	if (result == RESULT_MISSED || result == RESULT_SUPERSEDED)
 		s->missed_sequence = r->sequence;
-	if (result == RESULT_MISSED && episode)
+	if (result == RESULT_MISSED && episode && episode->number == r->episode)
 		episode->missed++;
 	if (result != RESULT_SUPERSEDED) {
 		s->settled = MAX_OF(s->settled, r->step);
@@ -50,6 +50,7 @@ static void ask(struct core *c, struct session *s, uint32_t domain, struct sessi
 	r.issued_us = now_us;
 	r.deadline_us = time_add_us(now_us, s->offer.budget_us[r.step]);
 	r.domain = domain;
+	r.episode = r.step == STEP_RESUME ? 0 : c->domain[domain].episode;
 	s->request = r;
 	s->owes_resume = r.step != STEP_RESUME;
 	if (s->exposure_bytes > s->worst_exposure_bytes[r.step] || !s->worst_us[r.step])

@@ -53,6 +53,7 @@ struct session_request {
 	uint64_t issued_us, deadline_us;
 	enum session_step step;
 	uint32_t domain;
+	uint64_t episode;		/* of the domain when it was asked; 0: a resume after it */
 	bool extended;			/* BUSY was granted */
 	bool is_final;			/* the client is ended after it */
 };

@@ -4,7 +4,8 @@
  * run, for 1 to 1000 clients. The broker is the real one; the pressure is a proc/meminfo that this
  * program writes. Receivers of the two ways are two threads, so that neither waits for the other.
  *
- * usage: bench-orders BUS-ADDRESS MEMINFO CLIENTS ROUNDS
+ * usage: bench-orders BUS-ADDRESS MEMINFO CLIENTS ROUNDS [PAUSE]
+ * PAUSE: seconds between registering and the first order, to make the machine thrash in.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -77,9 +78,9 @@ static void print(const char *what, const struct series *s)
 	}
 	qsort(s->us, (size_t)s->count, sizeof(*s->us), compare);
 	qsort(s->last_us, (size_t)s->waves, sizeof(*s->last_us), compare);
-	printf("%-14s %4d clients  median %8.1f us  p99 %8.1f us  max %8.1f us  all told: median %8.1f us\n",
-	       what, clients, s->us[s->count / 2], s->us[s->count * 99 / 100], s->us[s->count - 1],
-	       s->last_us[s->waves / 2]);
+	printf("%-14s %4d clients  %4d of %4d arrived  median %8.1f us  p99 %8.1f us  max %8.1f us  "
+	       "all told: median %8.1f us\n", what, clients, s->count, s->max, s->us[s->count / 2],
+	       s->us[s->count * 99 / 100], s->us[s->count - 1], s->last_us[s->waves / 2]);
 }
 
 static void fail(const char *what, int r)
@@ -219,8 +220,8 @@ int main(int argc, char **argv)
 	pthread_t thread;
 	int set = epoll_create1(EPOLL_CLOEXEC);
 
-	if (argc != 5 || (clients = atoi(argv[3])) < 1 || clients > CLIENTS_MAX || (rounds = atoi(argv[4])) < 1) {
-		fprintf(stderr, "usage: bench-orders BUS-ADDRESS MEMINFO CLIENTS(1..1000) ROUNDS\n");
+	if (argc < 5 || argc > 6 || (clients = atoi(argv[3])) < 1 || clients > CLIENTS_MAX || (rounds = atoi(argv[4])) < 1) {
+		fprintf(stderr, "usage: bench-orders BUS-ADDRESS MEMINFO CLIENTS(1..1000) ROUNDS [PAUSE]\n");
 		return 2;
 	}
 	(void)mlockall(MCL_CURRENT | MCL_FUTURE); /* as a client's handler would be */
@@ -233,6 +234,8 @@ int main(int argc, char **argv)
 		epoll_ctl(set, EPOLL_CTL_ADD, receivers[i].lifeline, &e);
 	}
 	pthread_create(&thread, NULL, read_bus, NULL);
+	if (argc == 6)
+		sleep((unsigned)atoi(argv[5]));
 	for (int i = 0; i < rounds; i++) {
 		set_free(argv[2], 95000); /* below the floor of warning, above that of imminent */
 		read_wave(set);

@@ -245,5 +245,5 @@ const char *ctl_picture_fault(const char *text)
 		return "the picture is too large";
 	strip(begin, end, clean);
 	/* a newline in the last row would scroll the first one away; leaving writes one more */
-	return ctl_fault(clean, CTL_COLUMNS, CTL_ROWS);
+	return ctl_fault(clean, CTL_COLUMNS, CTL_ROWS - 1);
 }

@@ -68,7 +68,8 @@ struct model_domain {
 	struct model_victim victim;
 	bool is_surveying;
 	bool was_back;			/* headroom was back since the victim was chosen */
-	uint64_t survey_us, survey_call;
+	uint64_t survey_call;
+	uint64_t taken_us;		/* when its episode was taken over; 0: it is our own */
 	uint64_t stuck_since_us;	/* 0: the ladder has no reason to move */
 };
 

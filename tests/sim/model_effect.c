@@ -6,6 +6,9 @@
 #include "base/units.h"
 #include "sim.h"
 
+/* What a client that lived through a restart of the broker is given to register again. */
+#define RETURN_US	(300 * US_PER_MS)
+
 static void on_order(struct sim *s, const struct core_effect *e)
 {
 	struct model *m = &s->model;
@@ -69,11 +72,13 @@ static void on_survey(struct sim *s, const struct core_effect *e)
 	    !model_is_settled(m, e->domain, STEP_SHUTDOWN, UINT64_MAX))
 		sim_fail(s, "domain %u at %s: a victim is looked for too early",
 			 (unsigned)e->domain, stage_name(d->episode.stage));
+	if (d->taken_us && s->now_us - d->taken_us < RETURN_US)
+		sim_fail(s, "domain %u: a victim is looked for before clients can have come back",
+			 (unsigned)e->domain);
 	if (v->is_chosen && !d->was_back && !(v->was_killed && s->now_us >= v->deadline_us))
 		sim_fail(s, "domain %u: a second victim is looked for before the first has ended",
 			 (unsigned)e->domain);
 	d->is_surveying = true;
-	d->survey_us = s->now_us;
 	d->survey_call = m->calls;
 	d->stuck_since_us = 0;
 	cover_add(&s->cover, COVER_SURVEY);

@@ -120,7 +120,7 @@ static void on_taken_over(struct sim *s, const struct call *c, const struct even
 	d->episode = c->past;
 	d->episode.victims = d->episode.missed = 0;
 	m->last_episode = MAX_OF(m->last_episode, e->episode);
-	d->risen_us = s->now_us;
+	d->risen_us = d->taken_us = s->now_us;
 	cover_add(&s->cover, COVER_TAKEN_OVER);
 }
 

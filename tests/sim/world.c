@@ -32,7 +32,7 @@ static void random_stages(struct dice *d, struct stage_policy *p)
 	p->hold_us = dice_spread(d, 3 * US_PER_S);
 }
 
-/* One die per statement: the order inside an initializer is the compiler's, and a seed is for all. */
+/* One die per statement: the order inside an initializer is up to the compiler, a seed is not. */
 static void random_sessions(struct dice *d, struct session_policy *p)
 {
 	p->max_clients = SIM_CLIENTS;

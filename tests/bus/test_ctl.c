@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* failsoftctl, the real program, against a scripted broker: exit codes, JSON, width, wrong use. */
+#include <errno.h>
+#include <locale.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "fake_broker.h"
+
+#include "ctl_row.h"
+#include "ctl_scripts.h"
+
+#define NO_BUS	"unix:path=/nonexistent/failsoft/bus"
+
+static struct fake_daemon daemon_here;
+
+static const struct ctl_row rows[] = {
+	/* ---- status: what it says, and its exit code ---- */
+	{ "a calm machine is 0", &calm, { .arg = { NULL } }, 0, ROW_SCREEN,
+	  { "normal", "512.0 MiB of 1.0 GiB", "2 registered", "add psi=1 to the boot line" } },
+	{ "status is the default verb", &calm, { .arg = { "status" } }, 0, ROW_SCREEN, { "normal" } },
+	{ "warning is 1", &warned, { .arg = { "status" } }, 1, ROW_SCREEN, { "warning" } },
+	{ "imminent is 2", &imminent, { .arg = { "status" } }, 2, ROW_SCREEN, { "imminent" } },
+	{ "shutdown is 2", &dying, { .arg = { "status" } }, 2, ROW_SCREEN,
+	  { "2.3 s (at worst 1.6 s)", "falling at up to", "1 being asked, 1 missed", "900 ms" } },
+	{ "no broker is 3", NULL, { .arg = { "status" } }, 3, 0, { NULL }, "no failsoftd on this bus" },
+	{ "no bus is 3", NULL, { .address = NO_BUS, .arg = { "status" } }, 3, 0, { NULL }, "bus" },
+	{ "a wrong address is 3", NULL, { .address = "nonsense", .arg = { "status" } }, 3, 0, { NULL },
+	  "nonsense" },
+	{ "a broker that fails is 3", &refusing_domains, { .arg = { "status" } }, 3, 0, { NULL }, "no" },
+	{ "raw figures", &dying, { .arg = { "status", "--raw" } }, 2, 0, { "11534336", "1600000" } },
+	{ "not a terminal: no colours", &dying, { .arg = { "status" } }, 2, ROW_SCREEN, { "shutdown" },
+	  .not_out = "\x1b" },
+	{ "plain letters where the locale is C", &dying, { .arg = { "status" } }, 2, ROW_SCREEN | ROW_ASCII,
+	  { "shutdown" } },
+
+	/* ---- for programs ---- */
+	{ "nagios: OK", &calm, { .arg = { "status", "--nagios" } }, 0, 0,
+	  { "FAILSOFT OK - ", "headroom 512.0 MiB", "| headroom=536870912B;" } },
+	{ "nagios: WARNING", &warned, { .arg = { "--nagios" } }, 1, 0, { "FAILSOFT WARNING - " } },
+	{ "nagios: CRITICAL", &dying, { .arg = { "--nagios", "status" } }, 2, 0, { "FAILSOFT CRITICAL - " } },
+	{ "nagios: UNKNOWN without broker", NULL, { .arg = { "--nagios" } }, 3, 0, { "FAILSOFT UNKNOWN - " },
+	  "no failsoftd" },
+	{ "status --json", &dying, { .arg = { "status", "--json" } }, 2, ROW_JSON,
+	  { "\"stage\":\"shutdown\"", "\"headroom_bytes\":11534336", "\"exhaustion_low_us\":1600000" } },
+	{ "status --json: never is null", &calm, { .arg = { "--json" } }, 0, ROW_JSON,
+	  { "\"exhaustion_us\":null", "\"warnings\"" } },
+	{ "clients --json", &dying, { .arg = { "clients", "--json" } }, 0, ROW_JSON,
+	  { "\"name\":\"logger\"", "\"state\":\"shutdown\"", "\"last_result\":\"busy\"" } },
+	{ "domains --json", &dying, { .arg = { "domains", "--json" } }, 0, ROW_JSON, { "\"exhaustion_us\":2300000" } },
+	{ "sources --json", &calm, { .arg = { "sources", "--json" } }, 0, ROW_JSON, { "\"remedy\":\"boot with psi=1\"" } },
+	{ "episodes --json", &calm, { .arg = { "episodes", "--json" } }, 0, ROW_JSON, { "\"episode\":7000001" } },
+	{ "monitor --json", &calm_ending, { .arg = { "monitor", "--json", "-n3" } }, 0, ROW_JSON,
+	  { "\"count\":12", "\"name\":\"logger\"" } },
+
+	/* ---- the other verbs ---- */
+	{ "clients", &calm, { .arg = { "clients" } }, 0, 0, { "logger", "viewer", "missed", "3.0 MiB" } },
+	{ "domains", &dying, { .arg = { "domains" } }, 0, 0, { "system", "11.0 MiB", "3.1 s", "1.1 s" } },
+	{ "sources name the remedy", &calm, { .arg = { "sources" } }, 0, ROW_WIDTH, { "absent", "boot with psi=1" } },
+	{ "episodes", &calm, { .arg = { "episodes" } }, 0, ROW_WIDTH, { "7000001", "victim ended", "8.5 s", "open" } },
+	{ "explain", &calm, { .arg = { "explain", "7000001" } }, 0, 0, { "normal -> warning", "flush done" } },
+	{ "monitor", &calm, { .arg = { "monitor", "-n", "3" } }, 0, 0,
+	  { "12.345678 stage", "12 events were lost", "flush done after 12 ms" } },
+	{ "monitor ends with the broker", &calm_ending, { .arg = { "monitor" } }, 3, 0, { "flush done" }, "has ended" },
+	{ "watch without a terminal", &dying, { .arg = { "watch", "-n", "2" } }, 0, 0,
+	  { "shutdown system headroom 11.0 MiB" }, .not_out = "\x1b" },
+	{ "watch ends with the broker", &calm_ending, { .arg = { "watch" } }, 3, 0, { NULL }, "has ended" },
+
+	/* ---- the broker's own sentence ---- */
+	{ "an episode that is not remembered", &refusing_explain, { .arg = { "explain", "77" } }, 3, 0, { NULL },
+	  "failsoftctl: episode 77 is not remembered\n" },
+	{ "a failure that is not ours", &refusing_domains, { .arg = { "domains" } }, 3, 0, { NULL }, "ListDomains: no" },
+
+	/* ---- wrong use ---- */
+	{ "an unknown verb", NULL, { .arg = { "statsu" } }, 2, 0, { NULL }, "do you mean \"status\"?" },
+	{ "a verb like no other", NULL, { .arg = { "xyzzyxyzzy" } }, 2, 0, { NULL }, "failsoftctl --help" },
+	{ "a verb of a thousand letters", NULL, { .arg = { LONG_CGROUP LONG_CGROUP LONG_CGROUP } }, 2, 0, { NULL },
+	  "there is no verb" },
+	{ "an empty verb", NULL, { .arg = { "" } }, 2, 0, { NULL }, "there is no verb" },
+	{ "an unknown option", NULL, { .arg = { "clients", "--frobnicate" } }, 2, 0, { NULL }, "frobnicate" },
+	{ "a word too many", NULL, { .arg = { "clients", "logger" } }, 2, 0, { NULL }, "no argument" },
+	{ "explain what?", NULL, { .arg = { "explain" } }, 2, 0, { NULL }, "number of an episode" },
+	{ "explain a word", &calm, { .arg = { "explain", "last" } }, 2, 0, { NULL }, "failsoftctl episodes" },
+	{ "explain a negative number", &calm, { .arg = { "explain", "--", "-1" } }, 2, 0, { NULL }, "-1" },
+	{ "explain 2^64", &calm, { .arg = { "explain", "18446744073709551616" } }, 2, 0, { NULL }, "no episode" },
+	{ "watch -n 0", NULL, { .arg = { "watch", "-n", "0" } }, 2, 0, { NULL }, "1 or more" },
+	{ "watch -n many", NULL, { .arg = { "watch", "-n", "1x" } }, 2, 0, { NULL }, "1 or more" },
+	{ "--help", NULL, { .arg = { "--help" } }, 0, ROW_WIDTH,
+	  { "--bus=ADDRESS", "--nagios", "explain", "Exit status" } },
+	{ "--version", NULL, { .arg = { "--version" } }, 0, ROW_WIDTH, { "failsoftctl 1." } },
+};
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+static void run_row(void **state)
+{
+	row_run(*state, &daemon_here);
+}
+
+/* ---- what no row can say ---- */
+
+static void the_address_is_taken_from_the_environment(void **state)
+{
+	static struct ctl_result have;
+	struct ctl_broker broker;
+	char variable[160];
+
+	(void)state;
+	(void)snprintf(variable, sizeof(variable), "FAILSOFT_BUS_ADDRESS=%s", daemon_here.address);
+	ctl_broker_start(&broker, daemon_here.address, &calm);
+	ctl_run(&(struct ctl_call){ .environment = variable, .arg = { "clients" } }, &have);
+	ctl_broker_stop(&broker);
+	assert_string_equal(have.err, "");
+	assert_int_equal(have.code, 0);
+}
+
+static void calls_reach_the_broker(void **state)
+{
+	static struct ctl_result have;
+	static const struct ctl_call reload = { .arg = { "reload" } }, explain = { .arg = { "explain", "7000001" } },
+				     past = { .arg = { "monitor", "--history", "-n1" } };
+	struct ctl_broker broker;
+	const struct ctl_call *const calls[] = { &reload, &explain, &past };
+
+	(void)state;
+	ctl_broker_start(&broker, daemon_here.address, &calm);
+	for (unsigned i = 0; i < 3; i++) {
+		struct ctl_call call = *calls[i];
+
+		call.address = daemon_here.address;
+		ctl_run(&call, &have);
+		assert_string_equal(have.err, "");
+		assert_int_equal(have.code, 0);
+	}
+	assert_int_equal(broker.seen->reloads, 1);
+	assert_int_equal(broker.seen->explained, 7000001);
+	assert_int_equal(broker.seen->history, 1);
+	ctl_broker_stop(&broker);
+}
+
+/* ---- running ---- */
+
+static int open_bus(void **state)
+{
+	(void)state;
+	fake_daemon_open(&daemon_here);
+	return 0;
+}
+
+static int close_bus(void **state)
+{
+	(void)state;
+	fake_daemon_close(&daemon_here);
+	return 0;
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[ROWS + 2] = {
+		cmocka_unit_test(the_address_is_taken_from_the_environment),
+		cmocka_unit_test(calls_reach_the_broker),
+	};
+
+	if (!setlocale(LC_CTYPE, "C.UTF-8")) /* columns are counted with it */
+		return 77;
+	for (size_t i = 0; i < ROWS; i++)
+		tests[i + 2] = (struct CMUnitTest){ rows[i].name, run_row, NULL, NULL, (void *)&rows[i] };
+	return cmocka_run_group_tests_name("ctl", tests, open_bus, close_bus);
+}
