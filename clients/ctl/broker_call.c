@@ -45,7 +45,8 @@ static int complain(const char *what, const sd_bus_error *error, int r)
 		fprintf(stderr, "failsoftctl: no failsoftd on this bus: start it with "
 			"\"systemctl start failsoftd\", or give the right --bus\n");
 	else
-		fprintf(stderr, "failsoftctl: %s: %s\n", what, error->message ? error->message : strerror(-r));
+		fprintf(stderr, "failsoftctl: %s: %s\n", what,
+			error->message ? error->message : strerror(-r));
 	return r;
 }
 

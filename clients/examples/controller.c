@@ -52,8 +52,8 @@ static enum failsoft_result on_shutdown(const struct failsoft_order *order, void
 {
 	(void)userdata;
 	/* a rehearsal ends nothing */
-	if ((order->flags & (FAILSOFT_ORDER_FINAL | FAILSOFT_ORDER_DRILL | FAILSOFT_ORDER_DRY_RUN)) ==
-	    FAILSOFT_ORDER_FINAL)
+	if ((order->flags & FAILSOFT_ORDER_FINAL) &&
+	    !(order->flags & (FAILSOFT_ORDER_DRILL | FAILSOFT_ORDER_DRY_RUN)))
 		atomic_store(&is_ending, true);
 	return enter(OUTPUTS_SAFE);
 }

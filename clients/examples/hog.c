@@ -111,7 +111,7 @@ int main(int argc, char **argv)
 		{ "after", "seconds before it begins", NULL, &h.after_s, NULL },
 		{ "limit", "MiB to take, then hold them", NULL, &h.limit, NULL },
 		{ "free-after", "seconds to hold, then free all and end", NULL, &h.free_after_s, NULL },
-		{ "fork", "a tree of small processes that never ends, each line so deep", NULL, &h.fork, NULL },
+		{ "fork", "endless tree of small processes, so deep", NULL, &h.fork, NULL },
 		{ "each", "KiB that each of them takes", NULL, &h.each, NULL },
 		{ "tmpfs", "write this file instead", &h.tmpfs, NULL, NULL },
 		{ "ignore-term", "ignore SIGTERM", NULL, NULL, &ignore_term },

@@ -80,8 +80,8 @@ static enum failsoft_result on_shutdown(const struct failsoft_order *order, void
 	struct logger *l = userdata;
 
 	/* a rehearsal ends nothing */
-	l->is_ending = (order->flags & (FAILSOFT_ORDER_FINAL | FAILSOFT_ORDER_DRILL | FAILSOFT_ORDER_DRY_RUN)) ==
-		       FAILSOFT_ORDER_FINAL;
+	l->is_ending = (order->flags & FAILSOFT_ORDER_FINAL) &&
+		       !(order->flags & (FAILSOFT_ORDER_DRILL | FAILSOFT_ORDER_DRY_RUN));
 	return save(l, MODE_THROUGH);
 }
 

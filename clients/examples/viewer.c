@@ -57,8 +57,8 @@ static enum failsoft_result on_pressure(const struct failsoft_order *order, void
 
 	v->may_fill = false;
 	/* a rehearsal ends nothing */
-	v->is_ending = (order->flags & (FAILSOFT_ORDER_FINAL | FAILSOFT_ORDER_DRILL | FAILSOFT_ORDER_DRY_RUN)) ==
-		       FAILSOFT_ORDER_FINAL;
+	v->is_ending = (order->flags & FAILSOFT_ORDER_FINAL) &&
+		       !(order->flags & (FAILSOFT_ORDER_DRILL | FAILSOFT_ORDER_DRY_RUN));
 	v->owed = order->sequence;
 	return FAILSOFT_RESULT_LATER;
 }

@@ -220,7 +220,9 @@ int main(int argc, char **argv)
 	pthread_t thread;
 	int set = epoll_create1(EPOLL_CLOEXEC);
 
-	if (argc < 5 || argc > 6 || (clients = atoi(argv[3])) < 1 || clients > CLIENTS_MAX || (rounds = atoi(argv[4])) < 1) {
+	clients = argc > 4 ? atoi(argv[3]) : 0;
+	rounds = argc > 4 ? atoi(argv[4]) : 0;
+	if (argc < 5 || argc > 6 || clients < 1 || clients > CLIENTS_MAX || rounds < 1) {
 		fprintf(stderr, "usage: bench-orders BUS-ADDRESS MEMINFO CLIENTS(1..1000) ROUNDS [PAUSE]\n");
 		return 2;
 	}

@@ -120,8 +120,10 @@ static char text[TEXT_MAX];
 /* The defaults of failsoft.json. */
 static const struct core_policy policy = {
 	.estimate = { 5000, 1024 * MIB },
-	.stage = { { 0, 1000, 600, 300 }, { 0, 256 * MIB, 128 * MIB, 64 * MIB }, 2 * US_PER_S, 3 * US_PER_S },
-	.session = { CLIENTS, CLIENTS, { US_PER_S, US_PER_S, US_PER_S / 2, US_PER_S }, 60 * US_PER_S },
+	.stage = { { 0, 1000, 600, 300 }, { 0, 256 * MIB, 128 * MIB, 64 * MIB },
+		   2 * US_PER_S, 3 * US_PER_S },
+	.session = { CLIENTS, CLIENTS, { US_PER_S, US_PER_S, US_PER_S / 2, US_PER_S },
+		     60 * US_PER_S },
 	.plan = { 700 * US_PER_MS, 20 * US_PER_MS },
 	.escalate = { true, false, US_PER_S / 2, US_PER_S, US_PER_S / 5 },
 	.shield = true,
@@ -149,7 +151,9 @@ struct answers {
 
 static void drain(struct answers *a, uint64_t now_us)
 {
-	static const struct victim hog = { .kind = VICTIM_PROCESS, .pid = 4711, .name = "hog", .pids_count = 1 };
+	static const struct victim hog = {
+		.kind = VICTIM_PROCESS, .pid = 4711, .name = "hog", .pids_count = 1,
+	};
 	struct core_effect e;
 
 	while (core_effect(&core, &e)) {
@@ -247,7 +251,9 @@ static size_t unpack(const struct row *row)
 
 static void run(const struct row *row, struct result *r)
 {
-	const struct core_memory memory = { sessions, effects, sizeof(effects) / sizeof(effects[0]), events, EVENTS };
+	const struct core_memory memory = {
+		sessions, effects, sizeof(effects) / sizeof(effects[0]), events, EVENTS,
+	};
 	struct trace trace;
 	size_t size = unpack(row);
 
