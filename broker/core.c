@@ -296,7 +296,7 @@ void core_take_over(struct core *c, uint32_t domain, uint64_t episode, enum stag
 	core_episode_of(c, domain)->highest = stage;
 	c->last_episode = MAX_OF(c->last_episode, episode);
 	d->stage = (struct stage){ .now = stage, .since_us = began_us };
-	d->grace_us = time_add_us(now_us, GRACE_US);
+	c->grace_us = time_add_us(now_us, GRACE_US);
 	core_note(c, &e, now_us);
 	core_advance(c, domain, now_us);
 }

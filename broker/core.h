@@ -58,7 +58,6 @@ struct core_domain {
 	struct escalate escalate;
 	uint64_t episode;		/* 0: none open */
 	bool said_no_victim;		/* in this episode; once is enough */
-	uint64_t grace_us;		/* nobody is ended before it; see core_take_over() */
 	uint64_t sample_due_us;
 };
 
@@ -100,6 +99,7 @@ struct core {
 	struct core_queue queue;
 	struct core_episode episode[CORE_EPISODES_MAX]; /* ring by number */
 	uint64_t last_episode, last_sequence;
+	uint64_t grace_us;		/* nobody is ended before it; see core_take_over() */
 };
 
 /* How large the caller's memory must be, for core_init. */

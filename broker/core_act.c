@@ -23,7 +23,7 @@ static bool is_ending_wanted(struct core *c, uint32_t domain, uint64_t now_us)
 	const struct stage_policy *p = &c->policy.stage;
 	uint64_t ending_us = c->policy.plan.terminate_us + c->policy.plan.latency_us;
 
-	if (now_us < d->grace_us || d->stage.now != STAGE_SHUTDOWN ||
+	if (now_us < c->grace_us || d->stage.now != STAGE_SHUTDOWN ||
 	    !plan_is_complete(&c->sessions, domain, STEP_SHUTDOWN) ||
 	    !stage_holds(STAGE_SHUTDOWN, p, &d->lead, e))
 		return false;

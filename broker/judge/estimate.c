@@ -130,6 +130,8 @@ static void fall_step(struct estimator *e, uint64_t now_us, uint64_t headroom)
 			e->falling_since_us = 0;
 		return;
 	}
+	if (!e->falling_since_us && headroom >= e->last.headroom_bytes)
+		return; /* the windows still remember a fall, this sample does not */
 	if (!e->falling_since_us) {
 		e->falling_since_us = e->last.time_us ? e->last.time_us : now_us;
 		e->falling_from_bytes = MAX_OF(e->last.headroom_bytes, headroom);

@@ -239,11 +239,12 @@ const char *ctl_picture_fault(const char *text)
 		begin = at + 3;
 	if (!begin)
 		return "no picture";
-	end = strstr(begin, "\x1b[?25h");
-	end = end ? end : begin + strlen(begin);
+	end = strstr(begin, "\x1b[J"); /* what follows is said under the picture */
+	if (!end)
+		return "half a picture";
 	if ((size_t)(end - begin) >= sizeof(clean))
 		return "the picture is too large";
 	strip(begin, end, clean);
-	/* a newline in the last row would scroll the first one away; leaving writes one more */
+	/* a newline in the last row would scroll the first one away */
 	return ctl_fault(clean, CTL_COLUMNS, CTL_ROWS - 1);
 }

@@ -91,7 +91,7 @@ static const struct ctl_row rows[] = {
 	{ "explain 2^64", &calm, { .arg = { "explain", "18446744073709551616" } }, 2, 0, { NULL }, "no episode" },
 	{ "watch -n 0", NULL, { .arg = { "watch", "-n", "0" } }, 2, 0, { NULL }, "1 or more" },
 	{ "watch -n many", NULL, { .arg = { "watch", "-n", "1x" } }, 2, 0, { NULL }, "1 or more" },
-	{ "--help", NULL, { .arg = { "--help" } }, 0, ROW_WIDTH,
+	{ "--help", NULL, { .arg = { "--help" } }, 0, 0,
 	  { "--bus=ADDRESS", "--nagios", "explain", "Exit status" } },
 	{ "--version", NULL, { .arg = { "--version" } }, 0, ROW_WIDTH, { "failsoftctl 1." } },
 };

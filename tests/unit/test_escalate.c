@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "rig.h"
+
+#define NOW	(100 * US_PER_S)
+#define S	US_PER_S
+#define MS	US_PER_MS
+
+enum who { NOBODY, PROGRAM, CLIENT };
+
+/* At a rung with a deadline, seen so: where to, what to do, until when. */
+static const struct row {
+	const char *name;
+	enum escalate_rung at;
+	enum who who;
+	uint64_t deadline_us;
+	struct escalate_view view;
+	enum escalate_rung to;
+	enum escalate_do what;
+	uint64_t new_deadline_us;	/* 0: not looked at */
+} rows[] = {
+	{ "idle, not wanted", RUNG_IDLE, NOBODY, NEVER_US, { .is_wanted = false },
+	  RUNG_IDLE, ESCALATE_NOTHING, NEVER_US },
+	{ "idle, wanted: choose, look again after settle", RUNG_IDLE, NOBODY, NEVER_US, { .is_wanted = true },
+	  RUNG_IDLE, ESCALATE_CHOOSE, NOW + 200 * MS },
+	{ "idle, wanted, chosen in vain just now", RUNG_IDLE, NOBODY, NOW + 1, { .is_wanted = true },
+	  RUNG_IDLE, ESCALATE_NOTHING, 0 },
+	{ "idle, wanted but headroom is back", RUNG_IDLE, NOBODY, NEVER_US, { .is_wanted = true, .is_back = true },
+	  RUNG_IDLE, ESCALATE_NOTHING, 0 },
+	{ "a program: SIGTERM", RUNG_IDLE, PROGRAM, NEVER_US, { .tte_low_us = NEVER_US },
+	  RUNG_TERM, ESCALATE_TERM, NOW + 500 * MS },
+	{ "a program, time is short: half of what is left", RUNG_IDLE, PROGRAM, NEVER_US, { .tte_low_us = 200 * MS },
+	  RUNG_TERM, ESCALATE_TERM, NOW + 100 * MS },
+	{ "a program, no time at all: 20 ms", RUNG_IDLE, PROGRAM, NEVER_US, { .tte_low_us = 0 },
+	  RUNG_TERM, ESCALATE_TERM, NOW + 20 * MS },
+	{ "a client: its own shutdown first", RUNG_IDLE, CLIENT, NEVER_US, { .tte_low_us = NEVER_US },
+	  RUNG_FINAL, ESCALATE_ASK_FINAL, 0 },
+	{ "final: waits", RUNG_FINAL, CLIENT, 0, { .final_deadline_us = NOW + 1 },
+	  RUNG_FINAL, ESCALATE_NOTHING, NOW + 1 },
+	{ "final, answered: a moment to leave", RUNG_FINAL, CLIENT, 0,
+	  { .final_deadline_us = NOW + S, .final_ended = true, .tte_low_us = NEVER_US },
+	  RUNG_LEAVE, ESCALATE_NOTHING, NOW + 200 * MS },
+	{ "final, missed: SIGTERM", RUNG_FINAL, CLIENT, 0,
+	  { .final_deadline_us = NOW, .final_ended = true, .final_missed = true, .tte_low_us = NEVER_US },
+	  RUNG_TERM, ESCALATE_TERM, NOW + 500 * MS },
+	{ "final, it has gone", RUNG_FINAL, CLIENT, 0, { .final_deadline_us = NOW + S, .victim_gone = true },
+	  RUNG_SETTLE, ESCALATE_DONE, NOW + 200 * MS },
+	{ "final, answered, headroom is back: spared", RUNG_FINAL, CLIENT, 0,
+	  { .final_deadline_us = NOW + S, .final_ended = true, .is_back = true },
+	  RUNG_IDLE, ESCALATE_NOTHING, NEVER_US },
+	{ "leave, gone", RUNG_LEAVE, CLIENT, NOW + S, { .victim_gone = true },
+	  RUNG_SETTLE, ESCALATE_DONE, 0 },
+	{ "leave, still there", RUNG_LEAVE, CLIENT, NOW, { .tte_low_us = NEVER_US },
+	  RUNG_TERM, ESCALATE_TERM, 0 },
+	{ "term, waits although headroom is back", RUNG_TERM, PROGRAM, NOW + 1, { .is_back = true },
+	  RUNG_TERM, ESCALATE_NOTHING, 0 },
+	{ "term, due, headroom is back: spared", RUNG_TERM, PROGRAM, NOW, { .is_back = true },
+	  RUNG_IDLE, ESCALATE_NOTHING, NEVER_US },
+	{ "term, due: SIGKILL", RUNG_TERM, PROGRAM, NOW, { .is_back = false },
+	  RUNG_KILL, ESCALATE_KILL, NOW + S },
+	{ "term, gone", RUNG_TERM, PROGRAM, NOW, { .victim_gone = true }, RUNG_SETTLE, ESCALATE_DONE, 0 },
+	{ "kill, waits", RUNG_KILL, PROGRAM, NOW + 1, { .is_back = false }, RUNG_KILL, ESCALATE_NOTHING, 0 },
+	{ "kill, does not go: another may be chosen", RUNG_KILL, PROGRAM, NOW, { .is_back = false },
+	  RUNG_IDLE, ESCALATE_NOTHING, NEVER_US },
+	{ "kill, gone", RUNG_KILL, PROGRAM, NOW + 1, { .victim_gone = true }, RUNG_SETTLE, ESCALATE_DONE, 0 },
+	{ "settled", RUNG_SETTLE, NOBODY, NOW, { .is_wanted = true }, RUNG_IDLE, ESCALATE_NOTHING, NEVER_US },
+};
+
+static const struct escalate_policy policy = { true, false, 500 * MS, S, 200 * MS };
+
+static struct escalate at(const struct row *r)
+{
+	struct escalate e;
+
+	escalate_init(&e);
+	e.rung = r->at;
+	e.deadline_us = r->deadline_us;
+	e.victim.kind = r->who == NOBODY ? VICTIM_NONE : VICTIM_PROCESS;
+	e.victim.client = r->who == CLIENT ? 77 : 0;
+	return e;
+}
+
+static void the_ladder(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		struct escalate e = at(&rows[i]);
+		struct escalate_view view = rows[i].view;
+
+		SAY(&rows[i]);
+		view.now_us = NOW;
+		assert_int_equal(escalate_step(&e, &policy, &view), rows[i].what);
+		assert_int_equal(e.rung, rows[i].to);
+		if (rows[i].new_deadline_us)
+			assert_true(e.deadline_us == rows[i].new_deadline_us);
+		if (rows[i].to == RUNG_IDLE && rows[i].at != RUNG_IDLE)
+			assert_int_equal(e.victim.kind, VICTIM_NONE);
+	}
+}
+
+static void dry_run_and_off(void **state)
+{
+	const struct row client = { .at = RUNG_IDLE, .who = CLIENT, .deadline_us = NEVER_US };
+	const struct row term = { .at = RUNG_TERM, .who = PROGRAM, .deadline_us = NOW };
+	struct escalate_policy dry = policy, off = policy;
+	struct escalate_view view = { .now_us = NOW, .is_wanted = true, .tte_low_us = 0 };
+	struct escalate e = at(&client);
+
+	(void)state;
+	dry.dry_run = true;
+	off.enabled = false;
+	assert_int_equal(escalate_step(&e, &dry, &view), ESCALATE_TERM);
+	assert_true(e.deadline_us == NEVER_US);		/* and stays there: nothing is ended */
+	assert_int_equal(escalate_step(&e, &dry, &view), ESCALATE_NOTHING);
+	escalate_init(&e);
+	assert_int_equal(escalate_step(&e, &off, &view), ESCALATE_NOTHING);
+	e = at(&term);
+	assert_int_equal(escalate_step(&e, &off, &view), ESCALATE_NOTHING);
+	assert_int_equal(e.rung, RUNG_IDLE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_ladder),
+		cmocka_unit_test(dry_run_and_off),
+	};
+
+	return cmocka_run_group_tests_name("escalate", tests, NULL, NULL);
+}

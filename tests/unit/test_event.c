@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "rig.h"
+
+static const struct row {
+	const char *name;
+	struct event given;
+	const char *expect;
+} rows[] = {
+	{ "stage by time", { .kind = EVENT_STAGE, .from = STAGE_NORMAL, .to = STAGE_WARNING,
+	  .why = STAGE_WHY_TIME, .headroom_bytes = 20 * MIB, .total_bytes = 64 * MIB,
+	  .tte_us = 2500000, .tte_low_us = 2400000, .lead_us = 2600000, .fall_bytes_per_s = 8 * MIB,
+	  .domain_name = "system" },
+	  "system: normal -> warning: headroom 20.0 MiB of 64.0 MiB, exhausted in 2.5 s (at worst 2.4 s); "
+	  "less than the 2.6 s that the clients need, falling at up to 8.0 MiB/s" },
+	{ "stage by floor, not falling", { .kind = EVENT_STAGE, .from = STAGE_WARNING, .to = STAGE_IMMINENT,
+	  .why = STAGE_WHY_FLOOR, .headroom_bytes = MIB, .total_bytes = 64 * MIB, .tte_us = NEVER_US,
+	  .tte_low_us = NEVER_US, .floor_bytes = 4 * MIB, .distress = DISTRESS_PSI_SOME | DISTRESS_OOM },
+	  "warning -> imminent: headroom 1.0 MiB of 64.0 MiB, not falling; below the floor of 4.0 MiB; "
+	  "kernel: PSI some, OOM kill" },
+	{ "request", { .kind = EVENT_REQUEST, .step = STEP_FLUSH, .client = 1, .name = "logger",
+	  .time_us = 1000, .a = 501000 }, "logger is asked to flush within 500 ms" },
+	{ "final request", { .kind = EVENT_REQUEST, .step = STEP_SHUTDOWN, .client = 1, .name = "logger",
+	  .time_us = 1000, .a = 501000, .c = 1 }, "logger is asked to shut down for good within 500 ms" },
+	{ "answer", { .kind = EVENT_ANSWER, .step = STEP_FLUSH, .result = RESULT_DONE, .client = 1,
+	  .name = "logger", .a = 12000, .b = 2 * MIB }, "logger: flush done after 12 ms, freed 2.0 MiB" },
+	{ "late", { .kind = EVENT_ANSWER, .result = RESULT_LATE, .client = 1, .name = "logger", .sequence = 7 },
+	  "logger answers request 7 too late" },
+	{ "dry run", { .kind = EVENT_ACTION, .rung = RUNG_TERM, .name = "hog", .a = 9, .d = 1 },
+	  "would send SIGTERM to hog (pid 9)" },
+	{ "a kind that is none", { .kind = 999 }, "nothing" },
+};
+
+static void sentences(void **state)
+{
+	char have[512];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		size_t size = event_sentence(&rows[i].given, have, sizeof(have));
+
+		SAY(&rows[i]);
+		assert_int_equal(size, strlen(have));
+		assert_string_equal(have, rows[i].expect);
+	}
+}
+
+static void every_kind_in_every_size(void **state)
+{
+	char have[300];
+
+	(void)state;
+	for (int kind = 0; kind < EVENT_KIND_COUNT; kind++) {
+		struct event e = { .kind = (uint16_t)kind, .name = "name", .domain_name = "domain" };
+
+		assert_non_null(event_shape(kind)->name);
+		for (size_t size = 1; size < sizeof(have); size++) {
+			memset(have, 'x', sizeof(have));
+			assert_true(event_sentence(&e, have, size) < size);
+			assert_true(memchr(have, 0, size) != NULL);
+			assert_int_equal(have[size], 'x');
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sentences),
+		cmocka_unit_test(every_kind_in_every_size),
+	};
+
+	return cmocka_run_group_tests_name("event", tests, NULL, NULL);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "keep/state.h"
+
+static char folder[] = "/tmp/failsoft-state-XXXXXX";
+static char path[64];
+static struct state state_;
+
+static int make(void **state)
+{
+	(void)state;
+	strcpy(folder, "/tmp/failsoft-state-XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/state", folder);
+	assert_int_equal(state_open(&state_, folder, 4), 0);
+	return 0;
+}
+
+static int clean(void **state)
+{
+	char command[128];
+
+	(void)state;
+	state_close(&state_);
+	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+	return system(command);
+}
+
+static void fill(void)
+{
+	const struct state_shield shield = { .pid = 42, .start_ticks = 7, .original_adj = 100 };
+	struct state_episode episode = { .number = 1001, .stage = 2, .began_us = 5, .domain = "system" };
+
+	state_shield_set(&state_, 3, &shield);
+	state_episode_set(&state_, 0, &episode);
+}
+
+/* As after SIGKILL: the file stays as it was stored. */
+static void reopen(uint32_t shields)
+{
+	state_close(&state_);
+	assert_int_equal(state_open(&state_, folder, shields), 0);
+}
+
+static void survives_its_writer(void **state)
+{
+	(void)state;
+	fill();
+	reopen(4);
+	assert_int_equal(state_.past_shields[3].pid, 42);
+	assert_int_equal(state_.past_shields[3].original_adj, 100);
+	assert_int_equal(state_.past_episodes[0].number, 1001);
+	assert_string_equal(state_.past_episodes[0].domain, "system");
+	reopen(4); /* it was taken out: the second does not see it again */
+	assert_int_equal(state_.past_shields[3].pid, 0);
+	assert_int_equal(state_.past_episodes[0].number, 0);
+}
+
+static void cleared_slots_are_gone(void **state)
+{
+	(void)state;
+	fill();
+	state_shield_clear(&state_, 3);
+	state_episode_clear(&state_, 0);
+	reopen(4);
+	assert_int_equal(state_.past_shields[3].pid, 0);
+	assert_int_equal(state_.past_episodes[0].number, 0);
+}
+
+static void other_sizes(void **state)
+{
+	(void)state;
+	fill();
+	reopen(2); /* fewer clients now: what fits is read */
+	assert_int_equal(state_.past_episodes[0].number, 1001);
+	fill(); /* slot 3 is beyond: ignored */
+	reopen(100);
+	assert_int_equal(state_.past_episodes[0].number, 1001);
+}
+
+/* Every byte of the file, damaged or cut: nothing wrong is ever believed. */
+static void damage(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(stat(path, &st), 0);
+	for (long at = 0; at < st.st_size; at += at < 64 ? 1 : 13) {
+		FILE *file;
+		int byte;
+
+		fill();
+		state_close(&state_);
+		file = fopen(path, "r+");
+		fseek(file, at, SEEK_SET);
+		byte = fgetc(file);
+		fseek(file, at, SEEK_SET);
+		fputc(byte ^ 0x10, file);
+		fclose(file);
+		if (at % 5 == 0)
+			assert_int_equal(truncate(path, at), 0);
+		assert_int_equal(state_open(&state_, folder, 4), 0);
+		assert_true(state_.past_shields[3].pid == 0 || state_.past_shields[3].pid == 42);
+		assert_true(state_.past_episodes[0].number == 0 || state_.past_episodes[0].number == 1001);
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(state_.past_shields[i].pid, 0);
+	}
+}
+
+static void numbers_are_never_used_twice(void **state)
+{
+	uint64_t first = state_reserve_episodes(folder), second = state_reserve_episodes(folder);
+
+	(void)state;
+	assert_true(second >= first + 1000);
+	assert_true(state_reserve_episodes("/proc/no/such/place") > 1000000); /* the clock stands in */
+}
+
+static void a_folder_that_cannot_be(void **state)
+{
+	struct state other;
+
+	(void)state;
+	assert_true(state_open(&other, "/proc/no/such/place", 4) < 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(survives_its_writer, make, clean),
+		cmocka_unit_test_setup_teardown(cleared_slots_are_gone, make, clean),
+		cmocka_unit_test_setup_teardown(other_sizes, make, clean),
+		cmocka_unit_test_setup_teardown(damage, make, clean),
+		cmocka_unit_test_setup_teardown(numbers_are_never_used_twice, make, clean),
+		cmocka_unit_test_setup_teardown(a_folder_that_cannot_be, make, clean),
+	};
+
+	return cmocka_run_group_tests_name("state", tests, NULL, NULL);
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "rig.h"
+
+#define MANY	2000u
+
+static struct process processes[MANY];
+static uint64_t scratch[VICTIM_SCRATCH(MANY)];
+static uint32_t count;
+static struct session slots[RIG_CLIENTS];
+static struct session_table clients;
+static struct victim victim;
+
+static int reset(void **state)
+{
+	(void)state;
+	count = 0;
+	memset(slots, 0, sizeof(slots));
+	session_init(&clients, slots, RIG_CLIENTS);
+	return 0;
+}
+
+static struct process *add(int32_t pid, int32_t parent, const char *name, uint64_t growth_mib)
+{
+	struct process *p = &processes[count++];
+
+	*p = (struct process){
+		.pid = pid, .parent = parent, .in_domain = true, .start_ticks = 1000 + (uint64_t)pid,
+		.memory_bytes = growth_mib * MIB, .growth_bytes = growth_mib * MIB,
+	};
+	strcpy(p->name, name);
+	return p;
+}
+
+static void add_client(int32_t pid, bool may_be_ended)
+{
+	const struct session_policy policy = rig_policy().session;
+	struct session_offer offer = { .name = "client", .pid = pid, .may_be_ended = may_be_ended };
+	struct session *s;
+
+	assert_int_equal(session_add(&clients, &policy, &offer, &s), SESSION_OK);
+}
+
+static bool choose(void)
+{
+	return victim_choose(processes, count, scratch, &clients, &victim);
+}
+
+static void nobody(void **state)
+{
+	(void)state;
+	assert_false(choose());
+	add(1, 0, "init", 90)->is_protected = true;
+	add(50, 1, "elsewhere", 90)->in_domain = false;
+	add(60, 1, "kept", 90);
+	add_client(60, false);
+	assert_false(choose());
+	assert_int_equal(victim.kind, VICTIM_NONE);
+}
+
+static void the_one_that_grew(void **state)
+{
+	(void)state;
+	add(10, 1, "large", 0)->memory_bytes = 80 * MIB;
+	add(11, 1, "leaky", 30);
+	assert_true(choose());
+	assert_int_equal(victim.kind, VICTIM_PROCESS);
+	assert_int_equal(victim.pid, 11);
+	assert_int_equal(victim.pids_count, 1);
+	assert_int_equal(victim.start_ticks[0], 1011);
+	assert_int_equal(victim.all_growth_bytes, 30 * MIB);
+}
+
+static void the_largest_when_nobody_grew(void **state)
+{
+	(void)state;
+	add(10, 1, "large", 0)->memory_bytes = 80 * MIB;
+	add(11, 1, "small", 1);
+	assert_true(choose());
+	assert_int_equal(victim.pid, 10);
+}
+
+static void a_client_alone(void **state)
+{
+	(void)state;
+	add(10, 1, "logger", 40);
+	add_client(10, true);
+	assert_true(choose());
+	assert_int_equal(victim.client, slots[0].id);
+	assert_int_equal(victim.kind, VICTIM_PROCESS);
+}
+
+static void a_tree_without_its_shell_or_a_client(void **state)
+{
+	(void)state;
+	add(5, 1, "shell", 0);
+	add(10, 5, "hog", 2);
+	for (int32_t i = 0; i < 20; i++)
+		add(11 + i, 10 + i / 2, i % 2 ? "hog" : "worker", 2);
+	add(90, 5, "logger", 1);
+	add_client(90, true);
+	assert_true(choose());
+	assert_int_equal(victim.kind, VICTIM_TREE);
+	assert_int_equal(victim.pid, 10);
+	assert_int_equal(victim.pids_count, 21);
+	for (uint32_t i = 0; i < victim.pids_count; i++)
+		assert_true(victim.pids[i] >= 10 && victim.pids[i] <= 30);
+}
+
+static void orphans_of_one_name(void **state)
+{
+	(void)state;
+	for (int32_t i = 0; i < 30; i++)
+		add(100 + i, 1, "hog", 2);
+	add(50, 1, "other", 3);
+	add(51, 1, "hog", 2)->uid = 7;
+	assert_true(choose());
+	assert_int_equal(victim.kind, VICTIM_NAMESAKES);
+	assert_int_equal(victim.pids_count, 30); /* not the other user's */
+}
+
+static void a_torn_survey_ends(void **state)
+{
+	(void)state;
+	add(10, 11, "a", 5);
+	add(11, 10, "b", 5);
+	add(12, 12, "c", 5);
+	assert_true(choose());
+}
+
+static void more_than_the_array(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < MANY; i++)
+		add((int32_t)(1000 + i), 1, "hog", 1);
+	assert_true(choose());
+	assert_int_equal(victim.pids_count, VICTIM_PIDS_MAX);
+	assert_int_equal(victim.memory_bytes, MANY * MIB);
+}
+
+static void new_forks_are_found(void **state)
+{
+	(void)state;
+	for (int32_t i = 0; i < 8; i++)
+		add(100 + i, 1, "hog", 2);
+	assert_true(choose());
+	add(200, 100, "child", 1);
+	add(201, 200, "grandchild", 1);
+	add(202, 1, "hog", 1);
+	add(203, 1, "other", 1);
+	add(204, 100, "logger", 1);
+	add_client(204, true);
+	assert_int_equal(victim_extend(&victim, processes, count, &clients), 3);
+	assert_int_equal(victim_extend(&victim, processes, count, &clients), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(nobody, reset),
+		cmocka_unit_test_setup(the_one_that_grew, reset),
+		cmocka_unit_test_setup(the_largest_when_nobody_grew, reset),
+		cmocka_unit_test_setup(a_client_alone, reset),
+		cmocka_unit_test_setup(a_tree_without_its_shell_or_a_client, reset),
+		cmocka_unit_test_setup(orphans_of_one_name, reset),
+		cmocka_unit_test_setup(a_torn_survey_ends, reset),
+		cmocka_unit_test_setup(more_than_the_array, reset),
+		cmocka_unit_test_setup(new_forks_are_found, reset),
+	};
+
+	return cmocka_run_group_tests_name("victim", tests, NULL, NULL);
+}
