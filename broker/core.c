@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/units.h"
 #include "core_parts.h"
 
@@ -53,7 +54,7 @@ static void episode_open(struct core *c, uint32_t domain, uint64_t number, uint6
 	d->episode = number;
 	d->said_no_victim = false;
 	*episode = (struct core_episode){ .number = number, .domain = domain, .began_us = now_us };
-	core_copy_tail(episode->domain_name, sizeof(episode->domain_name), d->name);
+	text_copy_tail(episode->domain_name, sizeof(episode->domain_name), d->name);
 	escalate_init(&d->escalate);
 }
 
@@ -278,7 +279,7 @@ void core_kernel_oom(struct core *c, uint32_t domain, int32_t pid, const char *n
 
 	if (episode)
 		episode->kernel_killed = true;
-	core_copy_tail(e.name, sizeof(e.name), name);
+	text_copy_tail(e.name, sizeof(e.name), name);
 	core_note(c, &e, now_us);
 	core_sample(c, &s);
 	c->domain[domain].sample_due_us = now_us;

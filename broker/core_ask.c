@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/text.h"
 #include "base/units.h"
 #include "core_parts.h"
 
@@ -188,7 +189,7 @@ static void note_late(struct core *c, struct session *s, const struct core_answe
 		.result = RESULT_LATE, .b = a->freed_bytes,
 	};
 
-	core_copy_tail(e.name, sizeof(e.name), s->offer.name);
+	text_copy_tail(e.name, sizeof(e.name), s->offer.name);
 	core_note(c, &e, now_us);
 	s->missed_sequence = 0;
 }

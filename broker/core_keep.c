@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "core_parts.h"
 
 /*
@@ -36,23 +37,11 @@ bool core_effect(struct core *c, struct core_effect *ret)
 	return true;
 }
 
-void core_copy_tail(char *to, size_t size, const char *from)
-{
-	size_t length = strlen(from);
-
-	if (length < size) {
-		memcpy(to, from, length + 1);
-		return;
-	}
-	memcpy(to, "...", 3);
-	memcpy(to + 3, from + length - (size - 4), size - 3);
-}
-
 void core_note(struct core *c, struct event *e, uint64_t now_us)
 {
 	e->time_us = now_us;
 	if (e->domain < CORE_DOMAINS_MAX && c->domain[e->domain].used) {
-		core_copy_tail(e->domain_name, sizeof(e->domain_name), c->domain[e->domain].name);
+		text_copy_tail(e->domain_name, sizeof(e->domain_name), c->domain[e->domain].name);
 		if (!e->episode)
 			e->episode = c->domain[e->domain].episode;
 	}
@@ -63,7 +52,7 @@ void core_note_client(struct core *c, enum event_kind kind, const struct session
 {
 	struct event e = { .kind = kind, .client = s->id, .a = (uint64_t)s->offer.pid, .b = s->offer.uid };
 
-	core_copy_tail(e.name, sizeof(e.name), s->offer.name);
+	text_copy_tail(e.name, sizeof(e.name), s->offer.name);
 	core_note(c, &e, now_us);
 }
 
@@ -74,7 +63,7 @@ struct event core_request_event(enum event_kind kind, const struct session *s)
 		.domain = (uint16_t)s->request.domain, .step = s->request.step,
 	};
 
-	core_copy_tail(e.name, sizeof(e.name), s->offer.name);
+	text_copy_tail(e.name, sizeof(e.name), s->offer.name);
 	return e;
 }
 
@@ -88,7 +77,7 @@ void core_note_victim(struct core *c, enum event_kind kind, uint32_t domain, str
 	e.a = (uint64_t)d->escalate.victim.pid;
 	e.client = d->escalate.victim.client;
 	e.rung = d->escalate.rung;
-	core_copy_tail(e.name, sizeof(e.name), d->escalate.victim.name);
+	text_copy_tail(e.name, sizeof(e.name), d->escalate.victim.name);
 	core_note(c, &e, now_us);
 }
 

@@ -10,8 +10,6 @@
 
 /* core_keep.c */
 struct core_effect *core_push(struct core *c, enum core_effect_kind kind, uint32_t domain);
-/* What does not fit loses its beginning, not its end: the tail of a cgroup path says more. */
-void core_copy_tail(char *to, size_t size, const char *from);
 void core_note_client(struct core *c, enum event_kind kind, const struct session *s, uint64_t now_us);
 void core_note_victim(struct core *c, enum event_kind kind, uint32_t domain, struct event e,
 		      uint64_t now_us);

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 /* Inside and outside count alike, so that translating is a cast. */
 _Static_assert(sizeof(struct failsoft_order) == FAILSOFT_ORDER_SIZE_V1, "wire format");
 _Static_assert(sizeof(struct failsoft_answer) == FAILSOFT_ANSWER_SIZE_V1, "wire format");
@@ -33,18 +35,6 @@ int lifeline_open(int *ret_ours, int *ret_theirs)
 	return 0;
 }
 
-static void copy_tail(char to[FAILSOFT_DOMAIN_MAX], const char *from)
-{
-	size_t length = strlen(from);
-
-	if (length < FAILSOFT_DOMAIN_MAX) {
-		memcpy(to, from, length + 1);
-		return;
-	}
-	memcpy(to, "...", 3);
-	memcpy(to + 3, from + length - (FAILSOFT_DOMAIN_MAX - 4), FAILSOFT_DOMAIN_MAX - 3);
-}
-
 void lifeline_format(const struct lifeline_order *o, struct failsoft_order *ret)
 {
 	*ret = (struct failsoft_order){
@@ -58,7 +48,7 @@ void lifeline_format(const struct lifeline_order *o, struct failsoft_order *ret)
 		.exhaustion_us = o->estimate->tte_us, .exhaustion_low_us = o->estimate->tte_low_us,
 		.wanted_bytes = o->wanted_bytes,
 	};
-	copy_tail(ret->domain, o->domain);
+	text_copy_tail(ret->domain, sizeof(ret->domain), o->domain);
 }
 
 int lifeline_send(int fd, const struct failsoft_order *order)

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/units.h"
 
@@ -80,4 +81,16 @@ void text_add_us(struct text *t, uint64_t us)
 	else
 		text_add(t, "%llu d %u h", (unsigned long long)(s / 86400),
 			 (unsigned)(s / 3600 % 24));
+}
+
+void text_copy_tail(char *to, size_t size, const char *from)
+{
+	size_t length = strlen(from);
+
+	if (length < size) {
+		memcpy(to, from, length + 1);
+		return;
+	}
+	memcpy(to, "...", 3);
+	memcpy(to + 3, from + length - (size - 4), size - 3);
 }

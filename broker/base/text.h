@@ -21,6 +21,10 @@ void text_init(struct text *t, char *buffer, size_t size);
 
 __attribute__((format(printf, 2, 3))) void text_add(struct text *t, const char *format, ...);
 
+/* Copies what fits with its NUL; of a longer text "..." and the end: of a cgroup's path that says
+ * more than its beginning. size >= 4. */
+void text_copy_tail(char *to, size_t size, const char *from);
+
 /* "0 B", "812 B", "12.3 MiB", "512 MiB"; rounded to nearest. */
 void text_add_bytes(struct text *t, uint64_t bytes);
 

@@ -157,6 +157,21 @@ def idle(build):
         stage.close()
 
 
+def thrash(build):
+    print("\n# the same in the small machine: deterministic, calm and while file pages thrash", flush=True)
+    here = os.path.dirname(os.path.abspath(__file__))
+    if shutil.which("qemu-system-x86_64") is None:
+        print("qemu-system-x86 is not installed, not measured")
+        return
+    result = subprocess.run(
+        [sys.executable, os.path.join(here, "..", "vm", "vm.py"), "run", "--build", build, "--script",
+         os.path.join(here, "thrash.sh"), "--timeout", "100", "--with",
+         f"{build}/tests/bench/bench-orders"], capture_output=True, text=True, check=False)
+    for line in result.stdout.splitlines():
+        if line.startswith(("#", "lifeline", "D-Bus", "Mem", "Active", "Inactive")):
+            print(line)
+
+
 def main():
     if len(sys.argv) != 2:
         print(__doc__, file=sys.stderr)
@@ -165,8 +180,8 @@ def main():
     print("# one step of the pure core", flush=True)
     subprocess.run([f"{build}/tests/bench/bench-core"], check=True)
     orders(build)
-    if os.environ.get("BENCH_ORDERS_ONLY") is None:
-        idle(build)
+    idle(build)
+    thrash(build)
     return 0
 
 

@@ -288,17 +288,30 @@ static int serve(struct child *c, const char *address, int ready)
 	return r;
 }
 
+/* A test that fails leaves its broker running, and the next one would not get the name. */
+static pid_t left_over;
+
+static void end_process(pid_t pid)
+{
+	(void)kill(pid, SIGKILL); /* may be gone; a stopped one ends, too */
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	left_over = 0;
+}
+
 void ctl_broker_start(struct ctl_broker *b, const char *address, const struct ctl_script *script)
 {
 	struct child c = { .script = script };
 	int ready[2];
 	char byte;
 
+	if (left_over)
+		end_process(left_over);
 	c.seen = mmap(NULL, sizeof(*c.seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(c.seen, MAP_FAILED);
 	assert_int_equal(pipe(ready), 0);
 	*b = (struct ctl_broker){ .pid = fork(), .seen = c.seen };
 	assert_true(b->pid >= 0);
+	left_over = b->pid;
 	if (b->pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* or it would outlive a test that failed */
 		close(ready[0]);
@@ -311,10 +324,8 @@ void ctl_broker_start(struct ctl_broker *b, const char *address, const struct ct
 
 void ctl_broker_stop(struct ctl_broker *b)
 {
-	if (b->pid) {
-		(void)kill(b->pid, SIGKILL); /* may be gone; a stopped one ends, too */
-		assert_int_equal(waitpid(b->pid, NULL, 0), b->pid);
-	}
+	if (b->pid)
+		end_process(b->pid);
 	if (b->seen)
 		(void)munmap(b->seen, sizeof(*b->seen)); /* what mmap gave */
 	*b = (struct ctl_broker){ 0 };

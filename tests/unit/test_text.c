@@ -10,6 +10,31 @@
 #include "base/text.h"
 #include "base/units.h"
 
+static void the_tail_of_a_long_name(void **state)
+{
+	static const struct {
+		const char *from;
+		size_t size;
+		const char *expect;
+	} rows[] = {
+		{ "", 4, "" },
+		{ "abc", 4, "abc" },
+		{ "abcd", 4, "..." },
+		{ "/system.slice/logger", 8, "...gger" },
+		{ "exactly7", 9, "exactly7" },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		char have[16];
+
+		memset(have, 'x', sizeof(have));
+		text_copy_tail(have, rows[i].size, rows[i].from);
+		assert_string_equal(have, rows[i].expect);
+		assert_int_equal(have[rows[i].size], 'x');
+	}
+}
+
 static void bytes_for_people(void **state)
 {
 	static const struct {
@@ -118,6 +143,7 @@ static void nothing_follows_a_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_tail_of_a_long_name),
 		cmocka_unit_test(bytes_for_people),
 		cmocka_unit_test(times_for_people),
 		cmocka_unit_test(cut_at_every_size),

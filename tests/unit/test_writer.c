@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* Events of kind "none" are in no journal, so that this test leaves nothing in that of the machine. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <json-c/json.h>
+
+#include "base/clock.h"
+#include "base/units.h"
+#include "keep/writer.h"
+
+static void put(struct writer *w, uint64_t number)
+{
+	const struct event e = { .number = number, .kind = EVENT_NONE, .name = "logger" };
+
+	writer_put(w, &e);
+}
+
+static uint64_t figure(struct json_object *o, const char *key)
+{
+	struct json_object *value;
+
+	return json_object_object_get_ex(o, key, &value) ? json_object_get_uint64(value) : 0;
+}
+
+/* Reads the lines; the numbers must grow, and every gap must be announced with its size. */
+static uint64_t count_lines(const char *path, uint64_t *ret_lost)
+{
+	uint64_t lines = 0, lost = 0, last = 0;
+	FILE *f = fopen(path, "r");
+	char line[2048];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		struct json_object *o = json_tokener_parse(line);
+		uint64_t number, gap = 0;
+
+		assert_non_null(o);
+		if (strstr(line, "\"lost\"")) {
+			gap = figure(o, "count");
+			json_object_put(o);
+			assert_true(gap > 0 && fgets(line, sizeof(line), f));
+			o = json_tokener_parse(line);
+			assert_non_null(o);
+		}
+		number = figure(o, "number");
+		assert_int_equal(number, last + gap + 1);
+		last = number;
+		lost += gap;
+		lines++;
+		json_object_put(o);
+	}
+	fclose(f);
+	*ret_lost = lost;
+	return lines;
+}
+
+struct place {
+	char directory[64], file[80];
+};
+
+static void place_open(struct place *p)
+{
+	strcpy(p->directory, "/tmp/failsoft-writer-XXXXXX");
+	assert_non_null(mkdtemp(p->directory));
+	snprintf(p->file, sizeof(p->file), "%s/events.jsonl", p->directory);
+}
+
+static void place_close(const struct place *p)
+{
+	assert_int_equal(unlink(p->file), 0);
+	assert_int_equal(rmdir(p->directory), 0);
+}
+
+/* Stopping waits for what was handed over: the last words of a broker are in the file. */
+static void everything_in_order(void **state)
+{
+	struct writer w;
+	struct place p;
+	struct stat st;
+	uint64_t lost;
+
+	place_open(&p);
+	for (uint64_t run = 0; run < 2; run++) { /* a second run appends */
+		assert_int_equal(writer_start(&w, p.file), 0);
+		for (uint64_t i = 1; i <= 25; i++)
+			put(&w, run * 25 + i);
+		writer_stop(&w);
+	}
+	assert_int_equal(count_lines(p.file, &lost), 50);
+	assert_int_equal(lost, 0);
+	assert_int_equal(stat(p.file, &st), 0);
+	assert_int_equal(st.st_mode & 0007, 0); /* not for everybody */
+	place_close(&p);
+	(void)state;
+}
+
+/* Far more than a disk takes: handing over never waits, and what is missing is counted. */
+static void faster_than_the_disk(void **state)
+{
+	const uint64_t total = 50000;
+	uint64_t lost, lines, slowest_us = 0;
+	struct writer w;
+	struct place p;
+
+	place_open(&p);
+	assert_int_equal(writer_start(&w, p.file), 0);
+	for (uint64_t i = 1; i <= total; i++) {
+		uint64_t begin_us = clock_now_us();
+
+		put(&w, i);
+		slowest_us = MAX_OF(slowest_us, clock_now_us() - begin_us);
+	}
+	usleep(200000); /* it catches up, so that the next one says what was lost before it */
+	put(&w, total + 1);
+	writer_stop(&w);
+	lines = count_lines(p.file, &lost);
+	assert_int_equal(lines + lost, total + 1);
+	assert_true(lines > 100);
+	assert_true(slowest_us < US_PER_S);
+	place_close(&p);
+	(void)state;
+}
+
+static void files_that_cannot_be_written(void **state)
+{
+	static const struct {
+		const char *path;
+		int expect;
+	} rows[] = {
+		{ NULL, 0 }, { "", 0 }, /* none is wanted */
+		{ "/no/such/folder/events.jsonl", -ENOENT },
+		{ "/tmp", -EISDIR },
+		{ "/dev/full", 0 }, /* opens; each write fails, which is said and harms nobody */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct writer w;
+
+		assert_int_equal(writer_start(&w, rows[i].path), rows[i].expect);
+		for (uint64_t n = 1; n <= 5; n++)
+			put(&w, n); /* also when it did not start */
+		writer_stop(&w);
+		writer_stop(&w); /* once more harms nobody */
+	}
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(everything_in_order),
+		cmocka_unit_test(faster_than_the_disk),
+		cmocka_unit_test(files_that_cannot_be_written),
+	};
+
+	return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
+}
