@@ -187,12 +187,17 @@ static void keep_episodes(struct broker *b)
 			.began_us = domain->stage.since_us,
 		};
 
-		if (!domain->used || !domain->episode) {
-			state_episode_clear(&b->state, d);
+		if (!domain->used)
+			note.number = 0;
+		if (note.number == b->kept_episode[d] && note.stage == b->kept_stage[d])
 			continue;
-		}
+		b->kept_episode[d] = note.number;
+		b->kept_stage[d] = note.stage;
 		strcpy(note.domain, domain->name); /* same size, see the assertion */
-		state_episode_set(&b->state, d, &note);
+		if (note.number)
+			state_episode_set(&b->state, d, &note);
+		else
+			state_episode_clear(&b->state, d);
 	}
 }
 _Static_assert(STATE_DOMAIN_MAX == CORE_DOMAIN_NAME_MAX, "a domain's name fits");

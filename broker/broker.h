@@ -96,6 +96,8 @@ struct broker {
 	/* keep */
 	struct state state;
 	struct writer writer;
+	uint64_t kept_episode[CORE_DOMAINS_MAX]; /* as the state file has them */
+	uint32_t kept_stage[CORE_DOMAINS_MAX];
 	uint64_t written;		/* number of the newest event handed to the writer */
 	struct stream *streams;
 	char warnings[BROKER_WARNINGS_MAX][256];

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include "base/units.h"
 
 #define MAGIC		UINT64_C(0x3165746174736673) /* "sfstate1" */
+#define SHIELDS_MOST	4096u	/* as many as max_clients may be; a larger file is not ours */
 #define EPISODE_BLOCK	1000u	/* more episodes in one run are possible but not foreseen */
 #define BOOT_ID_BYTES	40u
 
@@ -27,7 +29,7 @@ struct state_file {
 	uint64_t magic;
 	uint64_t bytes;
 	char boot_id[BOOT_ID_BYTES];
-	struct state_episode episodes[STATE_EPISODES_MAX];
+	struct state_episode episodes[STATE_EPISODES_MAX][2];
 	struct state_shield shields[];
 };
 
@@ -83,6 +85,22 @@ static int map_file(struct state *s, int fd)
 	return 0;
 }
 
+static bool is_whole(const struct state_episode *e)
+{
+	return e->check == check_of(e, sizeof(*e)) && e->number && e->stage <= 3 &&
+	       memchr(e->domain, 0, sizeof(e->domain));
+}
+
+/* Of the two copies the newer whole one; NULL: neither is. */
+static const struct state_episode *newest_copy(const struct state_episode copies[2])
+{
+	bool first = is_whole(&copies[0]), second = is_whole(&copies[1]);
+
+	if (first && second)
+		return &copies[copies[1].generation > copies[0].generation];
+	return first ? &copies[0] : second ? &copies[1] : NULL;
+}
+
 /* Takes what a previous broker of this boot left; anything else is void. */
 static void read_past(struct state *s, uint64_t had_bytes, const char *boot_id)
 {
@@ -99,12 +117,16 @@ static void read_past(struct state *s, uint64_t had_bytes, const char *boot_id)
 		    f->shields[i].pid > 0)
 			s->past_shields[i] = f->shields[i];
 	for (unsigned i = 0; i < STATE_EPISODES_MAX; i++) {
-		const struct state_episode *e = &f->episodes[i];
+		const struct state_episode *e = newest_copy(f->episodes[i]);
 
-		if (e->check == check_of(e, sizeof(*e)) && e->number && e->stage <= 3 &&
-		    memchr(e->domain, 0, sizeof(e->domain)))
+		if (e)
 			s->past_episodes[i] = *e;
 	}
+}
+
+static uint64_t file_bytes_of(uint32_t shields)
+{
+	return sizeof(struct state_file) + (uint64_t)shields * sizeof(struct state_shield);
 }
 
 static int open_mapped(struct state *s, const char *path, uint64_t *ret_had_bytes)
@@ -115,7 +137,9 @@ static int open_mapped(struct state *s, const char *path, uint64_t *ret_had_byte
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	*ret_had_bytes = (uint64_t)st.st_size;
-	/* a larger file of a broker with more clients keeps its size until the past is read */
+	/* a larger file of a broker with more clients keeps its size; one beyond all reason is cut,
+	 * or mapping it would take the memory that we are to guard */
+	*ret_had_bytes = MIN_OF(*ret_had_bytes, file_bytes_of(SHIELDS_MOST));
 	s->file_bytes = MAX_OF(s->file_bytes, *ret_had_bytes);
 	return map_file(s, fd);
 }
@@ -127,7 +151,7 @@ int state_open(struct state *s, const char *directory, uint32_t shields_max)
 	int r;
 
 	memset(s, 0, sizeof(*s));
-	s->file_bytes = sizeof(struct state_file) + (uint64_t)shields_max * sizeof(struct state_shield);
+	s->file_bytes = file_bytes_of(shields_max);
 	s->shields_max = shields_max;
 	s->past_shields = calloc(shields_max, sizeof(*s->past_shields));
 	if (!s->past_shields)
@@ -182,19 +206,31 @@ void state_shield_clear(struct state *s, uint32_t slot)
 
 void state_episode_set(struct state *s, uint32_t slot, const struct state_episode *episode)
 {
-	struct state_episode copy = *episode;
+	struct state_episode copy = *episode, *copies;
+	const struct state_episode *newest;
 
 	if (!s->file || slot >= STATE_EPISODES_MAX)
 		return;
+	copies = s->file->episodes[slot];
+	newest = newest_copy(copies);
+	copy.generation = newest ? newest->generation + 1 : 1;
 	copy.check = check_of(&copy, sizeof(copy));
-	s->file->episodes[slot] = copy;
+	copies[newest == &copies[0]] = copy;
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
 void state_episode_clear(struct state *s, uint32_t slot)
 {
-	if (s->file && slot < STATE_EPISODES_MAX)
-		s->file->episodes[slot].check = 0;
+	struct state_episode *copies;
+	const struct state_episode *newest;
+
+	if (!s->file || slot >= STATE_EPISODES_MAX)
+		return;
+	copies = s->file->episodes[slot];
+	newest = newest_copy(copies);
+	copies[newest == &copies[0]].check = 0; /* the older one first, or it would be the newest */
+	atomic_signal_fence(memory_order_seq_cst);
+	copies[newest != &copies[0]].check = 0;
 }
 
 /* Written beside and renamed, so that the file is always one of the two. */
@@ -211,16 +247,37 @@ static int write_number(const char *path, uint64_t number)
 	return 0;
 }
 
+/* No file is number 0, the first run; anything but one number is -EINVAL. */
+static int read_number(const char *path, uint64_t *ret)
+{
+	char text[32], *end;
+	ssize_t n = file_read_at(AT_FDCWD, path, text, sizeof(text));
+	uint64_t number;
+
+	if (n == -ENOENT)
+		return 0;
+	if (n <= 0 || text[0] < '0' || text[0] > '9')
+		return -EINVAL;
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (errno || (*end && strcmp(end, "\n")) || number > UINT64_MAX / 2)
+		return -EINVAL;
+	*ret = number;
+	return 0;
+}
+
 uint64_t state_reserve_episodes(const char *directory)
 {
-	char path[PATH_MAX], text[32];
+	char path[PATH_MAX];
 	uint64_t number = 0;
 	int r = make_directory(directory);
 
 	if (snprintf(path, sizeof(path), "%s/episode", directory) >= (int)sizeof(path))
 		r = -ENAMETOOLONG;
-	if (r == 0 && file_read_at(AT_FDCWD, path, text, sizeof(text)) > 0)
-		number = strtoull(text, NULL, 10);
+	if (r == 0 && read_number(path, &number) < 0) {
+		log_warning("%s holds no episode number: the seconds of the clock stand in", path);
+		number = (uint64_t)time(NULL);
+	}
 	if (r == 0)
 		r = write_number(path, number + EPISODE_BLOCK);
 	if (r < 0) {

@@ -4,7 +4,8 @@
  * processes are shielded (and what they had before), which episodes are open. Edge: one file of
  * fixed size, mapped and locked, so that writing it is a store and survives SIGKILL at any
  * instruction. Each slot carries a checksum; a slot torn by the end is void, and the order of use
- * makes that safe: a shield is written down before it is raised and cleared after it is lowered.
+ * makes that safe: a shield is written down before it is raised and cleared after it is lowered, an
+ * episode has two copies, and the older one is written.
  * Times are CLOCK_MONOTONIC of the boot that the file names; after a reboot the file is void.
  */
 #pragma once
@@ -26,6 +27,7 @@ struct state_shield {
 struct state_episode {
 	uint32_t check;
 	uint32_t stage;
+	uint64_t generation;		/* set by state_episode_set() */
 	uint64_t number;		/* 0: none */
 	uint64_t began_us;
 	char domain[STATE_DOMAIN_MAX];
@@ -57,6 +59,7 @@ void state_episode_clear(struct state *s, uint32_t slot);
 /*
  * The number before the first episode of this run: a block of 1000 is reserved in
  * DIRECTORY/episode, so that no number is ever used twice, also after a crash or a reboot. When
- * that file cannot be written the seconds of the wall clock stand in, with a warning.
+ * that file cannot be written, or holds no number, the seconds of the wall clock stand in, with a
+ * warning.
  */
 uint64_t state_reserve_episodes(const char *directory);

@@ -52,6 +52,7 @@ static inline int row_count_json(const char *text)
 static inline void row_judge(const struct ctl_row *row, const struct ctl_result *have)
 {
 	unsigned columns = row->flags & (ROW_WIDTH | ROW_SCREEN) ? CTL_COLUMNS : 0;
+	unsigned lines = row->flags & ROW_SCREEN ? CTL_ROWS : 0;
 
 	if (have->code != row->code)
 		print_error("%s%s", have->out, have->err); /* says why */
@@ -67,7 +68,7 @@ static inline void row_judge(const struct ctl_row *row, const struct ctl_result 
 		fail_msg("\"%s\" is not in: %s", row->err, have->err);
 	assert_string_equal(ctl_fault(have->err, 0, 0), "");
 	if (!(row->flags & ROW_RAW))
-		assert_string_equal(ctl_fault(have->out, columns, row->flags & ROW_SCREEN ? CTL_ROWS : 0), "");
+		assert_string_equal(ctl_fault(have->out, columns, lines), "");
 	if (row->flags & ROW_JSON)
 		assert_true(row_count_json(have->out) > 0);
 	for (const char *at = have->out; row->flags & ROW_ASCII && *at; at++)

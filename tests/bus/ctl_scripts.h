@@ -16,7 +16,9 @@
 /* Colour, title, C1 CSI as UTF-8, bell, newline: each would reach the terminal if printed. */
 #define HOSTILE		"\x1b[31m\x1b]0;owned\x07\xc2\x9b" "2Ja\nb\tc|d"
 
-static const char *const calm_warnings[] = { "the kernel has no PSI: add psi=1 to the boot line", NULL };
+static const char *const calm_warnings[] = {
+	"the kernel has no PSI: add psi=1 to the boot line", NULL,
+};
 static const struct ctl_domain calm_domains[] = {
 	{ "system", "normal", MIB(512), MIB(1024), CTL_NEVER, CTL_NEVER, 0, 61000000, "" },
 	{ "/app.slice", "normal", MIB(700), MIB(800), CTL_NEVER, CTL_NEVER, 0, 61000000, "" },
@@ -38,7 +40,8 @@ static const struct ctl_episode calm_episodes[] = {
 	{ 0 },
 };
 static const char *const calm_sentences[] = {
-	"system: normal -> warning: headroom 100.0 MiB of 1.0 GiB", "logger: flush done after 12 ms", NULL,
+	"system: normal -> warning: headroom 100.0 MiB of 1.0 GiB",
+	"logger: flush done after 12 ms", NULL,
 };
 #define CALM_STREAM \
 	"{\"number\":1,\"time_us\":12345678,\"event\":\"stage\",\"domain\":\"system\",\"text\":" \
@@ -66,7 +69,8 @@ static const struct ctl_client dying_clients[] = {
 	{ "viewer", "system", "idle", "missed", 0, 0, 0, 250000 },
 	{ NULL },
 };
-#define DYING .nearest = "system", .domain = dying_domains, .client = dying_clients, .stream = CALM_STREAM
+#define DYING .nearest = "system", .domain = dying_domains, .client = dying_clients, \
+		.stream = CALM_STREAM
 static const struct ctl_script warned = { DYING, .stage = "warning" };
 static const struct ctl_script imminent = { DYING, .stage = "imminent" };
 static const struct ctl_script dying = { DYING, .stage = "shutdown" };
@@ -75,11 +79,13 @@ static const struct ctl_script without_domains = { .stage = "normal", .nearest =
 
 static const struct ctl_script refusing_explain = {
 	CALM, .stage = "normal", .refused_method = "Explain",
-	.error_name = "org.failsoft.Broker1.Error.UnknownEpisode", .error_text = "episode 77 is not remembered",
+	.error_name = "org.failsoft.Broker1.Error.UnknownEpisode",
+	.error_text = "episode 77 is not remembered",
 };
 static const struct ctl_script refusing_reload = {
 	CALM, .stage = "normal", .refused_method = "Reload",
-	.error_name = "org.failsoft.Broker1.Error.NotAllowed", .error_text = "ask root\x1b[2J or group failsoft",
+	.error_name = "org.failsoft.Broker1.Error.NotAllowed",
+	.error_text = "ask root\x1b[2J or group failsoft",
 };
 static const struct ctl_script refusing_domains = {
 	CALM, .stage = "normal", .refused_method = "ListDomains",
@@ -107,16 +113,17 @@ static const char *const full_warnings[] = {
 	"on its boot line, which capability in the unit of the service, and where that is described", NULL,
 };
 static const struct ctl_source full_sources[] = {
-	{ "a-source-with-a-long-name-of-its-own", "absent", "a text that alone fills the width of a "
-	  "terminal of eighty columns, and then some", "and a remedy that names the option of the kernel, "
+	{ "a-source-with-a-long-name-of-its-own", "absent",
+	  "a text that alone fills the width of a terminal of eighty columns, and then some",
+	  "and a remedy that names the option of the kernel, "
 	  "the word on its boot line and the place where it is written" },
 	{ NULL },
 };
 static const struct ctl_episode full_episodes[] = {
 	{ UINT64_MAX, LONG_CGROUP, "shutdown", 1, UINT64_MAX - 1, "kernel killed" }, { 0 },
 };
-#define E50 "{\"event\":\"answer\",\"text\":\"logger: a sentence that is longer than a line of the terminal " \
-	    "because it has so many figures, as a real one has\"}\n"
+#define E50 "{\"event\":\"answer\",\"text\":\"logger: a sentence that is longer than a line of " \
+	    "the terminal because it has so many figures, as a real one has\"}\n"
 static const struct ctl_script full = {
 	.stage = "shutdown", .nearest = LONG_CGROUP, .domain = full_domains, .client = full_clients,
 	.domains_times = 16, .clients_times = 2000, .warning = full_warnings, .warnings_times = 16,
@@ -137,8 +144,12 @@ static const struct ctl_client hostile_clients[] = {
 	{ NULL },
 };
 static const char *const hostile_texts[] = { HOSTILE, NULL };
-static const struct ctl_source hostile_sources[] = { { HOSTILE, HOSTILE, HOSTILE, HOSTILE }, { NULL } };
-static const struct ctl_episode hostile_episodes[] = { { 1, HOSTILE, HOSTILE, 1, 2, HOSTILE }, { 0 } };
+static const struct ctl_source hostile_sources[] = {
+	{ HOSTILE, HOSTILE, HOSTILE, HOSTILE }, { NULL },
+};
+static const struct ctl_episode hostile_episodes[] = {
+	{ 1, HOSTILE, HOSTILE, 1, 2, HOSTILE }, { 0 },
+};
 #define HOSTILE_JSON "\\u001b[31m\\u009b2Ja\\nb\xc2\x9b" "c"
 static const struct ctl_script hostile = {
 	.stage = HOSTILE, .nearest = HOSTILE, .domain = hostile_domains, .client = hostile_clients,
