@@ -17,6 +17,8 @@
 #define CLIENTS_MAX	4096u
 #define NAME_MAX_BYTES	48
 #define DOMAIN_MAX_BYTES 256
+#define CELL_MAX_BYTES	(4 * 80 + 1)
+#define LINE_WIDTH	79u	/* a full last column makes some terminals wrap */
 
 /* Exit codes; the first four as monitoring plugins have them. */
 enum { EXIT_OK = 0, EXIT_WARNING = 1, EXIT_CRITICAL = 2, EXIT_UNKNOWN = 3, EXIT_USAGE = 2 };
@@ -24,7 +26,6 @@ enum { EXIT_OK = 0, EXIT_WARNING = 1, EXIT_CRITICAL = 2, EXIT_UNKNOWN = 3, EXIT_
 struct ctl {
 	sd_bus *bus;
 	bool json, raw, colour, nagios, history;
-	unsigned width;
 	long count;			/* -n; 0: endless */
 };
 
@@ -36,6 +37,15 @@ struct domain_row {
 	int64_t rate;
 	uint32_t clients;
 	char reason[512];
+};
+
+struct episode_row {
+	uint64_t number, began_us, ended_us;	/* number 0: none */
+	char domain[DOMAIN_MAX_BYTES], stage[16], outcome[32];
+};
+
+struct source_row {
+	char name[48], state[16], gives[256], remedy[256];
 };
 
 struct client_row {
@@ -52,19 +62,30 @@ int call_connect(struct ctl *c, const char *address);
 int call_domains(struct ctl *c, struct domain_row *ret, uint32_t max, uint32_t *ret_count);
 int call_clients(struct ctl *c, struct client_row *ret, uint32_t max, uint32_t *ret_count);
 int call_text(struct ctl *c, const char *property, char *ret, size_t size);
+/* A property; *ret_reply stands before the variant. */
+int call_property(struct ctl *c, const char *property, sd_bus_message **ret_reply);
+/* Rows of a reply that call_method has entered; > 0: there was one. */
+int call_next_episode(sd_bus_message *m, struct episode_row *ret);
+int call_next_source(sd_bus_message *m, struct source_row *ret);
 /* Calls `method` with the arguments given; *ret_reply is to be unreferenced. */
 int call_method(struct ctl *c, sd_bus_message **ret_reply, const char *method, const char *types, ...);
 int call_monitor(struct ctl *c, bool history);	/* a descriptor, or -errno */
 
 /* print.c */
+/* What may steer a terminal becomes '?', and so does what is no UTF-8; cut between characters. */
 void print_clean(char *to, size_t size, const char *from);
+/* `text` in so many columns of the terminal's own characters. Too long: cut at the end, or at the
+ * front where columns is negative. print_cell fills up with blanks, print_cut does not. */
+const char *print_cell(const char *text, int columns, char buffer[CELL_MAX_BYTES]);
+const char *print_cut(const char *text, int columns, char buffer[CELL_MAX_BYTES]);
 const char *print_bytes(const struct ctl *c, uint64_t bytes, char *buffer, size_t size);
 const char *print_us(const struct ctl *c, uint64_t us, char *buffer, size_t size);
 const char *print_stage(const struct ctl *c, const char *stage);	/* escape sequence or "" */
 const char *print_plain(const struct ctl *c);
 bool print_is_utf8(void);
-/* At most 79 columns; the lines after the first are indented by the head's width. */
-void print_wrapped(const char *head, const char *text);
+/* At most `lines` of LINE_WIDTH columns; those after the first are indented by the head's width. Returns
+ * how many it took. */
+unsigned print_wrapped(const char *head, const char *text, unsigned lines);
 uint64_t print_now_us(void);
 
 /* Verbs. Return the exit code. */
@@ -78,5 +99,7 @@ int reload_verb(struct ctl *c);
 int monitor_verb(struct ctl *c);
 int watch_verb(struct ctl *c);
 
-/* status.c, for watch: highest stage as a number 0..3. */
-int status_rank(const char *stage);
+/* status.c */
+int status_rank(const char *stage);	/* 0..3, -1: none of this version */
+void status_print_time_left(struct ctl *c, const struct domain_row *d);
+int status_unknown(struct ctl *c);	/* no broker: says it the way that was asked for */

@@ -29,7 +29,7 @@ static void print_help(FILE *out)
 	fputs("failsoftctl - what failsoftd sees and does\n\nusage: failsoftctl [OPTION]... [VERB]\n\n", out);
 	for (size_t i = 0; i < VERBS; i++)
 		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].text);
-	fputs("\n  --bus=ADDRESS  D-Bus address; default: $FAILSOFT_BUS_ADDRESS, then the system bus\n"
+	fputs("\n  --bus=ADDRESS  default: $FAILSOFT_BUS_ADDRESS, then the system bus\n"
 	      "  --json         for programs: one object, or one per line\n"
 	      "  --nagios       status as a monitoring plugin's line\n"
 	      "  --history      monitor: first what the broker still remembers\n"
@@ -37,7 +37,7 @@ static void print_help(FILE *out)
 	      "  --raw          plain bytes and microseconds\n"
 	      "  --no-color     no colours (also: NO_COLOR set, or not a terminal)\n"
 	      "  --help, --version\n\n"
-	      "Exit status of status: 0 normal, 1 warning, 2 imminent or shutdown, 3 no broker.\n"
+	      "Exit status of status: 0 normal, 1 warning, 2 imminent or shutdown, 3 unknown.\n"
 	      "Of the other verbs: 0 success, 2 wrong usage, 3 no broker or refused.\n", out);
 }
 
@@ -131,6 +131,18 @@ static unsigned distance(const char *a, const char *b)
 	return row[length];
 }
 
+static void suggest_option(const char *given)
+{
+	const struct option *best = long_options;
+
+	given += strspn(given, "-");
+	for (const struct option *o = long_options; o->name; o++)
+		if (distance(given, o->name) < distance(given, best->name))
+			best = o;
+	if (distance(given, best->name) <= 2)
+		fprintf(stderr, "failsoftctl: do you mean --%s?\n", best->name);
+}
+
 static int unknown_verb(const char *verb)
 {
 	size_t best = 0;
@@ -153,6 +165,12 @@ static int find_verb(const char *verb)
 	return unknown_verb(verb);
 }
 
+/* To a monitoring system 2 is an alarm, so wrong use of status is 3. */
+static int wrong_use(const char *verb)
+{
+	return strcmp(verb, "status") ? EXIT_USAGE : EXIT_UNKNOWN;
+}
+
 static int run(struct ctl *c, const char *address, int argc, char **argv)
 {
 	int verb = find_verb(argc ? argv[0] : "status");
@@ -164,10 +182,10 @@ static int run(struct ctl *c, const char *address, int argc, char **argv)
 	if (argc > wanted || (wanted == 2 && argc < 2)) {
 		fprintf(stderr, "failsoftctl: %s takes %s\n", verbs[verb].name,
 			wanted == 2 ? "the number of an episode" : "no argument");
-		return EXIT_USAGE;
+		return wrong_use(verbs[verb].name);
 	}
 	if (call_connect(c, address) < 0)
-		return EXIT_UNKNOWN;
+		return verbs[verb].run == status_verb ? status_unknown(c) : EXIT_UNKNOWN;
 	code = wanted == 2 ? explain_verb(c, argv[1]) : verbs[verb].run(c);
 	sd_bus_unref(c->bus);
 	return code;
@@ -178,12 +196,18 @@ int main(int argc, char **argv)
 	struct ctl c = { .colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR") };
 	const char *address = NULL;
 	int option, r;
+	bool is_wrong = false;
 
 	setlocale(LC_CTYPE, "");
 	while ((option = getopt_long(argc, argv, "n:hV", long_options, NULL)) != -1) {
+		if (option == '?')
+			suggest_option(argv[optind - 1]);
 		r = take_option(&c, option, &address);
-		if (r)
-			return r < 0 ? EXIT_USAGE : EXIT_OK;
+		if (r > 0)
+			return EXIT_OK;
+		is_wrong |= r < 0;
 	}
+	if (is_wrong)
+		return wrong_use(optind < argc ? argv[optind] : "status");
 	return run(&c, address, argc - optind, argv + optind);
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,7 +12,9 @@ static const char *text_of(struct json_object *o, const char *key)
 {
 	struct json_object *value;
 
-	return json_object_object_get_ex(o, key, &value) ? json_object_get_string(value) : "";
+	if (!json_object_object_get_ex(o, key, &value) || !value) /* JSON's null is NULL */
+		return "";
+	return json_object_get_string(value);
 }
 
 static void print_event(const char *line)
@@ -40,12 +43,14 @@ int monitor_verb(struct ctl *c)
 {
 	int fd = call_monitor(c, c->history);
 	FILE *stream = fd < 0 ? NULL : fdopen(fd, "r");
-	char line[4096];
+	char *line = NULL;
+	size_t size = 0;
+	long i;
 
 	if (!stream)
 		return EXIT_UNKNOWN;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (long i = 0; (!c->count || i < c->count) && fgets(line, sizeof(line), stream); i++) {
+	for (i = 0; (!c->count || i < c->count) && getline(&line, &size, stream) > 0; i++) {
 		if (c->json)
 			fputs(line, stdout);
 		else
@@ -53,8 +58,9 @@ int monitor_verb(struct ctl *c)
 		if (ferror(stdout))
 			break;
 	}
+	free(line);
 	fclose(stream);
-	if (c->count)
+	if (c->count && i == c->count)
 		return EXIT_OK;
 	fprintf(stderr, "failsoftctl: the broker has ended\n");
 	return EXIT_UNKNOWN;

@@ -3,24 +3,122 @@
 #include <langinfo.h>
 #include <string.h>
 #include <time.h>
+#include <wchar.h>
 
 #include "ctl.h"
 
-#define LINE_WIDTH	79u
+/* Bytes of the UTF-8 character at `at`, its code in *ret_code; 0: none. Not mbrtowc: what comes
+ * from the bus is UTF-8, whatever the locale. */
+static size_t utf8_character(const char *at, uint32_t *ret_code)
+{
+	const unsigned char *b = (const unsigned char *)at;
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t length = b[0] < 0x80 ? 1 : b[0] < 0xc0 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : 4;
+	uint32_t code = length == 1 ? b[0] : b[0] & (0xffu >> (length + 1));
 
-/* Names come from other programs: nothing in them may steer a terminal. */
+	for (size_t i = 1; i < length; i++) {
+		if ((b[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (b[i] & 0x3f);
+	}
+	if (code < least[length] || code > 0x10ffff)
+		return 0;
+	*ret_code = code;
+	return length;
+}
+
+/* C0 and C1 (U+009B is the CSI of an escape sequence), and what turns the direction of writing. */
+static bool is_harmful(uint32_t code)
+{
+	return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x61c || code == 0x200e ||
+	       code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+	       (code >= 0x2066 && code <= 0x2069);
+}
+
 void print_clean(char *to, size_t size, const char *from)
 {
 	size_t used = 0;
 
-	for (; *from && used + 1 < size; from++)
-		to[used++] = (unsigned char)*from < 0x20 || *from == 0x7f ? '?' : *from;
+	while (*from && used + 1 < size) {
+		uint32_t code = 0;
+		size_t length = utf8_character(from, &code);
+
+		if (!length || is_harmful(code)) {
+			to[used++] = '?';
+			from += length ? length : 1;
+			continue;
+		}
+		if (used + length >= size)
+			break;
+		memmove(to + used, from, length); /* to and from may be the same */
+		used += length;
+		from += length;
+	}
 	to[used] = 0;
 }
 
+static unsigned columns_of(uint32_t code)
+{
+	int width = print_is_utf8() ? wcwidth((wchar_t)code) : 1;
+
+	return width < 0 ? 1 : (unsigned)width;
+}
+
+static unsigned columns_in(const char *text)
+{
+	unsigned columns = 0;
+	uint32_t code;
+	size_t length;
+
+	for (; (length = utf8_character(text, &code)) && *text; text += length)
+		columns += columns_of(code);
+	return columns;
+}
+
+static const char *fit(const char *text, int columns, char buffer[CELL_MAX_BYTES], bool pad)
+{
+	unsigned wanted = (unsigned)(columns < 0 ? -columns : columns);
+	unsigned have = columns_in(text), got = 0;
+	size_t used = 0, length;
+	uint32_t code;
+
+	for (; (length = utf8_character(text, &code)) && *text; text += length) {
+		unsigned width = columns_of(code);
+
+		if (columns < 0 && have > wanted) {
+			have -= width;
+			continue;
+		}
+		if (got + width > wanted || used + length + wanted - got >= CELL_MAX_BYTES)
+			break;
+		if (code >= 0x80 && !print_is_utf8()) {
+			buffer[used++] = '?';
+		} else {
+			memcpy(buffer + used, text, length);
+			used += length;
+		}
+		got += width;
+	}
+	for (; pad && got < wanted; got++)
+		buffer[used++] = ' ';
+	buffer[used] = 0;
+	return buffer;
+}
+
+const char *print_cell(const char *text, int columns, char buffer[CELL_MAX_BYTES])
+{
+	return fit(text, columns, buffer, true);
+}
+
+const char *print_cut(const char *text, int columns, char buffer[CELL_MAX_BYTES])
+{
+	return fit(text, columns, buffer, false);
+}
+
+/* At most 8 columns, raw figures apart. */
 const char *print_bytes(const struct ctl *c, uint64_t bytes, char *buffer, size_t size)
 {
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
 	double value = (double)bytes;
 	unsigned unit = 0;
 
@@ -28,12 +126,13 @@ const char *print_bytes(const struct ctl *c, uint64_t bytes, char *buffer, size_
 		snprintf(buffer, size, "%" PRIu64, bytes);
 		return buffer;
 	}
-	for (; value >= 1024 && unit < 4; unit++)
+	for (; value >= 1024 && unit < 6; unit++)
 		value /= 1024;
-	snprintf(buffer, size, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+	snprintf(buffer, size, unit && value < 999.95 ? "%.1f %s" : "%.0f %s", value, units[unit]);
 	return buffer;
 }
 
+/* At most 11 columns, raw figures apart. */
 const char *print_us(const struct ctl *c, uint64_t us, char *buffer, size_t size)
 {
 	if (c->raw)
@@ -46,16 +145,19 @@ const char *print_us(const struct ctl *c, uint64_t us, char *buffer, size_t size
 		snprintf(buffer, size, "%.0f ms", (double)us / 1e3);
 	else if (us < 600000000)
 		snprintf(buffer, size, "%.1f s", (double)us / 1e6);
-	else
+	else if (us < 36000000000)
 		snprintf(buffer, size, "%.0f min", (double)us / 6e7);
+	else
+		snprintf(buffer, size, "%.0f h", (double)us / 3.6e9);
 	return buffer;
 }
 
 const char *print_stage(const struct ctl *c, const char *stage)
 {
 	static const char *const colours[] = { "\x1b[32m", "\x1b[33m", "\x1b[35m", "\x1b[1;31m" };
+	int rank = status_rank(stage);
 
-	return c->colour ? colours[status_rank(stage)] : "";
+	return c->colour && rank >= 0 ? colours[rank] : "";
 }
 
 const char *print_plain(const struct ctl *c)
@@ -76,22 +178,40 @@ uint64_t print_now_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-void print_wrapped(const char *head, const char *text)
+/* How many bytes of `text` go into `room` columns, up to a blank if there is one. */
+static size_t line_of(const char *text, unsigned room)
 {
-	size_t indent = strlen(head), left = strlen(text);
+	size_t take = 0, blank = 0, length;
+	uint32_t code;
 
-	for (const char *at = text; left; head = "") {
-		size_t room = LINE_WIDTH - indent, take = left < room ? left : room;
+	for (; (length = utf8_character(text + take, &code)) && text[take]; take += length) {
+		unsigned width = columns_of(code);
 
-		while (take < left && take && at[take] != ' ')
-			take--;
-		take = take ? take : room;
-		printf("%-*s%.*s\n", (int)indent, head, (int)take, at);
-		at += take;
-		left -= take;
-		while (left && *at == ' ') {
-			at++;
-			left--;
-		}
+		if (text[take] == ' ')
+			blank = take;
+		if (width > room)
+			return blank ? blank : take;
+		room -= width;
 	}
+	return take;
+}
+
+unsigned print_wrapped(const char *head, const char *text, unsigned lines)
+{
+	unsigned indent = columns_in(head), room = LINE_WIDTH - indent, line = 0;
+	char piece[CELL_MAX_BYTES], cut[CELL_MAX_BYTES];
+
+	for (; *text && line < lines; line++, head = "") {
+		size_t take = line_of(text, room);
+		bool is_last = line + 1 == lines && text[take];
+
+		if (is_last)
+			take = line_of(text, room - 4);
+		snprintf(piece, sizeof(piece), "%.*s", (int)take, text);
+		printf("%-*s%s%s\n", (int)indent, head, print_cut(piece, (int)room, cut),
+		       is_last ? " ..." : "");
+		text += take;
+		text += strspn(text, " ");
+	}
+	return line;
 }

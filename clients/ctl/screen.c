@@ -14,9 +14,8 @@
 
 #include "ctl.h"
 
-#define WIDTH		79
 #define POINTS		60
-#define EVENTS		9
+#define EVENTS		8	/* with all else 23 lines, the cursor on the 24th */
 #define PERIOD_MS	200
 
 struct screen {
@@ -43,12 +42,13 @@ static void keep_event(struct screen *s, const char *line)
 
 	if (!o)
 		return;
-	if (json_object_object_get_ex(o, "text", &text)) {
+	if (json_object_object_get_ex(o, "text", &text) && text) {
 		if (s->events == EVENTS)
 			memmove(s->event[0], s->event[1], sizeof(s->event) - sizeof(s->event[0]));
 		else
 			s->events++;
-		print_clean(s->event[s->events - 1], WIDTH - 1, json_object_get_string(text));
+		print_clean(s->event[s->events - 1], sizeof(s->event[0]),
+			    json_object_get_string(text));
 	}
 	json_object_put(o);
 }
@@ -131,10 +131,10 @@ static double share_of(const struct domain_row *d)
 
 static void draw_domain(struct screen *s, const struct domain_row *d)
 {
-	char a[24], b[24], t[24];
+	char a[24], b[24], t[24], name[CELL_MAX_BYTES], stage[CELL_MAX_BYTES];
 
-	printf(" %-30.30s %s%-9s%s ", d->name, print_stage(s->c, d->stage), d->stage,
-	       print_plain(s->c));
+	printf(" %s %s%s%s ", print_cell(d->name, -30, name), print_stage(s->c, d->stage),
+	       print_cell(d->stage, 9, stage), print_plain(s->c));
 	printf("%10s of %-10s %s", print_bytes(s->c, d->headroom_bytes, a, sizeof(a)),
 	       print_bytes(s->c, d->limit_bytes, b, sizeof(b)),
 	       print_us(s->c, d->tte_low_us, t, sizeof(t)));
@@ -145,19 +145,19 @@ static void draw_client(struct screen *s, const struct client_row *k)
 {
 	static const char *const steps[] = { "flush", "degrade", "shutdown", "resume" };
 	uint64_t now_us = print_now_us(), granted = 0;
-	char left[24] = "", exposed[24];
+	char left[24] = "", exposed[24], name[CELL_MAX_BYTES], state[CELL_MAX_BYTES];
 
 	for (int i = 0; i < 4; i++)
 		if (!strcmp(k->state, steps[i]))
 			granted = k->granted_us[i];
-	printf(" %-18.18s %-9s ", k->name, k->state);
+	printf(" %s %s ", print_cell(k->name, 15, name), print_cell(k->state, 9, state));
 	if (granted && k->deadline_us > now_us) {
 		draw_bar((double)(k->deadline_us - now_us) / (double)granted, 10);
 		print_us(s->c, k->deadline_us - now_us, left, sizeof(left));
 	} else {
 		printf("%10s", "");
 	}
-	printf(" %-8s %-11s %10s not saved", left, k->result,
+	printf(" %-8s %s %10s not saved", left, print_cell(k->result, 11, name),
 	       print_bytes(s->c, k->exposure_bytes, exposed, sizeof(exposed)));
 	end_line();
 }
@@ -165,10 +165,11 @@ static void draw_client(struct screen *s, const struct client_row *k)
 static void draw(struct screen *s)
 {
 	const struct domain_row *d = nearest(s);
-	char a[24], b[24];
+	char a[24], b[24], cut[CELL_MAX_BYTES];
 
-	printf("\x1b[H failsoft   stage %s%s%s   %.40s", print_stage(s->c, d->stage), d->stage,
-	       print_plain(s->c), d->name);
+	printf("\x1b[H failsoft   stage %s%s%s   ", print_stage(s->c, d->stage),
+	       print_cut(d->stage, 9, cut), print_plain(s->c));
+	fputs(print_cut(d->name, -40, cut), stdout);
 	end_line();
 	printf(" headroom   ");
 	draw_bar(share_of(d), 40);
@@ -193,7 +194,7 @@ static void draw(struct screen *s)
 	}
 	end_line();
 	for (unsigned i = 0; i < s->events; i++) {
-		printf(" %s", s->event[i]);
+		printf(" %s", print_cut(s->event[i], LINE_WIDTH - 1, cut));
 		end_line();
 	}
 	fputs("\x1b[J", stdout);
@@ -203,9 +204,10 @@ static void draw(struct screen *s)
 static void print_line(struct screen *s)
 {
 	const struct domain_row *d = nearest(s);
-	char a[24], t[24];
+	char a[24], t[24], name[CELL_MAX_BYTES], stage[CELL_MAX_BYTES];
 
-	printf("%s %s headroom %s exhausted %s clients %u\n", d->stage, d->name,
+	printf("%s %s headroom %s exhausted %s clients %u\n", print_cut(d->stage, 9, stage),
+	       print_cut(d->name, -24, name),
 	       print_bytes(s->c, d->headroom_bytes, a, sizeof(a)),
 	       print_us(s->c, d->tte_low_us, t, sizeof(t)), s->clients);
 	fflush(stdout);
@@ -243,6 +245,8 @@ static int watch_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGQUIT); /* Ctrl-\ would leave the terminal as it is drawn on */
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,12 +56,14 @@ static void client_json(const struct client_row *k)
 static void client_line(struct ctl *c, const struct client_row *k)
 {
 	char exposed[24], freeable[24], worst[24];
+	char name[CELL_MAX_BYTES], state[CELL_MAX_BYTES], result[CELL_MAX_BYTES];
 	uint64_t slowest = 0;
 
 	for (int i = 0; i < 4; i++)
 		slowest = k->worst_us[i] > slowest ? k->worst_us[i] : slowest;
-	printf("%-18.18s %7u %5u %-9s %-10s %9s %9s %7s\n", k->name, k->pid, k->group, k->state,
-	       k->result, print_bytes(c, k->exposure_bytes, exposed, sizeof(exposed)),
+	printf("%s %7u %5u %s %s %9s %9s %7s\n", print_cell(k->name, 16, name), k->pid, k->group,
+	       print_cell(k->state, 9, state), print_cell(k->result, 10, result),
+	       print_bytes(c, k->exposure_bytes, exposed, sizeof(exposed)),
 	       print_bytes(c, k->freeable_bytes, freeable, sizeof(freeable)),
 	       slowest ? print_us(c, slowest, worst, sizeof(worst)) : "-");
 }
@@ -72,7 +75,7 @@ int clients_verb(struct ctl *c)
 	int r = rows ? call_clients(c, rows, CLIENTS_MAX, &count) : -ENOMEM;
 
 	if (r >= 0 && !c->json)
-		printf("%-18s %7s %5s %-9s %-10s %9s %9s %7s\n", "NAME", "PID", "GROUP", "STATE",
+		printf("%-16s %7s %5s %-9s %-10s %9s %9s %7s\n", "NAME", "PID", "GROUP", "STATE",
 		       "LAST", "EXPOSED", "FREEABLE", "SLOWEST");
 	for (uint32_t i = 0; r >= 0 && i < count; i++) {
 		if (c->json)
@@ -105,13 +108,15 @@ static void domain_json(const struct domain_row *d)
 
 static void domain_line(struct ctl *c, const struct domain_row *d)
 {
-	char a[24], b[24], t[24], lead[3][24];
+	char a[24], b[24], lead[3][24], cut[CELL_MAX_BYTES];
 
-	printf("%s\n  stage %s%s%s, headroom %s of %s, exhausted: %s, %u clients\n", d->name,
-	       print_stage(c, d->stage), d->stage, print_plain(c),
+	printf("%s\n  stage ", print_cut(d->name, -(int)LINE_WIDTH, cut));
+	printf("%s%s%s, headroom %s of %s, %u clients\n  exhausted ", print_stage(c, d->stage),
+	       print_cut(d->stage, 9, cut), print_plain(c),
 	       print_bytes(c, d->headroom_bytes, a, sizeof(a)),
-	       print_bytes(c, d->limit_bytes, b, sizeof(b)),
-	       print_us(c, d->tte_low_us, t, sizeof(t)), d->clients);
+	       print_bytes(c, d->limit_bytes, b, sizeof(b)), d->clients);
+	status_print_time_left(c, d);
+	putchar('\n');
 	printf("  lead needed: warning %s, imminent %s, shutdown %s\n",
 	       print_us(c, d->lead_us[0], lead[0], sizeof(lead[0])),
 	       print_us(c, d->lead_us[1], lead[1], sizeof(lead[1])),
@@ -135,59 +140,65 @@ int domains_verb(struct ctl *c)
 
 /* ---- sources ---- */
 
-static void source_row(struct ctl *c, const char *const text[4])
+static void source_line(const struct source_row *s)
 {
-	struct json_object *o;
+	char name[CELL_MAX_BYTES], state[CELL_MAX_BYTES], head[CELL_MAX_BYTES], text[300];
 
-	if (!c->json) {
-		printf("%-22s %-7s %s\n", text[0], text[1], text[2]);
-		if (text[3][0])
-			printf("%-30s to add it: %s\n", "", text[3]);
-		return;
-	}
-	o = json_object_new_object();
-	put_text(o, "name", text[0]);
-	put_text(o, "state", text[1]);
-	put_text(o, "gives", text[2]);
-	put_text(o, "remedy", text[3]);
+	snprintf(head, sizeof(head), "%.80s %.30s ", print_cell(s->name, 21, name),
+		 print_cell(s->state, 7, state));
+	print_wrapped(head, s->gives[0] ? s->gives : "-", UINT_MAX);
+	snprintf(text, sizeof(text), "to add it: %s", s->remedy);
+	if (s->remedy[0])
+		print_wrapped("                              ", text, UINT_MAX);
+}
+
+static void source_json(const struct source_row *s)
+{
+	struct json_object *o = json_object_new_object();
+
+	put_text(o, "name", s->name);
+	put_text(o, "state", s->state);
+	put_text(o, "gives", s->gives);
+	put_text(o, "remedy", s->remedy);
 	print_json_line(o);
 }
 
 int sources_verb(struct ctl *c)
 {
 	sd_bus_message *reply = NULL;
-	const char *text[4];
+	struct source_row row;
 	int r = call_method(c, &reply, "ListSources", NULL);
 
 	if (r >= 0)
 		r = sd_bus_message_enter_container(reply, 'a', "(ssss)");
-	while (r >= 0 && (r = sd_bus_message_read(reply, "(ssss)", &text[0], &text[1], &text[2],
-						  &text[3])) > 0)
-		source_row(c, text);
+	while (r >= 0 && (r = call_next_source(reply, &row)) > 0) {
+		if (c->json)
+			source_json(&row);
+		else
+			source_line(&row);
+	}
 	sd_bus_message_unref(reply);
 	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
 }
 
 /* ---- episodes ---- */
 
-struct episode_row {
-	uint64_t number, began_us, ended_us;
-	const char *domain, *stage, *outcome;
-};
-
 static void episode_line(struct ctl *c, const struct episode_row *e)
 {
 	uint64_t end_us = e->ended_us ? e->ended_us : print_now_us();
-	char lasted[24], domain[40];
-	struct json_object *o;
+	char lasted[24], stage[CELL_MAX_BYTES], outcome[CELL_MAX_BYTES], domain[CELL_MAX_BYTES];
+	int used = printf("%10" PRIu64 "  ", e->number);
 
-	print_clean(domain, sizeof(domain), e->domain);
-	if (!c->json) {
-		printf("%10" PRIu64 "  %-9s %-14s %9s  %s\n", e->number, e->stage, e->outcome,
-		       print_us(c, end_us - e->began_us, lasted, sizeof(lasted)), domain);
-		return;
-	}
-	o = json_object_new_object();
+	used += 9 + 1 + 14 + 1;
+	printf("%s %s ", print_cell(e->stage, 9, stage), print_cell(e->outcome, 14, outcome));
+	used += printf("%9s  ", print_us(c, end_us - e->began_us, lasted, sizeof(lasted)));
+	puts(print_cut(e->domain, used - (int)LINE_WIDTH, domain));
+}
+
+static void episode_json(const struct episode_row *e)
+{
+	struct json_object *o = json_object_new_object();
+
 	put_u64(o, "episode", e->number);
 	put_text(o, "domain", e->domain);
 	put_text(o, "highest_stage", e->stage);
@@ -207,9 +218,12 @@ int episodes_verb(struct ctl *c)
 		printf("%10s  %-9s %-14s %9s  %s\n", "EPISODE", "HIGHEST", "OUTCOME", "LASTED", "DOMAIN");
 	if (r >= 0)
 		r = sd_bus_message_enter_container(reply, 'a', "(tsstts)");
-	while (r >= 0 && (r = sd_bus_message_read(reply, "(tsstts)", &e.number, &e.domain, &e.stage,
-						  &e.began_us, &e.ended_us, &e.outcome)) > 0)
-		episode_line(c, &e);
+	while (r >= 0 && (r = call_next_episode(reply, &e)) > 0) {
+		if (c->json)
+			episode_json(&e);
+		else
+			episode_line(c, &e);
+	}
 	sd_bus_message_unref(reply);
 	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
 }

@@ -155,7 +155,7 @@ static void any_byte_wrong(void **state)
 	folder_open(&f);
 	leave(&f, SHIELDS);
 	bytes = read_whole(f.state, good);
-	for (size_t i = 0; i < bytes; i++) {
+	for (size_t i = 0; i < bytes; i += i < 256 ? 1 : 7) {
 		unsigned count;
 
 		(void)unlink(f.state);
@@ -163,12 +163,13 @@ static void any_byte_wrong(void **state)
 		bad[i] ^= 0x10;
 		write_whole(f.state, bad, bytes);
 		count = open_and_count(&f, SHIELDS);
-		assert_true(count == 0 || count >= all - 1);
+		if (count != 0 && count < all - 1)
+			fail_msg("byte %zu: %u of %u came back", i, count, all);
 		void_files += count == 0;
 		whole_files += count == all;
 	}
 	assert_in_range(void_files, 8 + 36, 64); /* magic, boot id and size at least */
-	assert_true(whole_files < bytes);
+	assert_true(whole_files > 0); /* where nothing was kept */
 	folder_close(&f);
 	(void)state;
 }

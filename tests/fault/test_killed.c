@@ -174,7 +174,7 @@ static void look_at(const struct row *row, struct scene *g, bool is_after)
 	assert_int_equal(state_open(&next, g->copy, SHIELDS), 0);
 	is_right = is_after ? row->is_right_after(&next) : row->is_right(&next);
 	if (!is_right)
-		print_message("%s: episode %d stage %d, shield of pid %d\n", row->name,
+		print_message("# %s: episode %d stage %d, shield of pid %d\n", row->name,
 			      (int)next.past_episodes[SLOT].number, (int)next.past_episodes[SLOT].stage,
 			      (int)next.past_shields[SLOT].pid);
 	state_close(&next);
@@ -200,7 +200,7 @@ static void start_child(const struct row *row, struct scene *g, pid_t *ret)
 	}
 	assert_int_equal(waitpid(*ret, &status, 0), *ret);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 2) {
-		print_message("skipped: needs the right to trace its own child\n");
+		print_message("# skipped: needs the right to trace its own child\n");
 		skip();
 	}
 	assert_true(WIFSTOPPED(status));

@@ -63,7 +63,7 @@ static void raised_and_restored(void **state)
 	r = shield_write(fd, -999);
 	if (r < 0) {
 		assert_int_equal(r, -EACCES);
-		print_message("lowering needs CAP_SYS_RESOURCE, which this machine does not give\n");
+		print_message("# lowering needs CAP_SYS_RESOURCE, which this machine does not give\n");
 	} else {
 		assert_int_equal(shield_read(fd, &now), 0);
 		assert_int_equal(now, -999);
@@ -87,7 +87,7 @@ static void without_the_right(void **state)
 	pid_t pid;
 
 	if (getuid() != 0) {
-		print_message("skipped: only root can become somebody else\n");
+		print_message("# skipped: only root can become somebody else\n");
 		skip();
 	}
 	pid = fork();
