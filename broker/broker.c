@@ -444,6 +444,7 @@ int broker_start(struct broker *b, const struct broker_options *options, const s
 		r = bus_open(&b->bus, b->event, options->bus_address, &handler);
 	if (r < 0)
 		return r;
+	memset(b->kept_episode, 0xff, sizeof(b->kept_episode)); /* what the file holds is the past */
 	core_note(&b->core, &started, clock_now_us());
 	start_protection(b);
 	start_domains(b);

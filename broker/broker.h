@@ -30,6 +30,7 @@ struct broker_options {
 	const char *bus_address;	/* NULL: the system bus */
 	const char *root;		/* of /proc and /sys; NULL: "/" */
 	const char *state_directory;
+	const char *episode_directory;	/* of the last number: must outlive a reboot */
 	struct config_source config;
 	bool dry_run;			/* in addition to the configuration's */
 };

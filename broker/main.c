@@ -10,6 +10,7 @@
 
 #define DEFAULT_CONFIG	"/etc/failsoft/failsoft.json"
 #define DEFAULT_STATE	"/run/failsoft"
+#define DEFAULT_EPISODE	"/var/lib/failsoft"
 
 /* sysexits.h: what systemd and scripts know. */
 #define EXIT_USAGE	64
@@ -22,7 +23,8 @@ static void print_help(FILE *out)
 	      "  --bus=ADDRESS          D-Bus address; default: the system bus\n"
 	      "  --config=FILE          settings; default: " DEFAULT_CONFIG "\n"
 	      "                         (then FILE's folder: .json replaced by .d, *.json in it)\n"
-	      "  --state-dir=DIR        what survives a restart; default: " DEFAULT_STATE "\n"
+	      "  --state-dir=DIR        what survives a restart; default: " DEFAULT_STATE ",\n"
+	      "                         and for the last episode's number " DEFAULT_EPISODE "\n"
 	      "  --dry-run              ask and record, but end no process\n"
 	      "  --check-config         read the settings, print what is in force, exit\n"
 	      "  --print-sample-config  a settings file with every default\n"
@@ -69,7 +71,7 @@ static int take_option(struct command *c, int option)
 		c->broker.config = (struct config_source){ .file = optarg, .is_explicit = true };
 		return 0;
 	case OPT_STATE:
-		c->broker.state_directory = optarg;
+		c->broker.state_directory = c->broker.episode_directory = optarg;
 		return 0;
 	case OPT_ROOT:
 		c->broker.root = optarg;
@@ -106,7 +108,8 @@ static int read_command(struct command *c, int argc, char **argv)
 	int option, r;
 
 	*c = (struct command){ .broker = {
-		.config = { .file = DEFAULT_CONFIG }, .state_directory = DEFAULT_STATE } };
+		.config = { .file = DEFAULT_CONFIG }, .state_directory = DEFAULT_STATE,
+		.episode_directory = DEFAULT_EPISODE } };
 	while ((option = getopt_long(argc, argv, "vhV", long_options, NULL)) != -1) {
 		r = take_option(c, option);
 		if (r)

@@ -228,7 +228,7 @@ void peer_shield_down(struct broker *b, uint64_t client)
 
 void peer_restore_past(struct broker *b)
 {
-	for (uint32_t i = 0; i < b->state.shields_max; i++) {
+	for (uint32_t i = 0; i < b->state.past_shields_count; i++) {
 		const struct state_shield *past = &b->state.past_shields[i];
 		_cleanup_close_ int fd = -1;
 		uint64_t start_ticks = 0;
@@ -247,4 +247,5 @@ void peer_restore_past(struct broker *b)
 			log_info("pid %d: oom_score_adj %d restored, the previous broker left it shielded",
 				 (int)past->pid, (int)past->original_adj);
 	}
+	state_shields_forget(&b->state);
 }

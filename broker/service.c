@@ -136,10 +136,13 @@ const sd_bus_vtable service_vtable[] = {
 static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	struct broker *b = userdata;
-	const char *name, *before, *now;
+	const char *name, *before, *now, *sender = sd_bus_message_get_sender(m);
 	struct peer *p;
 
 	(void)error;
+	/* sd-bus takes any unique name for a match on a well-known one; anybody may send this to us */
+	if (!sender || strcmp(sender, "org.freedesktop.DBus"))
+		return 0;
 	if (sd_bus_message_read(m, "sss", &name, &before, &now) < 0 || now[0] || name[0] != ':')
 		return 0;
 	p = peer_by_sender(b, name);

@@ -190,8 +190,9 @@ static int read_register(sd_bus_message *m, struct pending *p, sd_bus_error *err
 	r = service_read_options(m, options, ARRAY_LEN(options), error);
 	if (r < 0)
 		return r;
-	if (domain && strlen(domain) >= sizeof(p->domain))
-		return service_error(error, "UnknownDomain", "the domain's name is too long");
+	if (domain && (!domain[0] || strlen(domain) >= sizeof(p->domain)))
+		return service_error(error, "UnknownDomain", "a domain's name has 1 to %zu bytes",
+				     sizeof(p->domain) - 1);
 	if (domain)
 		strcpy(p->domain, domain);
 	p->offer.may_be_ended = may_be_ended;
@@ -329,7 +330,10 @@ static int go_on_register(struct pending *p, const struct caller *caller, sd_bus
 		return r;
 	proc_fd = shield_open(b->root_fd, caller->pid, &start_ticks);
 	r = join(p, proc_fd < 0 ? -1 : proc_fd, start_ticks, error);
-	if (r < 0 && proc_fd >= 0)
+	if (r >= 0)
+		return r;
+	b->domains_stale = true; /* one may have been added for it alone */
+	if (proc_fd >= 0)
 		(void)file_close(proc_fd);
 	return r;
 }

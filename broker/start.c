@@ -57,7 +57,10 @@ static int start_tables(struct broker *b)
 	const struct config *c = &b->config;
 	struct core_memory *m = &b->memory;
 	struct core_policy policy = start_policy(c);
+	int r = state_open(&b->state, b->options.state_directory, (uint32_t)c->max_clients);
 
+	if (r < 0)
+		return r;
 	m->effects_count = core_effects_needed((uint32_t)c->max_clients);
 	m->events_count = (uint32_t)c->events;
 	m->sessions = calloc(c->max_clients, sizeof(*m->sessions));
@@ -72,9 +75,9 @@ static int start_tables(struct broker *b)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < BROKER_STREAMS_MAX; i++)
 		b->streams[i].fd = -1;
-	core_init(&b->core, &policy, m, state_reserve_episodes(b->options.state_directory),
+	core_init(&b->core, &policy, m, state_reserve_episodes(b->options.episode_directory),
 		  clock_now_us());
-	return state_open(&b->state, b->options.state_directory, (uint32_t)c->max_clients);
+	return 0;
 }
 
 static int start_sense(struct broker *b)

@@ -49,15 +49,18 @@ static void drop_connection(struct bus *b)
 	b->is_named = false;
 }
 
-static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void went_away(struct bus *b)
 {
-	struct bus *b = userdata;
-
-	(void)m, (void)error;
 	log_warning("the bus went away; clients are served on their lifelines until it is back");
 	drop_connection(b);
 	b->handler.lost(b->handler.userdata);
 	retry_later(b);
+}
+
+static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	(void)m, (void)error;
+	went_away(userdata);
 	return 0;
 }
 
@@ -67,6 +70,11 @@ static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	uint32_t outcome = 0;
 
 	(void)error;
+	/* it stalls or broke off again: what a bus does when memory runs out, and no refusal */
+	if (sd_bus_message_is_method_error(m, SD_BUS_ERROR_NO_REPLY)) {
+		went_away(b);
+		return 0;
+	}
 	if (sd_bus_message_is_method_error(m, NULL)) {
 		b->handler.refused(b->handler.userdata, sd_bus_message_get_error(m)->message);
 		return 0;

@@ -83,6 +83,11 @@ void text_add_us(struct text *t, uint64_t us)
 			 (unsigned)(s / 3600 % 24));
 }
 
+static bool is_continuation(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
 void text_copy_tail(char *to, size_t size, const char *from)
 {
 	size_t length = strlen(from);
@@ -91,6 +96,30 @@ void text_copy_tail(char *to, size_t size, const char *from)
 		memcpy(to, from, length + 1);
 		return;
 	}
+	from += length - (size - 4);
+	while (is_continuation(*from)) /* half a character is none */
+		from++;
 	memcpy(to, "...", 3);
-	memcpy(to + 3, from + length - (size - 4), size - 3);
+	memcpy(to + 3, from, strlen(from) + 1);
+}
+
+bool text_is_utf8(const char *s)
+{
+	while (*s) {
+		const unsigned char first = (unsigned char)*s++;
+		const unsigned more = first < 0x80 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+		uint32_t point = more ? first & (0x3fu >> more) : first;
+		static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
+
+		if ((first >= 0x80 && first < 0xc2) || first > 0xf4)
+			return false;
+		for (unsigned i = 0; i < more; i++) {
+			if (!is_continuation(*s))
+				return false;
+			point = point << 6 | ((unsigned char)*s++ & 0x3fu);
+		}
+		if (point < least[more] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
+			return false;
+	}
+	return true;
 }

@@ -25,6 +25,9 @@ __attribute__((format(printf, 2, 3))) void text_add(struct text *t, const char *
  * more than its beginning. size >= 4. */
 void text_copy_tail(char *to, size_t size, const char *from);
 
+/* Valid UTF-8? JSON and D-Bus carry nothing else; the kernel's names may be any bytes. */
+bool text_is_utf8(const char *s);
+
 /* "0 B", "812 B", "12.3 MiB", "512 MiB"; rounded to nearest. */
 void text_add_bytes(struct text *t, uint64_t bytes);
 

@@ -6,11 +6,11 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -20,16 +20,16 @@
 #include "base/log.h"
 #include "base/units.h"
 
-#define MAGIC		UINT64_C(0x3165746174736673) /* "sfstate1" */
-#define SHIELDS_MOST	4096u	/* as many as max_clients may be; a larger file is not ours */
+#define MAGIC		UINT64_C(0x3265746174736673) /* "sfstate2" */
 #define EPISODE_BLOCK	1000u	/* more episodes in one run are possible but not foreseen */
 #define BOOT_ID_BYTES	40u
+#define SHIELDS_MOST	65536u	/* a header that names more is damaged */
 
 struct state_file {
 	uint64_t magic;
 	uint64_t bytes;
 	char boot_id[BOOT_ID_BYTES];
-	struct state_episode episodes[STATE_EPISODES_MAX][2];
+	struct state_episode episodes[STATE_EPISODES_MAX][2]; /* the newer and the one before */
 	struct state_shield shields[];
 };
 
@@ -72,117 +72,148 @@ static int make_directory(const char *path)
 	return 0;
 }
 
-static int map_file(struct state *s, int fd)
+static uint64_t bytes_of(uint32_t shields)
 {
-	void *at;
-
-	if (ftruncate(fd, (off_t)s->file_bytes) < 0)
-		return -errno;
-	at = mmap(NULL, s->file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (at == MAP_FAILED)
-		return -errno;
-	s->file = at;
-	return 0;
+	return sizeof(struct state_file) + (uint64_t)shields * sizeof(struct state_shield);
 }
 
-static bool is_whole(const struct state_episode *e)
+/* How many shields the file of a previous broker of this boot has room for; 0: there was none. */
+static uint32_t past_shields(int fd, const char *boot_id)
 {
-	return e->check == check_of(e, sizeof(*e)) && e->number && e->stage <= 3 &&
-	       memchr(e->domain, 0, sizeof(e->domain));
+	struct state_file head;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || pread(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
+	    head.magic != MAGIC || memcmp(head.boot_id, boot_id, BOOT_ID_BYTES) ||
+	    head.bytes > (uint64_t)st.st_size || head.bytes < bytes_of(1) ||
+	    head.bytes > bytes_of(SHIELDS_MOST))
+		return 0;
+	return (uint32_t)((head.bytes - sizeof(head)) / sizeof(head.shields[0]));
 }
 
-/* Of the two copies the newer whole one; NULL: neither is. */
-static const struct state_episode *newest_copy(const struct state_episode copies[2])
+static const struct state_episode *newest_of(const struct state_episode copies[2])
 {
-	bool first = is_whole(&copies[0]), second = is_whole(&copies[1]);
+	const struct state_episode *newest = NULL;
 
-	if (first && second)
-		return &copies[copies[1].generation > copies[0].generation];
-	return first ? &copies[0] : second ? &copies[1] : NULL;
+	for (unsigned i = 0; i < 2; i++) {
+		const struct state_episode *e = &copies[i];
+
+		if (e->check == check_of(e, sizeof(*e)) && e->number && e->stage <= 3 &&
+		    memchr(e->domain, 0, sizeof(e->domain)) &&
+		    (!newest || e->version > newest->version))
+			newest = e;
+	}
+	return newest;
 }
 
-/* Takes what a previous broker of this boot left; anything else is void. */
-static void read_past(struct state *s, uint64_t had_bytes, const char *boot_id)
+static void read_past(struct state *s)
 {
 	const struct state_file *f = s->file;
-	uint64_t shields;
 
-	if (had_bytes < sizeof(*f) || f->magic != MAGIC || f->bytes > had_bytes ||
-	    f->bytes < sizeof(*f) || memcmp(f->boot_id, boot_id, BOOT_ID_BYTES))
-		return;
-	shields = MIN_OF((MIN_OF(f->bytes, s->file_bytes) - sizeof(*f)) / sizeof(f->shields[0]),
-			 s->shields_max);
-	for (uint64_t i = 0; i < shields; i++)
+	for (uint32_t i = 0; i < s->past_shields_count; i++)
 		if (f->shields[i].check == check_of(&f->shields[i], sizeof(f->shields[i])) &&
 		    f->shields[i].pid > 0)
 			s->past_shields[i] = f->shields[i];
 	for (unsigned i = 0; i < STATE_EPISODES_MAX; i++) {
-		const struct state_episode *e = newest_copy(f->episodes[i]);
+		const struct state_episode *e = newest_of(f->episodes[i]);
 
 		if (e)
 			s->past_episodes[i] = *e;
 	}
 }
 
-static uint64_t file_bytes_of(uint32_t shields)
+static void begin_empty(struct state *s, const char *boot_id)
 {
-	return sizeof(struct state_file) + (uint64_t)shields * sizeof(struct state_shield);
+	s->file->magic = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	memset(s->file, 0, s->file_bytes);
+	memcpy(s->file->boot_id, boot_id, BOOT_ID_BYTES);
+	s->file->bytes = s->file_bytes;
+	atomic_signal_fence(memory_order_seq_cst);
+	s->file->magic = MAGIC;
 }
 
-static int open_mapped(struct state *s, const char *path, uint64_t *ret_had_bytes)
+static int map_file(struct state *s, int fd)
+{
+	char boot_id[BOOT_ID_BYTES];
+	uint32_t past;
+	void *at;
+
+	read_boot_id(boot_id);
+	past = past_shields(fd, boot_id);
+	s->past_shields_count = MAX_OF(past, s->shields_max);
+	s->file_bytes = bytes_of(s->past_shields_count);
+	s->past_shields = calloc(s->past_shields_count, sizeof(*s->past_shields));
+	if (!s->past_shields)
+		return -ENOMEM;
+	if (ftruncate(fd, (off_t)s->file_bytes) < 0)
+		return -errno;
+	at = mmap(NULL, s->file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		return -errno;
+	s->file = at;
+	if (past)
+		s->file->bytes = s->file_bytes;
+	else
+		begin_empty(s, boot_id);
+	read_past(s);
+	return 0;
+}
+
+static int open_mapped(struct state *s, const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	struct stat st;
+	int r;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
 		return -errno;
-	*ret_had_bytes = (uint64_t)st.st_size;
-	/* a larger file of a broker with more clients keeps its size; one beyond all reason is cut,
-	 * or mapping it would take the memory that we are to guard */
-	*ret_had_bytes = MIN_OF(*ret_had_bytes, file_bytes_of(SHIELDS_MOST));
-	s->file_bytes = MAX_OF(s->file_bytes, *ret_had_bytes);
-	return map_file(s, fd);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	r = map_file(s, fd);
+	if (r < 0)
+		return r;
+	s->fd = fd;
+	fd = -1;
+	return 0;
 }
 
 int state_open(struct state *s, const char *directory, uint32_t shields_max)
 {
-	char path[PATH_MAX], boot_id[BOOT_ID_BYTES];
-	uint64_t had_bytes = 0;
+	char path[PATH_MAX];
 	int r;
 
 	memset(s, 0, sizeof(*s));
-	s->file_bytes = file_bytes_of(shields_max);
 	s->shields_max = shields_max;
-	s->past_shields = calloc(shields_max, sizeof(*s->past_shields));
-	if (!s->past_shields)
-		return -ENOMEM;
 	r = make_directory(directory);
 	if (snprintf(path, sizeof(path), "%s/state", directory) >= (int)sizeof(path))
 		r = -ENAMETOOLONG;
 	if (r == 0)
-		r = open_mapped(s, path, &had_bytes);
-	if (r < 0) {
-		log_error("state file %s/state: %s; give a writable folder with --state-dir",
-			  directory, strerror(-r));
-		state_close(s);
-		return r;
-	}
-	read_boot_id(boot_id);
-	read_past(s, had_bytes, boot_id);
-	memset(s->file, 0, s->file_bytes);
-	memcpy(s->file->boot_id, boot_id, BOOT_ID_BYTES);
-	s->file->bytes = s->file_bytes;
-	atomic_thread_fence(memory_order_seq_cst);
-	s->file->magic = MAGIC;
-	return 0;
+		r = open_mapped(s, path);
+	if (r == 0)
+		return 0;
+	log_error("state file %s/state: %s; %s", directory, strerror(-r),
+		  r == -EBUSY ? "another failsoftd works with it: end that one, or give this one a "
+				"folder of its own with --state-dir"
+			      : "give a writable folder with --state-dir");
+	state_close(s);
+	return r;
 }
 
 void state_close(struct state *s)
 {
-	if (s->file)
+	if (s->file) {
 		(void)munmap(s->file, s->file_bytes); /* cannot fail for our own mapping */
+		(void)file_close(s->fd);
+	}
 	free(s->past_shields);
 	memset(s, 0, sizeof(*s));
+}
+
+void state_shields_forget(struct state *s)
+{
+	for (uint32_t i = 0; s->file && i < s->past_shields_count; i++)
+		s->file->shields[i].check = 0;
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
 void state_shield_set(struct state *s, uint32_t slot, const struct state_shield *shield)
@@ -204,6 +235,7 @@ void state_shield_clear(struct state *s, uint32_t slot)
 	s->file->shields[slot].check = 0;
 }
 
+/* Beside the version that stands, which is the truth until this one is whole. */
 void state_episode_set(struct state *s, uint32_t slot, const struct state_episode *episode)
 {
 	struct state_episode copy = *episode, *copies;
@@ -212,25 +244,31 @@ void state_episode_set(struct state *s, uint32_t slot, const struct state_episod
 	if (!s->file || slot >= STATE_EPISODES_MAX)
 		return;
 	copies = s->file->episodes[slot];
-	newest = newest_copy(copies);
-	copy.generation = newest ? newest->generation + 1 : 1;
+	newest = newest_of(copies);
+	copy.version = newest ? newest->version : 0;
+	copy.check = check_of(&copy, sizeof(copy));
+	if (newest && !memcmp(newest, &copy, sizeof(copy)))
+		return;
+	copy.version++;
 	copy.check = check_of(&copy, sizeof(copy));
 	copies[newest == &copies[0]] = copy;
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* The older first, or it would come back. */
 void state_episode_clear(struct state *s, uint32_t slot)
 {
 	struct state_episode *copies;
-	const struct state_episode *newest;
+	unsigned older;
 
 	if (!s->file || slot >= STATE_EPISODES_MAX)
 		return;
 	copies = s->file->episodes[slot];
-	newest = newest_copy(copies);
-	copies[newest == &copies[0]].check = 0; /* the older one first, or it would be the newest */
+	older = newest_of(copies) == &copies[0];
+	copies[older].check = 0;
 	atomic_signal_fence(memory_order_seq_cst);
-	copies[newest != &copies[0]].check = 0;
+	copies[!older].check = 0;
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
 /* Written beside and renamed, so that the file is always one of the two. */
@@ -247,43 +285,48 @@ static int write_number(const char *path, uint64_t number)
 	return 0;
 }
 
-/* No file is number 0, the first run; anything but one number is -EINVAL. */
+/* 0; -ENODATA: what stands there is no number that we wrote. */
 static int read_number(const char *path, uint64_t *ret)
 {
-	char text[32], *end;
+	char text[24], *end;
 	ssize_t n = file_read_at(AT_FDCWD, path, text, sizeof(text));
 	uint64_t number;
 
-	if (n == -ENOENT)
+	if (n == -ENOENT) {
+		*ret = 0;
 		return 0;
-	if (n <= 0 || text[0] < '0' || text[0] > '9')
-		return -EINVAL;
+	}
+	if (n < 0)
+		return n == -EFBIG ? -ENODATA : (int)n;
 	errno = 0;
 	number = strtoull(text, &end, 10);
-	if (errno || (*end && strcmp(end, "\n")) || number > UINT64_MAX / 2)
-		return -EINVAL;
+	if (text[0] < '0' || text[0] > '9' || errno || number > INT64_MAX - EPISODE_BLOCK ||
+	    strcmp(end, *end ? "\n" : ""))
+		return -ENODATA;
 	*ret = number;
 	return 0;
 }
 
 uint64_t state_reserve_episodes(const char *directory)
 {
+	const uint64_t clock_s = (uint64_t)time(NULL);
+	uint64_t number = clock_s;
 	char path[PATH_MAX];
-	uint64_t number = 0;
 	int r = make_directory(directory);
 
 	if (snprintf(path, sizeof(path), "%s/episode", directory) >= (int)sizeof(path))
 		r = -ENAMETOOLONG;
-	if (r == 0 && read_number(path, &number) < 0) {
-		log_warning("%s holds no episode number: the seconds of the clock stand in", path);
-		number = (uint64_t)time(NULL);
+	if (r == 0) {
+		r = read_number(path, &number);
+		if (r == -ENODATA)
+			log_warning("%s holds no episode number: they go on from the seconds of the "
+				    "clock", path);
+		if (r == 0 || r == -ENODATA)
+			r = write_number(path, number + EPISODE_BLOCK);
 	}
 	if (r == 0)
-		r = write_number(path, number + EPISODE_BLOCK);
-	if (r < 0) {
-		log_warning("episode numbers cannot be kept in %s/episode (%s): they begin at the "
-			    "seconds of the clock instead", directory, strerror(-r));
-		return (uint64_t)time(NULL);
-	}
-	return number;
+		return number;
+	log_warning("episode numbers cannot be kept in %s/episode (%s): they begin at the seconds of "
+		    "the clock instead", directory, strerror(-r));
+	return clock_s;
 }

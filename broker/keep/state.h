@@ -4,9 +4,10 @@
  * processes are shielded (and what they had before), which episodes are open. Edge: one file of
  * fixed size, mapped and locked, so that writing it is a store and survives SIGKILL at any
  * instruction. Each slot carries a checksum; a slot torn by the end is void, and the order of use
- * makes that safe: a shield is written down before it is raised and cleared after it is lowered, an
- * episode has two copies, and the older one is written.
- * Times are CLOCK_MONOTONIC of the boot that the file names; after a reboot the file is void.
+ * makes that safe: a shield is written down before it is raised and cleared after it is lowered; an
+ * episode is written beside its last version. What the past left stays in the file until it was
+ * dealt with, also when this broker ends before. A lock keeps a second broker out. Times are
+ * CLOCK_MONOTONIC of the boot that the file names; after a reboot the file is void.
  */
 #pragma once
 
@@ -27,9 +28,9 @@ struct state_shield {
 struct state_episode {
 	uint32_t check;
 	uint32_t stage;
-	uint64_t generation;		/* set by state_episode_set() */
 	uint64_t number;		/* 0: none */
 	uint64_t began_us;
+	uint64_t version;		/* filled in here: the higher is the newer */
 	char domain[STATE_DOMAIN_MAX];
 };
 
@@ -37,19 +38,25 @@ struct state_file;
 
 struct state {
 	struct state_file *file;	/* mapped */
+	int fd;				/* holds the lock while `file` is there */
 	uint64_t file_bytes;
 	uint32_t shields_max;
-	/* What the previous broker of this boot left; in force until overwritten. */
-	struct state_shield *past_shields; /* shields_max of them */
+	/* What the previous broker of this boot left. */
+	uint32_t past_shields_count;	/* at least shields_max: it may have had more clients */
+	struct state_shield *past_shields;
 	struct state_episode past_episodes[STATE_EPISODES_MAX];
 };
 
 /*
- * Opens or makes DIRECTORY/state. shields_max: slots, one per client. The past is read and taken
- * out, the file begins empty. Returns 0 or a negative errno (logged with the path).
+ * Opens or makes DIRECTORY/state and reads the past; it stays in the file until its episodes are
+ * overwritten and state_shields_forget() is called. shields_max: slots, one per client. Returns 0
+ * or a negative errno (logged with the path); -EBUSY: another broker works with it.
  */
 int state_open(struct state *s, const char *directory, uint32_t shields_max);
 void state_close(struct state *s);
+
+/* The shields of the past are lowered: begin with none. Before the first state_shield_set(). */
+void state_shields_forget(struct state *s);
 
 void state_shield_set(struct state *s, uint32_t slot, const struct state_shield *shield);
 void state_shield_clear(struct state *s, uint32_t slot);

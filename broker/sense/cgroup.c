@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "sense/parse_process.h"
 
@@ -142,8 +143,11 @@ static int add_if_limited(const struct cgroup_tree *t, const char *name, uint64_
 	const struct source_room room = { .buffer = (char[64]){ 0 }, .size = 64 };
 	uint64_t limit_bytes;
 	struct cgroup c;
-	int r = cgroup_open(&c, t, name);
+	int r;
 
+	if (!text_is_utf8(name))
+		return 0; /* no name for a domain; a limit further up may have one */
+	r = cgroup_open(&c, t, name);
 	if (r < 0)
 		return r;
 	r = read_limit(&c, &room, &limit_bytes);
@@ -215,7 +219,7 @@ int cgroup_open(struct cgroup *c, const struct cgroup_tree *t, const char *name)
 
 	if (t->source.fd < 0)
 		return -ENODEV;
-	if (!is_good_name(name))
+	if (!is_good_name(name) || !text_is_utf8(name))
 		return -EINVAL;
 	memset(opened.fd, 0xff, sizeof(opened.fd));
 	opened.dir_fd = open_directory(t->source.fd, name + 1);

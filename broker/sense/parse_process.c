@@ -6,13 +6,14 @@
 
 #include "base/units.h"
 
-/* Never fails: what is too long is cut. */
+/* Never fails: what is too long is cut, and what is no ASCII (a name may be any bytes, also half a
+ * character) is no text for JSON and D-Bus. */
 static void copy_name(struct scan s, char *ret, size_t size)
 {
 	size_t used = 0;
 
 	for (; s.at < s.end && used + 1 < size; s.at++)
-		ret[used++] = *s.at < ' ' || *s.at == 0x7f ? '?' : *s.at;
+		ret[used++] = (unsigned char)*s.at < ' ' || (unsigned char)*s.at > '~' ? '?' : *s.at;
 	ret[used] = '\0';
 }
 

@@ -59,6 +59,7 @@ int call_connect(struct ctl *c, const char *address)
 		return 0;
 	fprintf(stderr, "failsoftctl: no bus at %s: %s; is it running, is --bus right?\n", address,
 		strerror(-r));
+	c->bus = sd_bus_close_unref(c->bus);
 	return r;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,7 +63,12 @@ static void survives_its_writer(void **state)
 	assert_int_equal(state_.past_shields[3].original_adj, 100);
 	assert_int_equal(state_.past_episodes[0].number, 1001);
 	assert_string_equal(state_.past_episodes[0].domain, "system");
-	reopen(4); /* it was taken out: the second does not see it again */
+	reopen(4); /* this broker ended before it had dealt with it: the next one must */
+	assert_int_equal(state_.past_shields[3].pid, 42);
+	assert_int_equal(state_.past_episodes[0].number, 1001);
+	state_shields_forget(&state_);
+	state_episode_clear(&state_, 0);
+	reopen(4);
 	assert_int_equal(state_.past_shields[3].pid, 0);
 	assert_int_equal(state_.past_episodes[0].number, 0);
 }
@@ -82,7 +88,9 @@ static void other_sizes(void **state)
 {
 	(void)state;
 	fill();
-	reopen(2); /* fewer clients now: what fits is read */
+	reopen(2); /* fewer clients now: a shield of one beyond is not forgotten */
+	assert_int_equal(state_.past_shields_count, 4);
+	assert_int_equal(state_.past_shields[3].pid, 42);
 	assert_int_equal(state_.past_episodes[0].number, 1001);
 	fill(); /* slot 3 is beyond: ignored */
 	reopen(100);
@@ -127,6 +135,18 @@ static void numbers_are_never_used_twice(void **state)
 	assert_true(state_reserve_episodes("/proc/no/such/place") > 1000000); /* the clock stands in */
 }
 
+/* Two brokers with one file would undo each other's shields. */
+static void only_one_broker(void **state)
+{
+	struct state other;
+
+	(void)state;
+	fill();
+	assert_int_equal(state_open(&other, folder, 4), -EBUSY);
+	reopen(4);
+	assert_int_equal(state_.past_shields[3].pid, 42);
+}
+
 static void a_folder_that_cannot_be(void **state)
 {
 	struct state other;
@@ -143,6 +163,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(other_sizes, make, clean),
 		cmocka_unit_test_setup_teardown(damage, make, clean),
 		cmocka_unit_test_setup_teardown(numbers_are_never_used_twice, make, clean),
+		cmocka_unit_test_setup_teardown(only_one_broker, make, clean),
 		cmocka_unit_test_setup_teardown(a_folder_that_cannot_be, make, clean),
 	};
 
