@@ -4,10 +4,9 @@
 
 import json
 import os
-import pathlib
 import signal
 import socket
-import threading
+import sys
 import time
 
 import dbus
@@ -136,6 +135,45 @@ def flapping_bus():
                 pass
     tap.check("a bus that breaks off again while the broker comes back does not end the broker",
               true(tried=visits > 0, alive=alive, asked=asked, named=named))
+
+
+def standing_bus():
+    with World() as w:
+        early, late = w.client("early", group=10), w.client("late", group=20)
+        w.bus_daemon.send_signal(signal.SIGSTOP)
+        w.set_free(LOW)
+        asked = [c.lines.wait("step ", 2) for c in (early, late)]
+        w.bus_daemon.send_signal(signal.SIGCONT)
+        taken = [e["taken_us"] for e in w.events() if e["event"] == "answer"]
+        again = len(w.call("ListClients"))
+    tap.check("with the bus standing still, group after group is asked and answers on the lifelines",
+              expect(asked=(asked, [True, True]), clients=(again, 2))
+              + true(fast=len(taken) >= 2 and max(taken) < 150000))
+
+
+FLOOD = """
+import os, struct, sys
+os.set_blocking(int(sys.argv[1]), True)
+report = struct.pack("=IHHIIQQQQQQ", 0x31415346, 1, 64, 2, 0, 0, 0, 1, 1, 0, 0)
+while True:
+    os.write(int(sys.argv[1]), report)
+"""
+
+
+def flooding_client():
+    with World() as w:
+        bus = w.connection()
+        fd = register(w, "flooder", bus=bus)[2].take()
+        calm = w.client("calm")
+        w.child([sys.executable, "-c", FLOOD, str(fd)], pass_fds=[fd])
+        time.sleep(0.3)
+        begin = time.monotonic()
+        reported = [int(c[7]) for c in w.call("ListClients") if c[1] == "flooder"]
+        listed = time.monotonic() - begin
+        w.set_free(LOW)
+        asked = calm.lines.wait("step ", 2)
+    tap.check("a client that floods its lifeline keeps neither the bus nor the others waiting",
+              expect(reported=(reported, [1])) + true(listed_soon=listed < 1, asked=asked))
 
 
 # ---- what the broker before left ----
@@ -298,6 +336,8 @@ def victim_with_a_name_that_is_no_text():
 
 forged_leave()
 flapping_bus()
+standing_bus()
+flooding_client()
 start_without_a_bus()
 second_broker()
 fewer_clients_than_before()
