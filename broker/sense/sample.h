@@ -16,6 +16,11 @@ enum sample_has {
 	SAMPLE_HAS_VMSTAT = 1 << 3,	/* direct_reclaims, oom_kills */
 	SAMPLE_HAS_LOAD = 1 << 4,	/* load_permyriad */
 	SAMPLE_HAS_CPU_PRESSURE = 1 << 5, /* cpu_some_permyriad */
+	SAMPLE_HAS_PRESSURE = 1 << 6,	/* memory_some_*, memory_full_* */
+	SAMPLE_HAS_POOLS = 1 << 7,	/* anon, shmem, kernel, unseen */
+	SAMPLE_HAS_ZRAM = 1 << 8,	/* zram_* */
+	SAMPLE_HAS_DELAYS = 1 << 9,	/* delay_*_permyriad */
+	SAMPLE_HAS_RIVALS = 1 << 10,	/* rival_triggers were armed */
 };
 
 /* The kernel's own cries since the previous sample of this domain. */
@@ -27,6 +32,13 @@ enum sample_distress {
 	DISTRESS_CGROUP_MAX = 1 << 4,	/* memory.events max, v1 failcnt: the limit was hit */
 	DISTRESS_OOM = 1 << 5,		/* the kernel killed for lack of memory in this domain */
 	DISTRESS_PRESSURE_LEVEL = 1 << 6, /* cgroup v1 memory.pressure_level medium or critical */
+};
+
+/* PSI triggers as low-memory-monitor arms them; only a stand-alone recording has them. */
+enum sample_rival_trigger {
+	RIVAL_TRIGGER_LOW = 1 << 0,	/* some 70 ms in 1 s */
+	RIVAL_TRIGGER_MEDIUM = 1 << 1,	/* some 100 ms in 1 s */
+	RIVAL_TRIGGER_CRITICAL = 1 << 2, /* full 100 ms in 1 s */
 };
 
 struct sample {
@@ -46,4 +58,15 @@ struct sample {
 	uint64_t swap_free_bytes;
 	uint64_t direct_reclaims;	/* vmstat allocstall_*: counter since boot */
 	uint64_t oom_kills;		/* vmstat oom_kill, memory.events oom_kill: counter */
+	uint32_t memory_some_permyriad, memory_full_permyriad; /* PSI memory avg10 */
+	uint64_t memory_some_us, memory_full_us; /* PSI memory totals: counters */
+	uint64_t anon_bytes;		/* of programs: private memory, without swap */
+	uint64_t shmem_bytes;		/* tmpfs, shared memory: counted as cache, cannot be dropped */
+	uint64_t kernel_bytes;		/* slab that cannot be reclaimed, stacks, page tables, per-CPU */
+	uint64_t unseen_bytes;		/* in no figure of meminfo: pipes, sockets, drivers, zram */
+	uint64_t zram_stored_bytes;	/* what was swapped to zram, before compression */
+	uint64_t zram_used_bytes;	/* what it takes of memory */
+	uint32_t delay_reclaim_permyriad; /* time that clients and growers lost in reclaim and thrashing */
+	uint32_t delay_cpu_permyriad;	/* ... waiting for a CPU, of the time they wanted one */
+	uint32_t rival_triggers;	/* enum sample_rival_trigger, since the previous sample */
 };
