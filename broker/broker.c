@@ -288,7 +288,7 @@ static void measure_latency(struct broker *b, uint64_t due_us)
 
 	b->latency_us -= b->latency_us / LATENCY_FADE;
 	b->latency_us = MAX_OF(b->latency_us, MIN_OF(late_us, US_PER_S));
-	b->core.policy.plan.latency_us = MAX_OF(b->latency_us, LATENCY_LEAST_US);
+	core_set_latency(&b->core, MAX_OF(b->latency_us, LATENCY_LEAST_US));
 }
 
 static void arm(struct broker *b)

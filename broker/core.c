@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "core_parts.h"
+#include "core_tape.h"
 
 /*
  * The longest sleep is such that even the fastest plausible allocator is seen once on its way
@@ -70,7 +71,7 @@ static void episode_close(struct core *c, uint32_t domain, uint64_t now_us)
 		e.b = episode->victims;
 		e.c = episode->missed;
 	}
-	core_note(c, &e, now_us);
+	core_add_event(c, &e, now_us);
 	d->episode = 0;
 	escalate_init(&d->escalate);
 }
@@ -87,7 +88,7 @@ static void note_stage(struct core *c, const struct stage_change *change)
 		.lead_us = change->lead_us, .floor_bytes = change->floor_bytes,
 	};
 
-	core_note(c, &e, change->time_us);
+	core_add_event(c, &e, change->time_us);
 }
 
 /* Clients are asked before the bus is told: an order has a deadline, a broadcast has none. */
@@ -103,7 +104,7 @@ static void take_change(struct core *c, const struct stage_change *change)
 		struct event opened = { .kind = EVENT_EPISODE_OPENED, .domain = (uint16_t)domain };
 
 		episode_open(c, domain, ++c->last_episode, change->time_us);
-		core_note(c, &opened, change->time_us);
+		core_add_event(c, &opened, change->time_us);
 	}
 	d->change = *change;
 	number = d->episode;
@@ -132,7 +133,7 @@ static uint64_t interval_us(const struct core *c, const struct core_domain *d)
 	return MAX_OF(longest, c->policy.near_interval_us);
 }
 
-void core_sample(struct core *c, const struct sample *s)
+static void take_sample(struct core *c, const struct sample *s)
 {
 	struct core_domain *d;
 	struct stage_change change;
@@ -151,6 +152,12 @@ void core_sample(struct core *c, const struct sample *s)
 	d->sample_due_us = time_add_us(s->time_us, interval_us(c, d));
 }
 
+void core_sample(struct core *c, const struct sample *s)
+{
+	core_tape_input(c, CORE_TAPE_SAMPLE, s);
+	take_sample(c, s);
+}
+
 /* ---- start, domains ---- */
 
 void core_init(struct core *c, const struct core_policy *p, const struct core_memory *m,
@@ -167,14 +174,27 @@ void core_init(struct core *c, const struct core_policy *p, const struct core_me
 
 void core_reconfigure(struct core *c, const struct core_policy *p, uint64_t now_us)
 {
+	const struct core_call call = { .now_us = now_us };
 	struct event e = { .kind = EVENT_CONFIG_RELOADED };
 
+	core_tape_input(c, CORE_TAPE_POLICY, p);
+	core_tape_call(c, CORE_TAPE_RECONFIGURE, &call);
 	c->policy = *p;
 	c->policy.session.max_clients = MIN_OF(p->session.max_clients, c->sessions.max);
 	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
 		c->domain[d].sample_due_us = now_us;
-	core_note(c, &e, now_us);
+	core_add_event(c, &e, now_us);
 	core_advance_all(c, now_us);
+}
+
+void core_set_latency(struct core *c, uint64_t latency_us)
+{
+	const struct core_call call = { .latency_us = latency_us };
+
+	if (c->policy.plan.latency_us == latency_us)
+		return;
+	core_tape_call(c, CORE_TAPE_LATENCY, &call);
+	c->policy.plan.latency_us = latency_us;
 }
 
 uint32_t core_domain_find(const struct core *c, const char *name)
@@ -187,9 +207,14 @@ uint32_t core_domain_find(const struct core *c, const char *name)
 
 uint32_t core_domain_add(struct core *c, const char *name, bool is_configured, uint64_t now_us)
 {
+	struct core_call call = { .now_us = now_us, .is_configured = is_configured };
 	struct event e = { .kind = EVENT_DOMAIN_ADDED };
 	uint32_t at = core_domain_find(c, name);
 
+	if (strlen(name) < CORE_DOMAIN_NAME_MAX) {
+		strcpy(call.name, name);
+		core_tape_call(c, CORE_TAPE_DOMAIN_ADD, &call);
+	}
 	if (at < CORE_DOMAINS_MAX) {
 		c->domain[at].is_configured |= is_configured;
 		return at;
@@ -210,15 +235,17 @@ uint32_t core_domain_add(struct core *c, const char *name, bool is_configured, u
 	stage_init(&c->domain[at].stage, now_us);
 	escalate_init(&c->domain[at].escalate);
 	e.domain = (uint16_t)at;
-	core_note(c, &e, now_us);
+	core_add_event(c, &e, now_us);
 	return at;
 }
 
 void core_domain_remove(struct core *c, uint32_t domain, uint64_t now_us)
 {
 	struct core_domain *d = &c->domain[domain];
+	const struct core_call call = { .now_us = now_us, .domain = domain };
 	struct event e = { .kind = EVENT_DOMAIN_REMOVED, .domain = (uint16_t)domain };
 
+	core_tape_call(c, CORE_TAPE_DOMAIN_REMOVE, &call);
 	assert(domain != CORE_DOMAIN_SYSTEM && domain < CORE_DOMAINS_MAX);
 	if (!d->used)
 		return;
@@ -231,7 +258,7 @@ void core_domain_remove(struct core *c, uint32_t domain, uint64_t now_us)
 		stage_init(&d->stage, now_us);
 		take_change(c, &change);
 	}
-	core_note(c, &e, now_us);
+	core_add_event(c, &e, now_us);
 	for (struct session *s = session_next(&c->sessions, NULL); s; s = session_next(&c->sessions, s)) {
 		s->offer.domains &= ~(1u << domain);
 		s->final_domains &= ~(1u << domain);
@@ -276,12 +303,15 @@ void core_kernel_oom(struct core *c, uint32_t domain, int32_t pid, const char *n
 	struct sample s = { .time_us = now_us, .domain = domain, .distress = DISTRESS_OOM };
 	struct event e = { .kind = EVENT_KERNEL_OOM, .domain = (uint16_t)domain, .a = (uint64_t)pid };
 	struct core_episode *episode = core_episode_of(c, domain);
+	struct core_call call = { .now_us = now_us, .domain = domain, .pid = pid };
 
+	text_copy_tail(call.name, sizeof(call.name), name);
+	core_tape_call(c, CORE_TAPE_KERNEL_OOM, &call);
 	if (episode)
 		episode->kernel_killed = true;
 	text_copy_tail(e.name, sizeof(e.name), name);
-	core_note(c, &e, now_us);
-	core_sample(c, &s);
+	core_add_event(c, &e, now_us);
+	take_sample(c, &s);
 	c->domain[domain].sample_due_us = now_us;
 }
 
@@ -292,13 +322,18 @@ void core_take_over(struct core *c, uint32_t domain, uint64_t episode, enum stag
 		.kind = EVENT_EPISODE_TAKEN_OVER, .domain = (uint16_t)domain, .to = stage, .b = 1,
 	};
 	struct core_domain *d = &c->domain[domain];
+	const struct core_call call = {
+		.now_us = now_us, .domain = domain, .episode = episode, .stage = stage,
+		.began_us = began_us,
+	};
 
+	core_tape_call(c, CORE_TAPE_TAKE_OVER, &call);
 	episode_open(c, domain, episode, began_us);
 	core_episode_of(c, domain)->highest = stage;
 	c->last_episode = MAX_OF(c->last_episode, episode);
 	d->stage = (struct stage){ .now = stage, .since_us = began_us };
 	c->grace_us = time_add_us(now_us, GRACE_US);
-	core_note(c, &e, now_us);
+	core_add_event(c, &e, now_us);
 	core_advance(c, domain, now_us);
 }
 
@@ -306,6 +341,9 @@ void core_take_over(struct core *c, uint32_t domain, uint64_t episode, enum stag
 
 void core_tick(struct core *c, uint64_t now_us)
 {
+	const struct core_call call = { .now_us = now_us };
+
+	core_tape_call(c, CORE_TAPE_TICK, &call);
 	core_end_overdue(c, now_us);
 	core_advance_all(c, now_us);
 }

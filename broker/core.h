@@ -19,6 +19,7 @@
 #include "judge/estimate.h"
 #include "judge/stage.h"
 #include "keep/record.h"
+#include "keep/tape.h"
 
 #define CORE_DOMAINS_MAX	32	/* a client's domains are bits of an uint32_t */
 #define CORE_DOMAIN_SYSTEM	0u
@@ -100,6 +101,7 @@ struct core {
 	struct core_episode episode[CORE_EPISODES_MAX]; /* ring by number */
 	uint64_t last_episode, last_sequence;
 	uint64_t grace_us;		/* nobody is ended before it; see core_take_over() */
+	struct tape *tape;		/* every input and every event go there; NULL: not recorded */
 };
 
 /* How large the caller's memory must be, for core_init. */
@@ -116,6 +118,9 @@ uint32_t core_effects_needed(uint32_t max_clients);
 /* first_episode: the number before the first episode's. */
 void core_init(struct core *c, const struct core_policy *p, const struct core_memory *m,
 	       uint64_t first_episode, uint64_t now_us);
+
+/* What the caller has measured of itself, from sample to order sent; counts in every lead. */
+void core_set_latency(struct core *c, uint64_t latency_us);
 
 /* Takes a new policy; max_clients cannot grow beyond what core_init was given. */
 void core_reconfigure(struct core *c, const struct core_policy *p, uint64_t now_us);

@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include "core_parts.h"
+#include "core_tape.h"
 
 static bool is_back(const struct core *c, const struct core_domain *d)
 {
@@ -104,13 +105,14 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 {
 	struct core_domain *d = &c->domain[domain];
 
+	core_tape_survey(c, domain, victim, now_us);
 	if (d->escalate.rung != RUNG_IDLE || d->escalate.victim.kind != VICTIM_NONE)
 		return;
 	if (!victim || victim->kind == VICTIM_NONE) {
 		struct event e = { .kind = EVENT_NO_VICTIM, .domain = (uint16_t)domain };
 
 		if (!d->said_no_victim)
-			core_note(c, &e, now_us);
+			core_add_event(c, &e, now_us);
 		d->said_no_victim = true;
 		return;
 	}
@@ -124,8 +126,10 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 
 void core_victim_gone(struct core *c, uint32_t domain, uint64_t now_us)
 {
+	const struct core_call call = { .now_us = now_us, .domain = domain };
 	struct escalate_view view = core_view(c, domain, now_us);
 
+	core_tape_call(c, CORE_TAPE_VICTIM_GONE, &call);
 	view.victim_gone = true;
 	core_climb(c, domain, view);
 	core_advance(c, domain, now_us);

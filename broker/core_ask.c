@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "core_parts.h"
+#include "core_tape.h"
 
 static void unshield(struct core *c, struct session *s, uint32_t domain)
 {
@@ -22,7 +23,7 @@ static void end_request(struct core *c, struct session *s, enum session_result r
 	e.result = result;
 	e.a = taken_us;
 	e.b = a ? a->freed_bytes : 0;
-	core_note(c, &e, now_us);
+	core_add_event(c, &e, now_us);
 	s->last_result = result;
 	if ((result == RESULT_DONE || result == RESULT_PARTIAL) && taken_us > s->worst_us[r->step])
 		s->worst_us[r->step] = taken_us;
@@ -69,7 +70,7 @@ static void ask(struct core *c, struct session *s, uint32_t domain, struct sessi
 	e.a = r.deadline_us;
 	e.b = s->exposure_bytes;
 	e.c = r.is_final;
-	core_note(c, &e, now_us);
+	core_add_event(c, &e, now_us);
 }
 
 void core_ask_stage(struct core *c, uint32_t domain, uint64_t now_us)
@@ -131,8 +132,10 @@ void core_end_overdue(struct core *c, uint64_t now_us)
 enum session_outcome core_join(struct core *c, const struct session_offer *offer, uint64_t now_us,
 			       struct session **ret)
 {
+	const struct core_tape_join join = { now_us, *offer };
 	enum session_outcome outcome = session_add(&c->sessions, &c->policy.session, offer, ret);
 
+	core_tape_input(c, CORE_TAPE_JOIN, &join);
 	if (outcome != SESSION_OK)
 		return outcome;
 	core_note_client(c, EVENT_CLIENT_JOINED, *ret, now_us);
@@ -142,8 +145,10 @@ enum session_outcome core_join(struct core *c, const struct session_offer *offer
 
 void core_leave(struct core *c, uint64_t client, uint64_t now_us)
 {
+	const struct core_call call = { .now_us = now_us, .client = client };
 	struct session *s = session_get(&c->sessions, client);
 
+	core_tape_call(c, CORE_TAPE_LEAVE, &call);
 	if (!s)
 		return;
 	if (s->request.sequence)
@@ -155,8 +160,12 @@ void core_leave(struct core *c, uint64_t client, uint64_t now_us)
 
 void core_report(struct core *c, uint64_t client, uint64_t exposure_bytes, uint64_t freeable_bytes)
 {
+	const struct core_call call = {
+		.client = client, .exposure_bytes = exposure_bytes, .freeable_bytes = freeable_bytes,
+	};
 	struct session *s = session_get(&c->sessions, client);
 
+	core_tape_call(c, CORE_TAPE_REPORT, &call);
 	if (!s)
 		return;
 	s->exposure_bytes = exposure_bytes;
@@ -179,7 +188,7 @@ static void take_busy(struct core *c, struct session *s, const struct core_answe
 	e.result = RESULT_BUSY;
 	e.a = now_us - r->issued_us;
 	e.c = r->deadline_us;
-	core_note(c, &e, now_us);
+	core_add_event(c, &e, now_us);
 }
 
 static void note_late(struct core *c, struct session *s, const struct core_answer *a, uint64_t now_us)
@@ -190,14 +199,19 @@ static void note_late(struct core *c, struct session *s, const struct core_answe
 	};
 
 	text_copy_tail(e.name, sizeof(e.name), s->offer.name);
-	core_note(c, &e, now_us);
+	core_add_event(c, &e, now_us);
 	s->missed_sequence = 0;
 }
 
 bool core_answer(struct core *c, const struct core_answer *a, uint64_t now_us)
 {
+	const struct core_call call = {
+		.now_us = now_us, .client = a->client, .sequence = a->sequence, .result = a->result,
+		.freed_bytes = a->freed_bytes, .more_time_us = a->more_time_us,
+	};
 	struct session *s = session_get(&c->sessions, a->client);
 
+	core_tape_call(c, CORE_TAPE_ANSWER, &call);
 	if (!s || !a->sequence)
 		return false;
 	if (a->sequence == s->missed_sequence) {

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "core_parts.h"
+#include "core_tape.h"
 
 /*
  * One call ends at most one request per client (shield down) and asks it once (order, shield up),
@@ -37,7 +38,7 @@ bool core_effect(struct core *c, struct core_effect *ret)
 	return true;
 }
 
-void core_note(struct core *c, struct event *e, uint64_t now_us)
+void core_add_event(struct core *c, struct event *e, uint64_t now_us)
 {
 	e->time_us = now_us;
 	if (e->domain < CORE_DOMAINS_MAX && c->domain[e->domain].used) {
@@ -45,7 +46,14 @@ void core_note(struct core *c, struct event *e, uint64_t now_us)
 		if (!e->episode)
 			e->episode = c->domain[e->domain].episode;
 	}
-	record_add(&c->record, e);
+	core_tape_input(c, CORE_TAPE_EVENT, record_add(&c->record, e));
+}
+
+void core_note(struct core *c, struct event *e, uint64_t now_us)
+{
+	e->time_us = now_us;
+	core_tape_input(c, CORE_TAPE_HAPPENED, e);
+	core_add_event(c, e, now_us);
 }
 
 void core_note_client(struct core *c, enum event_kind kind, const struct session *s, uint64_t now_us)
@@ -53,7 +61,7 @@ void core_note_client(struct core *c, enum event_kind kind, const struct session
 	struct event e = { .kind = kind, .client = s->id, .a = (uint64_t)s->offer.pid, .b = s->offer.uid };
 
 	text_copy_tail(e.name, sizeof(e.name), s->offer.name);
-	core_note(c, &e, now_us);
+	core_add_event(c, &e, now_us);
 }
 
 struct event core_request_event(enum event_kind kind, const struct session *s)
@@ -78,7 +86,7 @@ void core_note_victim(struct core *c, enum event_kind kind, uint32_t domain, str
 	e.client = d->escalate.victim.client;
 	e.rung = d->escalate.rung;
 	text_copy_tail(e.name, sizeof(e.name), d->escalate.victim.name);
-	core_note(c, &e, now_us);
+	core_add_event(c, &e, now_us);
 }
 
 struct core_episode *core_episode_of(struct core *c, uint32_t domain)

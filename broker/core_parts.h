@@ -9,6 +9,7 @@
 #include "core.h"
 
 /* core_keep.c */
+void core_add_event(struct core *c, struct event *e, uint64_t now_us);
 struct core_effect *core_push(struct core *c, enum core_effect_kind kind, uint32_t domain);
 void core_note_client(struct core *c, enum event_kind kind, const struct session *s, uint64_t now_us);
 void core_note_victim(struct core *c, enum event_kind kind, uint32_t domain, struct event e,

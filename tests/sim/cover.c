@@ -24,7 +24,7 @@ const char *cover_name(enum cover_place place)
 		[COVER_TAKEN_OVER] = "episode taken over", [COVER_RELOADED] = "reload",
 		[COVER_DOMAIN_REMOVED_IN_STAGE] = "domain gone in a stage",
 		[COVER_FULL] = "no room for a client", [COVER_USER_FULL] = "no room for its user",
-		[COVER_STALE] = "stale client",
+		[COVER_STALE] = "stale client", [COVER_REPLAYED] = "recorded and replayed",
 	};
 	_Static_assert(ARRAY_LEN(names) == COVER_COUNT, "a name for every place");
 

@@ -43,6 +43,7 @@ enum cover_place {
 	COVER_FULL,
 	COVER_USER_FULL,
 	COVER_STALE,
+	COVER_REPLAYED,
 	COVER_COUNT
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "replayed.h"
 #include "sim.h"
 
 #define ROUNDS_LEAST	10u
@@ -190,6 +191,7 @@ static void start(struct sim *s)
 {
 	struct call c = { .kind = CALL_START };
 
+	replayed_check(s);
 	s->world.first_episode += EPISODE_BLOCK;
 	model_init(s, s->world.first_episode);
 	call_core(s, &c);
@@ -286,6 +288,7 @@ void world_run(struct sim *s)
 	rounds = dice_between(&s->dice, ROUNDS_LEAST, ROUNDS_MOST);
 	for (uint64_t i = 0; i < rounds; i++) {
 		s->now_us = next_time_us(s);
+		replayed_begin(s);
 		chance(s);
 		do_actions(s);
 		step(s);
@@ -296,5 +299,6 @@ void world_run(struct sim *s)
 		s->now_us += QUIET_STRIDE_US;
 		step(s);
 	}
+	replayed_check(s);
 	model_end(s);
 }

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+#include "core_replay.h"
+
+#include <string.h>
+
+#include "core_parts.h"
+
+void core_replay_init(struct core_replay *r, struct core *c)
+{
+	memset(r, 0, sizeof(*r));
+	r->core = c;
+}
+
+/* ---- can it be true? ---- */
+
+static bool is_event(const struct event *e)
+{
+	return e->kind < EVENT_KIND_COUNT && e->domain < CORE_DOMAINS_MAX && e->from < STAGE_COUNT &&
+	       e->to < STAGE_COUNT && e->why < STAGE_WHY_COUNT && e->step < STEP_COUNT &&
+	       e->result < RESULT_COUNT && e->rung < RUNG_COUNT;
+}
+
+static bool is_victim(const struct victim *v)
+{
+	return (unsigned)v->kind < VICTIM_KIND_COUNT && v->pids_count <= VICTIM_PIDS_MAX;
+}
+
+static bool is_domain(const struct core_tape_domain *t)
+{
+	const struct core_domain *d = &t->d;
+
+	return t->index < CORE_DOMAINS_MAX && (unsigned)d->stage.now < STAGE_COUNT &&
+	       (unsigned)d->change.from < STAGE_COUNT && (unsigned)d->change.to < STAGE_COUNT &&
+	       (unsigned)d->change.why < STAGE_WHY_COUNT && d->change.domain < CORE_DOMAINS_MAX &&
+	       d->estimate.domain < CORE_DOMAINS_MAX && (unsigned)d->escalate.rung < RUNG_COUNT &&
+	       is_victim(&d->escalate.victim);
+}
+
+static bool is_session(const struct core_tape_session *t)
+{
+	const struct session *s = &t->s;
+	uint64_t id = (uint64_t)s->generation << 32 | (uint64_t)(t->slot + 1);
+
+	return t->slot < UINT32_MAX && (s->id == 0 || s->id == id) &&
+	       (unsigned)s->request.step < STEP_COUNT && s->request.domain < CORE_DOMAINS_MAX &&
+	       (unsigned)s->settled < STEP_COUNT && (unsigned)s->last_result < RESULT_COUNT;
+}
+
+/* ---- checks: NULL, or what is wrong ---- */
+
+static const char *check_domain(const union core_record *record)
+{
+	return is_domain(&record->domain) ? NULL : "a domain that cannot be";
+}
+
+static const char *check_episode(const union core_record *record)
+{
+	const struct core_episode *e = &record->episode;
+
+	return (unsigned)e->highest < STAGE_COUNT && e->number && e->domain < CORE_DOMAINS_MAX
+		? NULL : "an episode that cannot be";
+}
+
+static const char *check_session(const union core_record *record)
+{
+	return is_session(&record->session) ? NULL : "a client that cannot be";
+}
+
+static const char *check_sample(const union core_record *record)
+{
+	return record->sample.domain < CORE_DOMAINS_MAX ? NULL : "a sample of no domain";
+}
+
+static const char *check_victim(const union core_record *record)
+{
+	return record->victim.index < VICTIM_PIDS_MAX ? NULL : "more processes than a victim has";
+}
+
+static const char *check_survey(const union core_record *record)
+{
+	const struct core_tape_survey *s = &record->survey;
+
+	return s->domain < CORE_DOMAINS_MAX && is_victim(&s->victim) ? NULL : "a survey that cannot be";
+}
+
+static const char *check_event(const union core_record *record)
+{
+	return is_event(&record->event) ? NULL : "an event that cannot be";
+}
+
+static const char *check_call(const union core_record *record)
+{
+	const struct core_call *call = &record->call;
+
+	return call->domain < CORE_DOMAINS_MAX && call->stage < STAGE_COUNT &&
+	       call->result < RESULT_COUNT ? NULL : "a call that cannot be";
+}
+
+/* ---- the state ---- */
+
+static const char *take_nothing(struct core_replay *r, const union core_record *record)
+{
+	(void)r, (void)record;
+	return NULL;
+}
+
+static const char *take_machine(struct core_replay *r, const union core_record *record)
+{
+	r->machine = record->machine;
+	return NULL;
+}
+
+static const char *take_end(struct core_replay *r, const union core_record *record)
+{
+	(void)record;
+	r->is_over = true;
+	return NULL;
+}
+
+static const char *take_policy(struct core_replay *r, const union core_record *record)
+{
+	struct core *c = r->core;
+
+	c->policy = record->policy;
+	c->policy.session.max_clients = MIN_OF(c->policy.session.max_clients, c->sessions.max);
+	return NULL;
+}
+
+static const char *take_core(struct core_replay *r, const union core_record *record)
+{
+	struct core *c = r->core;
+
+	if (record->core.max_clients > c->sessions.max)
+		return "more clients than there is room for";
+	c->sessions.max = record->core.max_clients;
+	c->last_episode = record->core.last_episode;
+	c->last_sequence = record->core.last_sequence;
+	c->record.last = record->core.last_event;
+	c->grace_us = record->core.grace_us;
+	return NULL;
+}
+
+static const char *take_victim(struct core_replay *r, const union core_record *record)
+{
+	r->victim.pids[record->victim.index] = record->victim.pid;
+	r->victim.start_ticks[record->victim.index] = record->victim.start_ticks;
+	return NULL;
+}
+
+/* The processes that were collected belong to this one; its other members are set already. */
+static void give_pids(struct core_replay *r, struct victim *to)
+{
+	memcpy(to->pids, r->victim.pids, sizeof(to->pids));
+	memcpy(to->start_ticks, r->victim.start_ticks, sizeof(to->start_ticks));
+	memset(&r->victim, 0, sizeof(r->victim));
+}
+
+static const char *take_domain(struct core_replay *r, const union core_record *record)
+{
+	struct core_domain *d = &r->core->domain[record->domain.index];
+
+	*d = record->domain.d;
+	d->used = true;
+	give_pids(r, &d->escalate.victim);
+	return NULL;
+}
+
+static const char *take_estimator(struct core_replay *r, const union core_record *record)
+{
+	r->core->domain[record->domain.index].estimator = record->domain.d.estimator;
+	return NULL;
+}
+
+static const char *take_episode(struct core_replay *r, const union core_record *record)
+{
+	r->core->episode[record->episode.number % CORE_EPISODES_MAX] = record->episode;
+	return NULL;
+}
+
+static const char *take_session(struct core_replay *r, const union core_record *record)
+{
+	struct session_table *sessions = &r->core->sessions;
+	const struct core_tape_session *t = &record->session;
+
+	if (t->slot >= sessions->max)
+		return "more clients than there is room for";
+	sessions->count += t->s.id != 0;
+	sessions->count -= sessions->slots[t->slot].id != 0;
+	sessions->slots[t->slot] = t->s;
+	return NULL;
+}
+
+static const char *take_ready(struct core_replay *r, const union core_record *record)
+{
+	(void)record;
+	r->is_ready = true;
+	return NULL;
+}
+
+/* ---- what happened ---- */
+
+static const char *take_sample(struct core_replay *r, const union core_record *record)
+{
+	core_sample(r->core, &record->sample);
+	return NULL;
+}
+
+static const char *take_join(struct core_replay *r, const union core_record *record)
+{
+	struct session *session;
+
+	(void)core_join(r->core, &record->join.offer, record->join.now_us, &session); /* full: as then */
+	return NULL;
+}
+
+static const char *take_survey(struct core_replay *r, const union core_record *record)
+{
+	const struct core_tape_survey *t = &record->survey;
+	struct victim victim = t->victim;
+
+	give_pids(r, &victim);
+	core_survey(r->core, t->domain, t->found ? &victim : NULL, t->now_us);
+	return NULL;
+}
+
+static const char *take_happened(struct core_replay *r, const union core_record *record)
+{
+	struct event event = record->event;
+
+	core_note(r->core, &event, event.time_us);
+	return NULL;
+}
+
+static const char *take_reconfigure(struct core_replay *r, const union core_record *record)
+{
+	const struct core_policy policy = r->core->policy; /* came just before */
+
+	core_reconfigure(r->core, &policy, record->call.now_us);
+	return NULL;
+}
+
+static const char *take_latency(struct core_replay *r, const union core_record *record)
+{
+	core_set_latency(r->core, record->call.latency_us);
+	return NULL;
+}
+
+static const char *take_domain_add(struct core_replay *r, const union core_record *record)
+{
+	const struct core_call *call = &record->call;
+
+	(void)core_domain_add(r->core, call->name, call->is_configured, call->now_us); /* full: as then */
+	return NULL;
+}
+
+static const char *take_domain_remove(struct core_replay *r, const union core_record *record)
+{
+	if (record->call.domain == CORE_DOMAIN_SYSTEM)
+		return "the system's domain cannot be removed";
+	core_domain_remove(r->core, record->call.domain, record->call.now_us);
+	return NULL;
+}
+
+static const char *take_leave(struct core_replay *r, const union core_record *record)
+{
+	core_leave(r->core, record->call.client, record->call.now_us);
+	return NULL;
+}
+
+static const char *take_report(struct core_replay *r, const union core_record *record)
+{
+	const struct core_call *call = &record->call;
+
+	core_report(r->core, call->client, call->exposure_bytes, call->freeable_bytes);
+	return NULL;
+}
+
+static const char *take_answer(struct core_replay *r, const union core_record *record)
+{
+	const struct core_call *call = &record->call;
+	const struct core_answer answer = {
+		call->client, call->sequence, (enum session_result)call->result, call->freed_bytes,
+		call->more_time_us,
+	};
+
+	(void)core_answer(r->core, &answer, call->now_us); /* an unknown sequence: as then */
+	return NULL;
+}
+
+static const char *take_victim_gone(struct core_replay *r, const union core_record *record)
+{
+	core_victim_gone(r->core, record->call.domain, record->call.now_us);
+	return NULL;
+}
+
+static const char *take_kernel_oom(struct core_replay *r, const union core_record *record)
+{
+	const struct core_call *call = &record->call;
+
+	core_kernel_oom(r->core, call->domain, call->pid, call->name, call->now_us);
+	return NULL;
+}
+
+static const char *take_take_over(struct core_replay *r, const union core_record *record)
+{
+	const struct core_call *call = &record->call;
+
+	if (!r->core->domain[call->domain].used || !call->episode)
+		return "an episode of no domain";
+	core_take_over(r->core, call->domain, call->episode, (enum stage_word)call->stage,
+		       call->began_us, call->now_us);
+	return NULL;
+}
+
+static const char *take_tick(struct core_replay *r, const union core_record *record)
+{
+	core_tick(r->core, record->call.now_us);
+	return NULL;
+}
+
+/* Not an input: what was decided then, to be held against what was decided now. */
+static const char *take_event(struct core_replay *r, const union core_record *record)
+{
+	const struct event *then = &record->event;
+	const struct record *now = &r->core->record;
+
+	if (then->number && tape_is_equal(&core_tape_shapes[CORE_TAPE_EVENT], then,
+					  &now->ring[(then->number - 1) % now->size])) {
+		r->same++;
+		return NULL;
+	}
+	r->different++;
+	if (!r->first_different)
+		r->first_different = then->number;
+	return NULL;
+}
+
+/* ---- the kinds ---- */
+
+#define AT(member) offsetof(union core_record, member)
+#define TIMELESS SIZE_MAX
+
+static const struct {
+	const char *(*check)(const union core_record *record);	/* NULL: nothing can be wrong */
+	const char *(*take)(struct core_replay *r, const union core_record *record);
+	size_t time_at;				/* of its now_us */
+	bool is_input;				/* only once the state is complete */
+} kinds[CORE_TAPE_KIND_COUNT] = {
+	[CORE_TAPE_MACHINE] = { NULL, take_machine, AT(machine.now_us), false },
+	[CORE_TAPE_NOTE] = { NULL, take_nothing, AT(note.now_us), false },
+	[CORE_TAPE_END] = { NULL, take_end, AT(note.now_us), false },
+	[CORE_TAPE_POLICY] = { NULL, take_policy, TIMELESS, false },
+	[CORE_TAPE_CORE] = { NULL, take_core, TIMELESS, false },
+	[CORE_TAPE_DOMAIN] = { check_domain, take_domain, TIMELESS, false },
+	[CORE_TAPE_ESTIMATOR] = { check_domain, take_estimator, TIMELESS, false },
+	[CORE_TAPE_EPISODE] = { check_episode, take_episode, TIMELESS, false },
+	[CORE_TAPE_SESSION] = { check_session, take_session, TIMELESS, false },
+	[CORE_TAPE_READY] = { check_call, take_ready, AT(call.now_us), false },
+	[CORE_TAPE_SAMPLE] = { check_sample, take_sample, AT(sample.time_us), true },
+	[CORE_TAPE_JOIN] = { NULL, take_join, AT(join.now_us), true },
+	[CORE_TAPE_VICTIM] = { check_victim, take_victim, TIMELESS, false },
+	[CORE_TAPE_SURVEY] = { check_survey, take_survey, AT(survey.now_us), true },
+	[CORE_TAPE_HAPPENED] = { check_event, take_happened, AT(event.time_us), true },
+	[CORE_TAPE_RECONFIGURE] = { check_call, take_reconfigure, AT(call.now_us), true },
+	[CORE_TAPE_LATENCY] = { check_call, take_latency, TIMELESS, true },
+	[CORE_TAPE_DOMAIN_ADD] = { check_call, take_domain_add, AT(call.now_us), true },
+	[CORE_TAPE_DOMAIN_REMOVE] = { check_call, take_domain_remove, AT(call.now_us), true },
+	[CORE_TAPE_LEAVE] = { check_call, take_leave, AT(call.now_us), true },
+	[CORE_TAPE_REPORT] = { check_call, take_report, TIMELESS, true },
+	[CORE_TAPE_ANSWER] = { check_call, take_answer, AT(call.now_us), true },
+	[CORE_TAPE_VICTIM_GONE] = { check_call, take_victim_gone, AT(call.now_us), true },
+	[CORE_TAPE_KERNEL_OOM] = { check_call, take_kernel_oom, AT(call.now_us), true },
+	[CORE_TAPE_TAKE_OVER] = { check_call, take_take_over, AT(call.now_us), true },
+	[CORE_TAPE_TICK] = { check_call, take_tick, AT(call.now_us), true },
+	[CORE_TAPE_EVENT] = { check_event, take_event, AT(event.time_us), true },
+};
+
+const char *core_replay_check(enum core_tape_kind kind, const union core_record *record)
+{
+	return kinds[kind].check ? kinds[kind].check(record) : NULL;
+}
+
+uint64_t core_replay_time_us(enum core_tape_kind kind, const union core_record *record)
+{
+	uint64_t time_us = 0;
+
+	if (kinds[kind].time_at != TIMELESS)
+		memcpy(&time_us, (const char *)record + kinds[kind].time_at, sizeof(time_us));
+	return time_us;
+}
+
+const char *core_replay_take(struct core_replay *r, enum core_tape_kind kind,
+			     const union core_record *record)
+{
+	const char *wrong = core_replay_check(kind, record);
+	uint64_t time_us = core_replay_time_us(kind, record);
+
+	if (!wrong && kinds[kind].is_input && !r->is_ready)
+		wrong = "it comes before the state is complete";
+	if (!wrong)
+		wrong = kinds[kind].take(r, record);
+	if (!wrong && time_us)
+		r->now_us = time_us;
+	return wrong;
+}

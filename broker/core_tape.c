@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+#include "core_tape.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "core_parts.h"
+
+/* ---- what is kept of each kind ---- */
+
+static const struct tape_field machine_fields[] = {
+	TAPE_U(core_tape_machine, now_us), TAPE_U(core_tape_machine, real_us),
+	TAPE_U(core_tape_machine, total_bytes), TAPE_U(core_tape_machine, swap_total_bytes),
+	TAPE_U(core_tape_machine, cpus), TAPE_U(core_tape_machine, page_bytes),
+	TAPE_B(core_tape_machine, is_stand_alone), TAPE_T(core_tape_machine, kernel),
+};
+
+static const struct tape_field note_fields[] = {
+	TAPE_U(core_tape_note, now_us), TAPE_T(core_tape_note, text),
+};
+
+#define P(m) TAPE_U(core_policy, m)
+#define PB(m) TAPE_B(core_policy, m)
+static const struct tape_field policy_fields[] = {
+	P(estimate.swap_weight_permyriad), P(estimate.plausible_bytes_per_s),
+	P(stage.floor_permyriad[1]), P(stage.floor_permyriad[2]), P(stage.floor_permyriad[3]),
+	P(stage.floor_max_bytes[1]), P(stage.floor_max_bytes[2]), P(stage.floor_max_bytes[3]),
+	P(stage.confirm_us), P(stage.hold_us),
+	P(session.max_clients), P(session.max_per_uid), P(session.max_budget_us),
+	P(session.default_budget_us[0]), P(session.default_budget_us[1]),
+	P(session.default_budget_us[2]), P(session.default_budget_us[3]),
+	P(plan.terminate_us), P(plan.latency_us),
+	PB(escalate.enabled), PB(escalate.dry_run),
+	P(escalate.term_us), P(escalate.kill_us), P(escalate.settle_us),
+	PB(shield), P(idle_interval_us), P(near_interval_us),
+};
+
+static const struct tape_field core_fields[] = {
+	TAPE_U(core_tape_core, last_episode), TAPE_U(core_tape_core, last_sequence),
+	TAPE_U(core_tape_core, last_event), TAPE_U(core_tape_core, grace_us),
+	TAPE_U(core_tape_core, max_clients),
+};
+
+/* Members of the domain, under their own names. */
+#define D(m, t) { #m, offsetof(struct core_tape_domain, d.m), \
+		  sizeof(((struct core_tape_domain *)0)->d.m), t }
+#define DU(m) D(m, TAPE_UNSIGNED)
+#define DI(m) D(m, TAPE_SIGNED)
+#define DB(m) D(m, TAPE_BOOL)
+#define DD(m) D(m, TAPE_DOUBLE)
+#define ESTIMATE(m) \
+	DU(m.time_us), DU(m.domain), DU(m.distress), DU(m.total_bytes), DU(m.headroom_bytes), \
+	DU(m.tte_us), DU(m.tte_low_us), DU(m.guaranteed_us), DI(m.fall_bytes_per_s), \
+	DI(m.fall_high_bytes_per_s), DU(m.falling_us), DU(m.fallen_bytes), DU(m.stretch_permyriad)
+
+static const struct tape_field domain_fields[] = {
+	TAPE_U(core_tape_domain, index), DB(is_configured), D(name, TAPE_TEXT),
+	ESTIMATE(estimate),
+	DU(lead.us[0]), DU(lead.us[1]), DU(lead.us[2]), DU(lead.us[3]),
+	DU(stage.now), DU(stage.since_us), DU(stage.calm_since_us),
+	DU(change.time_us), DU(change.domain), DU(change.from), DU(change.to), DU(change.why),
+	DU(change.floor_bytes), DU(change.lead_us), ESTIMATE(change.estimate),
+	DU(change_event), DU(episode), DB(said_no_victim), DU(sample_due_us),
+	DU(escalate.rung), DU(escalate.deadline_us), DU(escalate.ended),
+	DU(escalate.victim.kind), DU(escalate.victim.client), DI(escalate.victim.pid),
+	D(escalate.victim.name, TAPE_TEXT), DU(escalate.victim.memory_bytes),
+	DU(escalate.victim.growth_bytes), DU(escalate.victim.all_growth_bytes),
+	DU(escalate.victim.pids_count),
+};
+
+#define SUMS(i) \
+	DD(estimator.trend.window[i].weight), DD(estimator.trend.window[i].t), \
+	DD(estimator.trend.window[i].tt), DD(estimator.trend.window[i].y), \
+	DD(estimator.trend.window[i].ty)
+
+static const struct tape_field estimator_fields[] = {
+	TAPE_U(core_tape_domain, index),
+	DU(estimator.trend.first_us), DU(estimator.trend.last_us), DD(estimator.trend.last_bytes),
+	DD(estimator.trend.last_rate), DU(estimator.trend.count),
+	SUMS(0), SUMS(1), SUMS(2), SUMS(3),
+	DU(estimator.falling_since_us), DU(estimator.falling_from_bytes), DU(estimator.low_bytes),
+	DU(estimator.low_us),
+	DU(estimator.distress_us[0]), DU(estimator.distress_us[1]), DU(estimator.distress_us[2]),
+	DU(estimator.distress_us[3]), DU(estimator.distress_us[4]), DU(estimator.distress_us[5]),
+	DU(estimator.distress_us[6]), DU(estimator.distress_us[7]),
+	DU(estimator.direct_reclaims), DU(estimator.oom_kills), DB(estimator.have_counters),
+	DU(estimator.stretch_permyriad), ESTIMATE(estimator.last),
+};
+
+static const struct tape_field episode_fields[] = {
+	TAPE_U(core_episode, number), TAPE_U(core_episode, domain),
+	TAPE_T(core_episode, domain_name), TAPE_U(core_episode, highest),
+	TAPE_U(core_episode, began_us), TAPE_U(core_episode, ended_us),
+	TAPE_U(core_episode, victims), TAPE_U(core_episode, missed),
+	TAPE_B(core_episode, kernel_killed),
+};
+
+#define S(m, t) { #m, offsetof(struct core_tape_session, s.m), \
+		  sizeof(((struct core_tape_session *)0)->s.m), t }
+#define SU(m) S(m, TAPE_UNSIGNED)
+#define SB(m) S(m, TAPE_BOOL)
+static const struct tape_field session_fields[] = {
+	TAPE_U(core_tape_session, slot), SU(id), SU(generation),
+	S(offer.name, TAPE_TEXT), S(offer.pid, TAPE_SIGNED), SU(offer.uid), SU(offer.order_group),
+	SU(offer.domains), SB(offer.may_be_ended), SU(offer.budget_us[0]), SU(offer.budget_us[1]),
+	SU(offer.budget_us[2]), SU(offer.budget_us[3]),
+	SU(request.sequence), SU(request.issued_us), SU(request.deadline_us), SU(request.step),
+	SU(request.domain), SU(request.episode), SB(request.extended), SB(request.is_final),
+	SU(settled), SB(settled_final), SU(final_domains), SB(is_shielded), SB(owes_resume),
+	SU(missed_sequence), SU(exposure_bytes), SU(freeable_bytes),
+	SU(worst_us[0]), SU(worst_us[1]), SU(worst_us[2]), SU(worst_us[3]),
+	SU(worst_exposure_bytes[0]), SU(worst_exposure_bytes[1]), SU(worst_exposure_bytes[2]),
+	SU(worst_exposure_bytes[3]), SU(last_result),
+};
+
+#define M(m) TAPE_U(sample, m)
+static const struct tape_field sample_fields[] = {
+	M(time_us), M(domain), M(has), M(distress), M(load_permyriad), M(cpu_some_permyriad),
+	M(total_bytes), M(free_bytes), M(file_bytes), M(reserve_bytes), M(available_bytes),
+	M(swap_total_bytes), M(swap_free_bytes), M(direct_reclaims), M(oom_kills),
+	M(memory_some_permyriad), M(memory_full_permyriad), M(memory_some_us), M(memory_full_us),
+	M(anon_bytes), M(shmem_bytes), M(kernel_bytes), M(unseen_bytes),
+	M(zram_stored_bytes), M(zram_used_bytes), M(delay_reclaim_permyriad), M(delay_cpu_permyriad),
+	M(rival_triggers),
+};
+
+#define J(m) TAPE_U(core_tape_join, m)
+static const struct tape_field join_fields[] = {
+	J(now_us), TAPE_T(core_tape_join, offer.name), TAPE_I(core_tape_join, offer.pid),
+	J(offer.uid), J(offer.order_group), J(offer.domains), TAPE_B(core_tape_join, offer.may_be_ended),
+	J(offer.budget_us[0]), J(offer.budget_us[1]), J(offer.budget_us[2]), J(offer.budget_us[3]),
+};
+
+static const struct tape_field victim_fields[] = {
+	TAPE_U(core_tape_victim, index), TAPE_I(core_tape_victim, pid),
+	TAPE_U(core_tape_victim, start_ticks),
+};
+
+#define V(m) TAPE_U(core_tape_survey, m)
+static const struct tape_field survey_fields[] = {
+	V(now_us), V(domain), TAPE_B(core_tape_survey, found), V(victim.kind), V(victim.client),
+	TAPE_I(core_tape_survey, victim.pid), TAPE_T(core_tape_survey, victim.name),
+	V(victim.memory_bytes), V(victim.growth_bytes), V(victim.all_growth_bytes),
+	V(victim.pids_count),
+};
+
+#define E(m) TAPE_U(event, m)
+static const struct tape_field event_fields[] = {
+	E(number), E(time_us), E(episode), E(client), E(sequence), E(a), E(b), E(c), E(d), E(e),
+	E(headroom_bytes), E(total_bytes), E(tte_us), E(tte_low_us), E(lead_us), E(floor_bytes),
+	TAPE_I(event, fall_bytes_per_s), E(distress), E(kind), E(domain), E(from), E(to), E(why),
+	E(step), E(result), E(rung), TAPE_T(event, name), TAPE_T(event, domain_name),
+};
+
+/* Calls: each kind keeps what it has. */
+#define C(m) TAPE_U(core_call, m)
+static const struct tape_field moment_fields[] = { C(now_us) };
+static const struct tape_field latency_fields[] = { C(latency_us) };
+static const struct tape_field domain_add_fields[] = {
+	C(now_us), TAPE_B(core_call, is_configured), TAPE_T(core_call, name),
+};
+static const struct tape_field of_domain_fields[] = { C(now_us), C(domain) };
+static const struct tape_field leave_fields[] = { C(now_us), C(client) };
+static const struct tape_field report_fields[] = { C(client), C(exposure_bytes), C(freeable_bytes) };
+static const struct tape_field answer_fields[] = {
+	C(now_us), C(client), C(sequence), C(result), C(freed_bytes), C(more_time_us),
+};
+static const struct tape_field kernel_oom_fields[] = {
+	C(now_us), C(domain), TAPE_I(core_call, pid), TAPE_T(core_call, name),
+};
+static const struct tape_field take_over_fields[] = {
+	C(now_us), C(domain), C(episode), C(stage), C(began_us),
+};
+
+#define SHAPE(name, type, fields) { name, sizeof(type), ARRAY_LEN(fields), fields }
+#define CALL(name, fields) SHAPE(name, struct core_call, fields)
+
+const struct tape_shape core_tape_shapes[CORE_TAPE_KIND_COUNT] = {
+	[CORE_TAPE_MACHINE] = SHAPE("machine", struct core_tape_machine, machine_fields),
+	[CORE_TAPE_NOTE] = SHAPE("note", struct core_tape_note, note_fields),
+	[CORE_TAPE_END] = SHAPE("end", struct core_tape_note, note_fields),
+	[CORE_TAPE_POLICY] = SHAPE("policy", struct core_policy, policy_fields),
+	[CORE_TAPE_CORE] = SHAPE("core", struct core_tape_core, core_fields),
+	[CORE_TAPE_DOMAIN] = SHAPE("domain", struct core_tape_domain, domain_fields),
+	[CORE_TAPE_ESTIMATOR] = SHAPE("estimator", struct core_tape_domain, estimator_fields),
+	[CORE_TAPE_EPISODE] = SHAPE("episode", struct core_episode, episode_fields),
+	[CORE_TAPE_SESSION] = SHAPE("session", struct core_tape_session, session_fields),
+	[CORE_TAPE_READY] = CALL("ready", moment_fields),
+	[CORE_TAPE_SAMPLE] = SHAPE("sample", struct sample, sample_fields),
+	[CORE_TAPE_JOIN] = SHAPE("join", struct core_tape_join, join_fields),
+	[CORE_TAPE_VICTIM] = SHAPE("victim", struct core_tape_victim, victim_fields),
+	[CORE_TAPE_SURVEY] = SHAPE("survey", struct core_tape_survey, survey_fields),
+	[CORE_TAPE_HAPPENED] = SHAPE("happened", struct event, event_fields),
+	[CORE_TAPE_RECONFIGURE] = CALL("reconfigure", moment_fields),
+	[CORE_TAPE_LATENCY] = CALL("latency", latency_fields),
+	[CORE_TAPE_DOMAIN_ADD] = CALL("domain_add", domain_add_fields),
+	[CORE_TAPE_DOMAIN_REMOVE] = CALL("domain_remove", of_domain_fields),
+	[CORE_TAPE_LEAVE] = CALL("leave", leave_fields),
+	[CORE_TAPE_REPORT] = CALL("report", report_fields),
+	[CORE_TAPE_ANSWER] = CALL("answer", answer_fields),
+	[CORE_TAPE_VICTIM_GONE] = CALL("victim_gone", of_domain_fields),
+	[CORE_TAPE_KERNEL_OOM] = CALL("kernel_oom", kernel_oom_fields),
+	[CORE_TAPE_TAKE_OVER] = CALL("take_over", take_over_fields),
+	[CORE_TAPE_TICK] = CALL("tick", moment_fields),
+	[CORE_TAPE_EVENT] = SHAPE("event", struct event, event_fields),
+};
+
+/* ---- inputs ---- */
+
+void core_tape_input(struct core *c, enum core_tape_kind kind, const void *input)
+{
+	if (c->tape)
+		tape_put(c->tape, kind, input);
+}
+
+void core_tape_call(struct core *c, enum core_tape_kind kind, const struct core_call *call)
+{
+	core_tape_input(c, kind, call);
+}
+
+static void put_victim(struct tape *t, const struct victim *v)
+{
+	for (uint32_t i = 0; i < MIN_OF(v->pids_count, VICTIM_PIDS_MAX); i++) {
+		struct core_tape_victim one = { i, v->pids[i], v->start_ticks[i] };
+
+		tape_put(t, CORE_TAPE_VICTIM, &one);
+	}
+}
+
+void core_tape_survey(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us)
+{
+	struct core_tape_survey survey = { .now_us = now_us, .domain = domain, .found = victim };
+
+	if (!c->tape)
+		return;
+	if (victim) {
+		survey.victim = *victim;
+		put_victim(c->tape, victim);
+	}
+	tape_put(c->tape, CORE_TAPE_SURVEY, &survey);
+}
+
+/* ---- the state ---- */
+
+static void put_domains(const struct core *c, struct tape *t)
+{
+	for (uint32_t i = 0; i < CORE_DOMAINS_MAX; i++) {
+		struct core_tape_domain domain = { .index = i, .d = c->domain[i] };
+
+		if (!c->domain[i].used)
+			continue;
+		put_victim(t, &c->domain[i].escalate.victim);
+		tape_put(t, CORE_TAPE_DOMAIN, &domain);
+		tape_put(t, CORE_TAPE_ESTIMATOR, &domain);
+	}
+}
+
+/* Also free slots that were used: their generation is part of the next client's id. */
+static void put_sessions(const struct core *c, struct tape *t)
+{
+	for (uint32_t i = 0; i < c->sessions.max; i++) {
+		struct core_tape_session session = { .slot = i, .s = c->sessions.slots[i] };
+
+		if (session.s.generation)
+			tape_put(t, CORE_TAPE_SESSION, &session);
+	}
+}
+
+void core_tape_start(struct core *c, struct tape *t, const struct core_tape_machine *m)
+{
+	const struct core_tape_core core = {
+		c->last_episode, c->last_sequence, c->record.last, c->grace_us, c->sessions.max,
+	};
+	const struct core_call ready = { .now_us = m->now_us };
+
+	tape_put(t, CORE_TAPE_MACHINE, m);
+	tape_put(t, CORE_TAPE_POLICY, &c->policy);
+	tape_put(t, CORE_TAPE_CORE, &core);
+	put_domains(c, t);
+	for (uint32_t i = 0; i < CORE_EPISODES_MAX; i++)
+		if (c->episode[i].number)
+			tape_put(t, CORE_TAPE_EPISODE, &c->episode[i]);
+	put_sessions(c, t);
+	tape_put(t, CORE_TAPE_READY, &ready);
+	c->tape = t;
+}
+
+void core_tape_stop(struct core *c, uint64_t now_us, const char *why)
+{
+	struct core_tape_note end = { .now_us = now_us };
+
+	if (!c->tape)
+		return;
+	text_copy_tail(end.text, sizeof(end.text), why);
+	tape_put(c->tape, CORE_TAPE_END, &end);
+	c->tape = NULL;
+}
