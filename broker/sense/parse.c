@@ -83,6 +83,57 @@ int parse_meminfo(const char *text, size_t size, struct parse_meminfo *ret)
 	return r;
 }
 
+int parse_pools(const char *text, size_t size, struct parse_pools *ret)
+{
+	struct {
+		uint64_t total, free, buffers, cached, swap_cached, anon, shmem, reclaimable;
+		uint64_t unreclaimable, stacks, tables, per_cpu, huge;
+	} m = { 0 };
+	static const struct field field[] = {
+		{ "MemTotal:", 0 * sizeof(uint64_t), false },
+		{ "MemFree:", 1 * sizeof(uint64_t), false },
+		{ "Buffers:", 2 * sizeof(uint64_t), true },
+		{ "Cached:", 3 * sizeof(uint64_t), true },
+		{ "SwapCached:", 4 * sizeof(uint64_t), true },
+		{ "AnonPages:", 5 * sizeof(uint64_t), false },
+		{ "Shmem:", 6 * sizeof(uint64_t), true },
+		{ "SReclaimable:", 7 * sizeof(uint64_t), true },
+		{ "SUnreclaim:", 8 * sizeof(uint64_t), true },
+		{ "KernelStack:", 9 * sizeof(uint64_t), true },
+		{ "PageTables:", 10 * sizeof(uint64_t), true },
+		{ "Percpu:", 11 * sizeof(uint64_t), true },
+		{ "Hugetlb:", 12 * sizeof(uint64_t), true },
+	};
+	static const struct fields fields = { field, ARRAY_LEN(field), true };
+	int r = fields_read(scan_of(text, size), &fields, &m);
+	uint64_t seen;
+
+	if (r < 0)
+		return r;
+	seen = m.free + m.buffers + m.cached + m.swap_cached + m.anon + m.reclaimable +
+	       m.unreclaimable + m.stacks + m.tables + m.per_cpu + m.huge;
+	*ret = (struct parse_pools){
+		.anon_bytes = m.anon, .shmem_bytes = m.shmem,
+		.kernel_bytes = m.unreclaimable + m.stacks + m.tables + m.per_cpu,
+		.unseen_bytes = m.total > seen ? m.total - seen : 0,
+	};
+	return 0;
+}
+
+int parse_zram(const char *text, size_t size, struct parse_zram *ret)
+{
+	struct scan s = scan_of(text, size), line, compressed;
+	struct parse_zram z;
+
+	if (!scan_line(&s, &line))
+		return -ENODATA;
+	if (!take_figure(&line, false, &z.stored_bytes) || !scan_word(&line, &compressed) ||
+	    !take_figure(&line, false, &z.used_bytes))
+		return -EINVAL;
+	*ret = z;
+	return 0;
+}
+
 /* "(0, 3019, 4555)"; zones beyond what we hold are at the end and protect the same. */
 static bool take_protection(struct scan *line, struct parse_zone *z)
 {

@@ -27,6 +27,21 @@ struct parse_meminfo {
 };
 int parse_meminfo(const char *text, size_t size, struct parse_meminfo *ret);
 
+/* /proc/meminfo again: who has the memory. What a kernel does not tell is 0. */
+struct parse_pools {
+	uint64_t anon_bytes;
+	uint64_t shmem_bytes;		/* tmpfs and shared memory, part of what the kernel calls cached */
+	uint64_t kernel_bytes;		/* slab that cannot be reclaimed, stacks, page tables, per-CPU */
+	uint64_t unseen_bytes;		/* the rest: pipes, sockets, drivers, zram */
+};
+int parse_pools(const char *text, size_t size, struct parse_pools *ret);
+
+/* /sys/block/zramN/mm_stat: what was stored, before compression, and what that takes. */
+struct parse_zram {
+	uint64_t stored_bytes, used_bytes;
+};
+int parse_zram(const char *text, size_t size, struct parse_zram *ret);
+
 /* /proc/zoneinfo, sums over all zones, in pages. */
 struct parse_zoneinfo {
 	uint32_t zones;

@@ -29,6 +29,7 @@
 /* PSI must never be read faster than 500 ms: that falsifies it for everybody. It is updated by the
  * kernel every 2 s, and the load average every 5 s. */
 #define LOAD_PERIOD_US		(2 * US_PER_S)
+#define PRESSURE_PERIOD_US	(US_PER_S)
 
 /* The smallest and largest room that is tried: zoneinfo grows with nodes and CPUs. */
 #define ROOM_MIN_BYTES		(16 * KIB)
@@ -45,12 +46,12 @@ struct sense {
 	struct sense_options options;	/* root NULL: not kept */
 	int root_fd;
 	struct source_room room;
-	struct source meminfo, zoneinfo, vmstat, loadavg, cpu_pressure;
+	struct source meminfo, pools, zoneinfo, vmstat, loadavg, cpu_pressure, memory_pressure, zram;
 	struct kmsg kmsg;
 	struct cgroup_tree tree;
 	struct watch watch;		/* of the system */
 	struct sample system;		/* newest readings of each source */
-	uint64_t calls, vmstat_due_us, load_due_us;
+	uint64_t calls, vmstat_due_us, load_due_us, pressure_due_us;
 	struct kills kills;
 	uint32_t kmsg_distress;		/* since the last sample of the system */
 	sd_event *event;
@@ -83,10 +84,13 @@ static int room_open(struct source_room *room, int root_fd)
 static void probe_all(struct sense *s)
 {
 	source_probe(&s->meminfo, &meminfo_ops, s->root_fd, &s->room);
+	source_probe(&s->pools, &pools_ops, s->root_fd, &s->room);
 	source_probe(&s->zoneinfo, &zoneinfo_ops, s->root_fd, &s->room);
 	source_probe(&s->vmstat, &vmstat_ops, s->root_fd, &s->room);
 	source_probe(&s->loadavg, &loadavg_ops, s->root_fd, &s->room);
 	source_probe(&s->cpu_pressure, &cpu_pressure_ops, s->root_fd, &s->room);
+	source_probe(&s->memory_pressure, &memory_pressure_ops, s->root_fd, &s->room);
+	source_probe(&s->zram, &zram_ops, s->root_fd, &s->room);
 	kmsg_open(&s->kmsg, s->root_fd);
 	cgroup_tree_open(&s->tree, s->root_fd, &s->room);
 	watch_open_system(&s->watch, s->root_fd, &s->options);
@@ -103,8 +107,8 @@ static struct sense *sense_new(const struct sense_options *o)
 	s->options.root = NULL;
 	s->options.max_domains = domains;
 	s->root_fd = s->kmsg.source.fd = s->tree.source.fd = -1;
-	s->meminfo = s->zoneinfo = s->vmstat = s->loadavg = s->cpu_pressure =
-		(struct source){ .fd = -1 };
+	s->meminfo = s->pools = s->zoneinfo = s->vmstat = s->loadavg = s->cpu_pressure =
+		s->memory_pressure = s->zram = (struct source){ .fd = -1 };
 	s->watch = (struct watch){ .some.source.fd = -1, .full.source.fd = -1,
 				   .level_fd = -1, .usage_fd = -1 };
 	s->domain = calloc(domains, sizeof(*s->domain));
@@ -151,10 +155,13 @@ struct sense *sense_close(struct sense *s)
 	kmsg_close(&s->kmsg);
 	cgroup_tree_close(&s->tree);
 	source_close(&s->meminfo);
+	source_close(&s->pools);
 	source_close(&s->zoneinfo);
 	source_close(&s->vmstat);
 	source_close(&s->loadavg);
 	source_close(&s->cpu_pressure);
+	source_close(&s->memory_pressure);
+	source_close(&s->zram);
 	file_close(s->root_fd);
 	free(s->room.buffer);
 	free(s->domain);
@@ -222,6 +229,10 @@ static void refresh_slow(struct sense *s, uint64_t now_us)
 	uint64_t near_bytes = MAX_OF(NEAR_BYTES, s->system.total_bytes / NEAR_SHARE);
 	bool is_near = have < near_bytes + s->system.reserve_bytes;
 
+	if (s->calls % ZONEINFO_EVERY == 0) {
+		refresh(s, &s->pools, SAMPLE_HAS_POOLS);
+		refresh(s, &s->zram, SAMPLE_HAS_ZRAM);
+	}
 	if (is_near || s->calls % ZONEINFO_EVERY == 0)
 		refresh(s, &s->zoneinfo, SAMPLE_HAS_RESERVE);
 	if (is_near || now_us >= s->vmstat_due_us) {
@@ -234,6 +245,10 @@ static void refresh_slow(struct sense *s, uint64_t now_us)
 		refresh(s, &s->loadavg, SAMPLE_HAS_LOAD);
 		refresh(s, &s->cpu_pressure, SAMPLE_HAS_CPU_PRESSURE);
 		s->load_due_us = now_us + LOAD_PERIOD_US;
+	}
+	if (now_us >= s->pressure_due_us) {
+		refresh(s, &s->memory_pressure, SAMPLE_HAS_PRESSURE);
+		s->pressure_due_us = now_us + PRESSURE_PERIOD_US;
 	}
 	s->calls++;
 }
@@ -379,15 +394,18 @@ int sense_domain_directory(const struct sense *s, uint32_t domain)
 uint32_t sense_sources(const struct sense *s, struct sense_source *ret)
 {
 	const struct source *const all[] = {
-		&s->meminfo, &s->zoneinfo, &s->vmstat, &s->loadavg, &s->cpu_pressure,
+		&s->meminfo, &s->pools, &s->zoneinfo, &s->vmstat, &s->loadavg, &s->cpu_pressure,
+		&s->memory_pressure, &s->zram,
 		&s->watch.some.source, &s->watch.full.source, &s->tree.source, &s->kmsg.source,
 	};
 	uint32_t count = 0;
 	_Static_assert(ARRAY_LEN(all) <= SENSE_SOURCES_MAX, "room for every source");
-	for (; count < ARRAY_LEN(all); count++) {
-		const struct source *source = all[count];
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		const struct source *source = all[i];
 
-		ret[count] = (struct sense_source){
+		if (source == &s->zram && source->error)
+			continue; /* no swap on zram is nothing to be added */
+		ret[count++] = (struct sense_source){
 			.name = source->ops->name,
 			.is_present = source->error == 0,
 			.gives = source->ops->gives,

@@ -46,6 +46,28 @@ static int meminfo(const char *text, size_t size, uint64_t *f)
 	return r;
 }
 
+static int pools(const char *text, size_t size, uint64_t *f)
+{
+	struct parse_pools p;
+	int r = parse_pools(text, size, &p);
+
+	if (r == 0) {
+		f[0] = p.anon_bytes, f[1] = p.shmem_bytes, f[2] = p.kernel_bytes;
+		f[3] = p.unseen_bytes;
+	}
+	return r;
+}
+
+static int zram(const char *text, size_t size, uint64_t *f)
+{
+	struct parse_zram z;
+	int r = parse_zram(text, size, &z);
+
+	if (r == 0)
+		f[0] = z.stored_bytes, f[1] = z.used_bytes;
+	return r;
+}
+
 static int zoneinfo(const char *text, size_t size, uint64_t *f)
 {
 	struct parse_zoneinfo z;
@@ -115,6 +137,24 @@ static const struct row rows[] = {
 	{"meminfo negative", meminfo, "MemFree: -5 kB\n", -EINVAL, {0}},
 	{"meminfo in pages", meminfo, "MemFree: 5\n", -EINVAL, {0}},
 	{"meminfo empty", meminfo, "", -ENODATA, {0}},
+	{"pools",
+	 pools,
+	 "MemTotal: 1000 kB\nMemFree: 100 kB\nBuffers: 10 kB\nCached: 200 kB\nAnonPages: 300 kB\n"
+	 "Shmem: 50 kB\nSReclaimable: 20 kB\nSUnreclaim: 30 kB\nKernelStack: 5 kB\n"
+	 "PageTables: 6 kB\nPercpu: 7 kB\n",
+	 0,
+	 {300 * KIB, 50 * KIB, (30 + 5 + 6 + 7) * KIB,
+	  (1000 - 100 - 10 - 200 - 300 - 20 - 30 - 5 - 6 - 7) * KIB}},
+	{"pools that are more than there is",
+	 pools,
+	 "MemTotal: 10 kB\nMemFree: 8 kB\nAnonPages: 8 kB\n",
+	 0,
+	 {8 * KIB, 0, 0, 0}},
+	{"pools of an old kernel", pools, "MemTotal: 1 kB\nMemFree: 1 kB\n", -ENODATA, {0}},
+	{"zram", zram, "  8192 4000 4096 0 4096 1 0 0\n", 0, {8192, 4096}},
+	{"zram cut", zram, "8192 4000\n", -EINVAL, {0}},
+	{"zram without figures", zram, "a b c\n", -EINVAL, {0}},
+	{"zram empty", zram, "", -ENODATA, {0}},
 	{"zone, held back altogether",
 	 zoneinfo,
 	 ZONE("3840", "55", "(0, 3019, 4555, 4555)"),

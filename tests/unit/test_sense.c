@@ -50,7 +50,9 @@ static void system_sample(void **state)
 	s = open_tree(&t);
 	p = read_at(s, 0, START_US);
 	assert_int_equal(p.has, SAMPLE_HAS_MEMORY | SAMPLE_HAS_RESERVE | SAMPLE_HAS_SWAP |
-			 SAMPLE_HAS_VMSTAT | SAMPLE_HAS_LOAD);
+			 SAMPLE_HAS_VMSTAT | SAMPLE_HAS_LOAD | SAMPLE_HAS_POOLS);
+	assert_int_equal(p.anon_bytes, 1520 * KIB);
+	assert_int_equal(p.unseen_bytes, (106948 - 71612 - 2864 - 1520 - 9580) * KIB);
 	assert_int_equal(p.total_bytes, 106948 * KIB);
 	assert_int_equal(p.free_bytes, 71612 * KIB);
 	assert_int_equal(p.file_bytes, 80 * KIB);
@@ -195,7 +197,8 @@ static void broken_files(void **state)
 		tree_write(&t, "proc/loadavg", garbage[i]);
 		for (unsigned k = 1; k < 10; k++)
 			p = read_at(s, 0, START_US + (i + 1) * 100 * US_PER_S + k);
-		assert_int_equal(p.has, SAMPLE_HAS_MEMORY | SAMPLE_HAS_CPU_PRESSURE);
+		assert_int_equal(p.has, SAMPLE_HAS_MEMORY | SAMPLE_HAS_POOLS | SAMPLE_HAS_CPU_PRESSURE |
+				 SAMPLE_HAS_PRESSURE);
 		assert_int_equal(p.free_bytes, before.free_bytes);
 	}
 	tree_write(&t, "proc/meminfo", "MemTotal: 1 kB\n");
