@@ -20,7 +20,9 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "config_policy.h"
 #include "peer.h"
+#include "recorder.h"
 #include "service.h"
 #include "start.h"
 #include "stream.h"
@@ -213,6 +215,7 @@ static int on_pump(sd_event_source *source, void *userdata)
 	while ((e = record_next(&b->core.record, &b->written, &lost)))
 		writer_put(&b->writer, e);
 	stream_pump(b);
+	recorder_pump(b);
 	return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 }
 
@@ -299,7 +302,7 @@ static void arm(struct broker *b)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(b->timer, due_us == NEVER_US ? SD_EVENT_OFF
 									      : SD_EVENT_ONESHOT);
-	if (r >= 0 && b->core.record.last != b->written)
+	if (r >= 0 && (b->core.record.last != b->written || b->core.tape))
 		r = sd_event_source_set_enabled(b->pump, SD_EVENT_ONESHOT);
 	if (r < 0)
 		log_error("the loop's timer: %s", strerror(-r));
@@ -381,7 +384,7 @@ int broker_reload(struct broker *b, char *error, size_t error_size)
 		return r;
 	config.dry_run |= b->options.dry_run;
 	b->config = config;
-	policy = start_policy(&b->config);
+	policy = config_policy(&b->config);
 	policy.plan.latency_us = b->core.policy.plan.latency_us;
 	core_reconfigure(&b->core, &policy, clock_now_us());
 	for (uint32_t d = 1; d < CORE_DOMAINS_MAX; d++)
@@ -482,5 +485,6 @@ void broker_stop(struct broker *b)
 		(void)on_pump(b->pump, b); /* the last events; the source goes next */
 	}
 	stream_close_all(b);
+	recorder_stop(b, "the broker was told to end");
 	start_free(b);
 }

@@ -62,6 +62,16 @@ struct stream {
 	uint32_t used, sent;
 };
 
+/* The recording that is being made. */
+struct recorder {
+	int fd;				/* -1: none */
+	sd_event_source *source;
+	struct tape *tape;
+	uint8_t *ring;
+	uint8_t piece[16384];
+	size_t used, sent;
+};
+
 struct broker {
 	struct broker_options options;
 	struct config config;
@@ -101,6 +111,7 @@ struct broker {
 	uint32_t kept_stage[CORE_DOMAINS_MAX];
 	uint64_t written;		/* number of the newest event handed to the writer */
 	struct stream *streams;
+	struct recorder recorder;
 	char warnings[BROKER_WARNINGS_MAX][256];
 	uint32_t warnings_count;
 	enum stage_word stage_shown;	/* last PropertiesChanged */

@@ -111,6 +111,8 @@ const sd_bus_vtable service_vtable[] = {
 				service_explain, ANYBODY),
 	SD_BUS_METHOD_WITH_ARGS("Monitor", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", stream),
 				service_monitor, ANYBODY),
+	SD_BUS_METHOD_WITH_ARGS("Record", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", stream), service_record,
+				ANYBODY),
 	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, service_reload, ANYBODY),
 	STAGE_SIGNAL("PressureWarning"),
 	STAGE_SIGNAL("PressureImminent"),

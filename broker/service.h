@@ -30,6 +30,7 @@ int service_register(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_unregister(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_acknowledge(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_report(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int service_record(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_reload(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* service_list.c */

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "peer.h"
+#include "recorder.h"
 #include "service.h"
 
 #define BUDGET_MIN_US	(1 * US_PER_MS)
@@ -450,7 +451,7 @@ int service_report(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	return sd_bus_reply_method_return(m, NULL);
 }
 
-/* ---- Reload ---- */
+/* ---- Record, Reload ---- */
 
 static bool is_privileged(const struct caller *caller)
 {
@@ -465,6 +466,35 @@ static bool is_privileged(const struct caller *caller)
 		if (caller->groups[i] == group->gr_gid)
 			return true;
 	return false;
+}
+
+static int go_on_record(struct pending *p, const struct caller *caller, sd_bus_error *error)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!is_privileged(caller))
+		return service_error(error, "NotAllowed",
+				     "Record is for root and for members of the group failsoft");
+	r = recorder_start(p->broker, &fd);
+	if (r == -EBUSY)
+		return service_error(error, "Busy", "a recording is running already; end that one first");
+	if (r < 0)
+		return r;
+	r = sd_bus_reply_method_return(p->call, "h", fd);
+	recorder_pump(p->broker);
+	return r;
+}
+
+int service_record(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct pending *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	p->broker = userdata;
+	p->go_on = go_on_record;
+	return ask_caller(p, m, error);
 }
 
 static int go_on_reload(struct pending *p, const struct caller *caller, sd_bus_error *error)

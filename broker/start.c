@@ -18,45 +18,19 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "config_policy.h"
 #include "sense/parse.h"
 
 /* Our own place on the kernel's list of victims; -1000 is not taken: two things at -1000 that
  * between them hold the memory are a panic. Source: systemd-oomd and dbus run at -900. */
 #define OWN_OOM_SCORE_ADJ	(-900)
 #define STACK_TOUCHED		(128 * KIB)
-#define LATENCY_AT_START_US	(20 * US_PER_MS)
-
-struct core_policy start_policy(const struct config *c)
-{
-	struct core_policy p = {
-		.estimate = { (uint32_t)c->swap_weight_permyriad, c->plausible_bytes_per_s },
-		.stage = { .confirm_us = c->confirm_us, .hold_us = c->hold_us },
-		.session = {
-			.max_clients = (uint32_t)c->max_clients,
-			.max_per_uid = (uint32_t)c->max_per_uid,
-			.max_budget_us = c->max_budget_us,
-		},
-		.plan = { c->term_us + c->settle_us, LATENCY_AT_START_US },
-		.escalate = { c->act, c->dry_run, c->term_us, c->kill_us, c->settle_us },
-		.shield = c->shield,
-		.idle_interval_us = c->idle_interval_us,
-		.near_interval_us = c->near_interval_us,
-	};
-
-	for (int i = 0; i < STAGE_COUNT; i++) {
-		p.stage.floor_permyriad[i] = (uint32_t)c->floor_permyriad[i];
-		p.stage.floor_max_bytes[i] = c->floor_max_bytes[i];
-	}
-	for (int i = 0; i < STEP_COUNT; i++)
-		p.session.default_budget_us[i] = c->default_budget_us[i];
-	return p;
-}
 
 static int start_tables(struct broker *b)
 {
 	const struct config *c = &b->config;
 	struct core_memory *m = &b->memory;
-	struct core_policy policy = start_policy(c);
+	struct core_policy policy = config_policy(c);
 	int r = state_open(&b->state, b->options.state_directory, (uint32_t)c->max_clients);
 
 	if (r < 0)
@@ -119,7 +93,7 @@ int start_memory(struct broker *b)
 {
 	int r;
 
-	b->root_fd = b->terminate.poll_fd = -1;
+	b->root_fd = b->terminate.poll_fd = b->recorder.fd = -1;
 	b->writer.send_fd = b->writer.receive_fd = b->writer.file_fd = -1;
 	/* Memory that was locked once is never given back and taken anew. */
 	(void)mallopt(M_TRIM_THRESHOLD, -1); /* a hint */

@@ -7,9 +7,6 @@
 
 #include "broker.h"
 
-/* The core's policy out of the settings. */
-struct core_policy start_policy(const struct config *c);
-
 /* Allocates and opens everything. 0 or -errno, logged; then start_free(). */
 int start_memory(struct broker *b);
 void start_free(struct broker *b);

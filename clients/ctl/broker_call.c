@@ -338,10 +338,9 @@ int call_next_source(sd_bus_message *m, struct source_row *ret)
 	return r;
 }
 
-int call_monitor(struct ctl *c, bool history)
+static int take_descriptor(sd_bus_message *reply, int r)
 {
-	sd_bus_message *reply = NULL;
-	int fd = -1, r = call_method(c, &reply, "Monitor", "a{sv}", 1, "History", "b", history);
+	int fd = -1;
 
 	if (r >= 0)
 		r = sd_bus_message_read(reply, "h", &fd);
@@ -349,4 +348,20 @@ int call_monitor(struct ctl *c, bool history)
 		fd = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* the reply closes its own */
 	sd_bus_message_unref(reply);
 	return r < 0 ? r : fd;
+}
+
+int call_monitor(struct ctl *c, bool history)
+{
+	sd_bus_message *reply = NULL;
+	int r = call_method(c, &reply, "Monitor", "a{sv}", 1, "History", "b", history);
+
+	return take_descriptor(reply, r);
+}
+
+int call_record(struct ctl *c)
+{
+	sd_bus_message *reply = NULL;
+	int r = call_method(c, &reply, "Record", NULL);
+
+	return take_descriptor(reply, r);
 }

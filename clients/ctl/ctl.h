@@ -15,6 +15,8 @@
 #define NEVER_US	UINT64_MAX
 #define DOMAINS_MAX	32u
 #define CLIENTS_MAX	4096u
+#define CGROUPS_MAX	8u
+#define CONFIGS_MAX	4u
 #define NAME_MAX_BYTES	48
 #define DOMAIN_MAX_BYTES 256
 #define CELL_MAX_BYTES	(4 * 80 + 1)
@@ -25,8 +27,14 @@ enum { EXIT_OK = 0, EXIT_WARNING = 1, EXIT_CRITICAL = 2, EXIT_UNKNOWN = 3, EXIT_
 
 struct ctl {
 	sd_bus *bus;
-	bool json, raw, colour, nagios, history;
+	const char *address;		/* NULL: the default */
+	const char *argument;		/* of a verb that takes one */
+	bool json, raw, colour, nagios, history, stand_alone;
 	long count;			/* -n; 0: endless */
+	long seconds;			/* 0: endless */
+	const char *note;		/* NULL: none */
+	const char *cgroups[CGROUPS_MAX], *configs[CONFIGS_MAX];
+	uint32_t cgroups_count, configs_count;
 };
 
 struct domain_row {
@@ -70,6 +78,7 @@ int call_next_source(sd_bus_message *m, struct source_row *ret);
 /* Calls `method` with the arguments given; *ret_reply is to be unreferenced. */
 int call_method(struct ctl *c, sd_bus_message **ret_reply, const char *method, const char *types, ...);
 int call_monitor(struct ctl *c, bool history);	/* a descriptor, or -errno */
+int call_record(struct ctl *c);			/* the same */
 
 /* print.c */
 /* What may steer a terminal becomes '?', and so does what is no UTF-8; cut between characters. */
@@ -94,7 +103,7 @@ int clients_verb(struct ctl *c);
 int domains_verb(struct ctl *c);
 int sources_verb(struct ctl *c);
 int episodes_verb(struct ctl *c);
-int explain_verb(struct ctl *c, const char *number);
+int explain_verb(struct ctl *c);
 int reload_verb(struct ctl *c);
 int monitor_verb(struct ctl *c);
 int watch_verb(struct ctl *c);

@@ -6,21 +6,29 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../tape/tape_verbs.h"
 #include "ctl.h"
 
 static const struct {
 	const char *name, *text;
 	int (*run)(struct ctl *c);
+	const char *argument;		/* what it takes; NULL: nothing */
+	bool has_no_bus;		/* or finds it by itself */
 } verbs[] = {
-	{ "status", "one screen: stage, headroom, time left, clients (the default)", status_verb },
-	{ "watch", "the same, live; q ends it", watch_verb },
-	{ "clients", "who is registered, what they are asked, how they answered", clients_verb },
-	{ "domains", "each pool of memory that can run out", domains_verb },
-	{ "sources", "what the kernel tells, and what it does not", sources_verb },
-	{ "monitor", "every signal and answer as it happens, one line each", monitor_verb },
-	{ "episodes", "what has happened so far", episodes_verb },
-	{ "explain", "EPISODE: what happened in it, sentence by sentence", NULL },
-	{ "reload", "read the configuration again (root or group failsoft)", reload_verb },
+	{ "status", "one screen: stage, headroom, time left, clients (the default)", status_verb, NULL, false },
+	{ "watch", "the same, live; q ends it", watch_verb, NULL, false },
+	{ "clients", "who is registered, what they are asked, how they answered", clients_verb, NULL, false },
+	{ "domains", "each pool of memory that can run out", domains_verb, NULL, false },
+	{ "sources", "what the kernel tells, and what it does not", sources_verb, NULL, false },
+	{ "monitor", "every signal and answer as it happens, one line each", monitor_verb, NULL, false },
+	{ "episodes", "what has happened so far", episodes_verb, NULL, false },
+	{ "explain", "EPISODE: what happened in it, sentence by sentence", explain_verb,
+	  "the number of an episode", false },
+	{ "record", "FILE: everything the broker sees and decides, until Ctrl-C", record_verb,
+	  "the name of a file", true },
+	{ "replay", "FILE: the same decisions again, or those of --config", replay_verb,
+	  "the name of a recording", true },
+	{ "reload", "read the configuration again (root or group failsoft)", reload_verb, NULL, false },
 };
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -33,6 +41,11 @@ static void print_help(FILE *out)
 	      "  --json         for programs: one object, or one per line\n"
 	      "  --nagios       status as a monitoring plugin's line\n"
 	      "  --history      monitor: first what the broker still remembers\n"
+	      "  --stand-alone  record: this machine itself, without a broker\n"
+	      "  --cgroup=PATH  record --stand-alone: this cgroup, too (may be repeated)\n"
+	      "  --seconds=N    record: end after N seconds\n"
+	      "  --note=TEXT    record --stand-alone: words to be kept with it\n"
+	      "  --config=FILE  replay: what would have been decided under this configuration\n"
 	      "  -n, --count=N  watch, monitor: end after N looks or events\n"
 	      "  --raw          plain bytes and microseconds\n"
 	      "  --no-color     no colours (also: NO_COLOR set, or not a terminal)\n"
@@ -41,7 +54,8 @@ static void print_help(FILE *out)
 	      "Of the other verbs: 0 success, 2 wrong usage, 3 no broker or refused.\n", out);
 }
 
-enum { OPT_BUS = 256, OPT_JSON, OPT_NAGIOS, OPT_HISTORY, OPT_RAW, OPT_PLAIN };
+enum { OPT_BUS = 256, OPT_JSON, OPT_NAGIOS, OPT_HISTORY, OPT_RAW, OPT_PLAIN,
+	OPT_ALONE, OPT_CGROUP, OPT_SECONDS, OPT_NOTE, OPT_CONFIG };
 
 static const struct option long_options[] = {
 	{ "bus", required_argument, NULL, OPT_BUS },
@@ -49,6 +63,11 @@ static const struct option long_options[] = {
 	{ "nagios", no_argument, NULL, OPT_NAGIOS },
 	{ "history", no_argument, NULL, OPT_HISTORY },
 	{ "count", required_argument, NULL, 'n' },
+	{ "stand-alone", no_argument, NULL, OPT_ALONE },
+	{ "cgroup", required_argument, NULL, OPT_CGROUP },
+	{ "seconds", required_argument, NULL, OPT_SECONDS },
+	{ "note", required_argument, NULL, OPT_NOTE },
+	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "raw", no_argument, NULL, OPT_RAW },
 	{ "no-color", no_argument, NULL, OPT_PLAIN },
 	{ "help", no_argument, NULL, 'h' },
@@ -56,7 +75,7 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static int read_count(const char *text, long *ret)
+static int read_count(const char *option, const char *text, long *ret)
 {
 	char *end;
 	long value;
@@ -64,19 +83,51 @@ static int read_count(const char *text, long *ret)
 	errno = 0;
 	value = strtol(text, &end, 10);
 	if (errno || *end || end == text || value < 1) {
-		fprintf(stderr, "failsoftctl: -n %s: give a number of 1 or more\n", text);
+		fprintf(stderr, "failsoftctl: %s %s: give a number of 1 or more\n", option, text);
 		return -EINVAL;
 	}
 	*ret = value;
 	return 0;
 }
 
+static int add_text(const char *option, const char **list, uint32_t max, uint32_t *count)
+{
+	if (*count == max) {
+		fprintf(stderr, "failsoftctl: %s may be given %u times\n", option, max);
+		return -EINVAL;
+	}
+	list[(*count)++] = optarg;
+	return 0;
+}
+
+/* Those of record, replay and backtest. */
+static int take_tape_option(struct ctl *c, int option)
+{
+	switch (option) {
+	case OPT_ALONE:
+		c->stand_alone = true;
+		return 0;
+	case OPT_CGROUP:
+		return add_text("--cgroup", c->cgroups, CGROUPS_MAX, &c->cgroups_count);
+	case OPT_SECONDS:
+		return read_count("--seconds", optarg, &c->seconds);
+	case OPT_NOTE:
+		c->note = optarg;
+		return 0;
+	case OPT_CONFIG:
+		return add_text("--config", c->configs, CONFIGS_MAX, &c->configs_count);
+	default:
+		fputs("failsoftctl: see failsoftctl --help\n", stderr);
+		return -EINVAL;
+	}
+}
+
 /* 0: go on; 1: done; negative: wrong usage. */
-static int take_option(struct ctl *c, int option, const char **ret_address)
+static int take_option(struct ctl *c, int option)
 {
 	switch (option) {
 	case OPT_BUS:
-		*ret_address = optarg;
+		c->address = optarg;
 		return 0;
 	case OPT_JSON:
 		c->json = true;
@@ -94,7 +145,7 @@ static int take_option(struct ctl *c, int option, const char **ret_address)
 		c->colour = false;
 		return 0;
 	case 'n':
-		return read_count(optarg, &c->count);
+		return read_count("-n", optarg, &c->count);
 	case 'h':
 		print_help(stdout);
 		return 1;
@@ -102,8 +153,7 @@ static int take_option(struct ctl *c, int option, const char **ret_address)
 		printf("failsoftctl %s\n", FAILSOFT_VERSION);
 		return 1;
 	default:
-		fputs("failsoftctl: see failsoftctl --help\n", stderr);
-		return -EINVAL;
+		return take_tape_option(c, option);
 	}
 }
 
@@ -171,22 +221,22 @@ static int wrong_use(const char *verb)
 	return strcmp(verb, "status") ? EXIT_USAGE : EXIT_UNKNOWN;
 }
 
-static int run(struct ctl *c, const char *address, int argc, char **argv)
+static int run(struct ctl *c, int argc, char **argv)
 {
 	int verb = find_verb(argc ? argv[0] : "status");
-	int wanted, code;
+	int code;
 
 	if (verb < 0)
 		return EXIT_USAGE;
-	wanted = verbs[verb].run ? 1 : 2;
-	if (argc > wanted || (wanted == 2 && argc < 2)) {
+	if (argc > 1 + (verbs[verb].argument != NULL) || (verbs[verb].argument && argc < 2)) {
 		fprintf(stderr, "failsoftctl: %s takes %s\n", verbs[verb].name,
-			wanted == 2 ? "the number of an episode" : "no argument");
+			verbs[verb].argument ? verbs[verb].argument : "no argument");
 		return wrong_use(verbs[verb].name);
 	}
-	if (call_connect(c, address) < 0)
+	c->argument = argv[1];
+	if (!verbs[verb].has_no_bus && call_connect(c, c->address) < 0)
 		return verbs[verb].run == status_verb ? status_unknown(c) : EXIT_UNKNOWN;
-	code = wanted == 2 ? explain_verb(c, argv[1]) : verbs[verb].run(c);
+	code = verbs[verb].run(c);
 	sd_bus_unref(c->bus);
 	return code;
 }
@@ -194,7 +244,6 @@ static int run(struct ctl *c, const char *address, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct ctl c = { .colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR") };
-	const char *address = NULL;
 	int option, r;
 	bool is_wrong = false;
 
@@ -202,12 +251,12 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "n:hV", long_options, NULL)) != -1) {
 		if (option == '?')
 			suggest_option(argv[optind - 1]);
-		r = take_option(&c, option, &address);
+		r = take_option(&c, option);
 		if (r > 0)
 			return EXIT_OK;
 		is_wrong |= r < 0;
 	}
 	if (is_wrong)
 		return wrong_use(optind < argc ? argv[optind] : "status");
-	return run(&c, address, argc - optind, argv + optind);
+	return run(&c, argc - optind, argv + optind);
 }

@@ -228,10 +228,10 @@ int episodes_verb(struct ctl *c)
 	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
 }
 
-int explain_verb(struct ctl *c, const char *number)
+int explain_verb(struct ctl *c)
 {
 	sd_bus_message *reply = NULL;
-	const char *sentence;
+	const char *sentence, *number = c->argument;
 	char clean[600], *end;
 	uint64_t episode;
 	int r;

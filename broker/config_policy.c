@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#include "config_policy.h"
+
+/* The broker's own latency before it has been measured. Source: the worst on a loaded machine. */
+#define LATENCY_AT_START_US	(20 * US_PER_MS)
+
+struct core_policy config_policy(const struct config *c)
+{
+	struct core_policy p = {
+		.estimate = { (uint32_t)c->swap_weight_permyriad, c->plausible_bytes_per_s },
+		.stage = { .confirm_us = c->confirm_us, .hold_us = c->hold_us },
+		.session = {
+			.max_clients = (uint32_t)c->max_clients,
+			.max_per_uid = (uint32_t)c->max_per_uid,
+			.max_budget_us = c->max_budget_us,
+		},
+		.plan = { c->term_us + c->settle_us, LATENCY_AT_START_US },
+		.escalate = { c->act, c->dry_run, c->term_us, c->kill_us, c->settle_us },
+		.shield = c->shield,
+		.idle_interval_us = c->idle_interval_us,
+		.near_interval_us = c->near_interval_us,
+	};
+
+	for (int i = 0; i < STAGE_COUNT; i++) {
+		p.stage.floor_permyriad[i] = (uint32_t)c->floor_permyriad[i];
+		p.stage.floor_max_bytes[i] = c->floor_max_bytes[i];
+	}
+	for (int i = 0; i < STEP_COUNT; i++)
+		p.session.default_budget_us[i] = c->default_budget_us[i];
+	return p;
+}
