@@ -65,7 +65,7 @@ void recorder_pump(struct broker *b)
 		return;
 	}
 	/* full: the loop calls when it drains; the rest follows with the next event */
-	if (sd_event_source_set_io_events(r->source, r->sent < r->used ? EPOLLOUT : 0) < 0)
+	if (sd_event_source_set_io_events(r->source, r->sent < r->used ? EPOLLIN | EPOLLOUT : EPOLLIN) < 0)
 		close_recorder(b);
 }
 
@@ -76,6 +76,8 @@ static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *us
 	(void)source, (void)fd;
 	if (revents & (EPOLLHUP | EPOLLERR))
 		close_recorder(b);
+	else if (revents & EPOLLIN)
+		recorder_stop(b, "the reader has enough");
 	else
 		recorder_pump(b);
 	return 0;
@@ -106,7 +108,7 @@ static int open_socket(struct broker *b, int *ret_fd)
 		return -errno;
 	r->fd = fds[0];
 	*ret_fd = fds[1];
-	error = sd_event_add_io(b->event, &r->source, r->fd, 0, on_socket, b);
+	error = sd_event_add_io(b->event, &r->source, r->fd, EPOLLIN, on_socket, b);
 	return error < 0 ? error : sd_event_source_set_priority(r->source, SD_EVENT_PRIORITY_IDLE);
 }
 

@@ -216,7 +216,7 @@ static void answers_due(struct player *p, uint64_t now_us)
 /* Under another policy only what came from outside is taken over. */
 static bool is_from_outside(struct player *p)
 {
-	const union core_record *r = &p->record;
+	union core_record *r = &p->record;
 
 	switch (p->kind) {
 	case CORE_TAPE_SAMPLE:
@@ -233,9 +233,11 @@ static bool is_from_outside(struct player *p)
 	case CORE_TAPE_VICTIM_GONE:
 	case CORE_TAPE_TAKE_OVER:
 	case CORE_TAPE_EVENT:
-	case CORE_TAPE_SESSION:
 	case CORE_TAPE_EPISODE:
 		return false;
+	case CORE_TAPE_SESSION:
+		r->session.s.request = (struct session_request){ 0 };
+		return true;
 	default:
 		return true;
 	}

@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tape_verbs.h"
+
+#define END_WAIT_MS	2000	/* a broker in a crisis answers within milliseconds */
 
 /* A recording is never written over: it may be the only witness. */
 static int open_file(const char *path)
@@ -68,6 +71,21 @@ static bool copy_piece(int from, int to, int *ret_code)
 	return false;
 }
 
+/* The broker writes why it ended and closes; one that does not is not waited for. */
+static void copy_end(int from, int to)
+{
+	struct pollfd fd = { from, POLLIN, 0 };
+	char piece[16384];
+	ssize_t n = 1;
+
+	(void)shutdown(from, SHUT_WR); /* it may be gone already */
+	while (n > 0 && poll(&fd, 1, END_WAIT_MS) > 0) {
+		n = read(from, piece, sizeof(piece));
+		if (n > 0 && !write_all(to, piece, (size_t)n))
+			n = 0;
+	}
+}
+
 /* From the broker's descriptor into the file, until time, signal or broker end it. */
 static int copy(struct ctl *c, int from, int to)
 {
@@ -89,6 +107,8 @@ static int copy(struct ctl *c, int from, int to)
 			break;
 	}
 	close(fds[1].fd);
+	if (code == EXIT_OK)
+		copy_end(from, to);
 	return code;
 }
 
