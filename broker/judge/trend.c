@@ -33,10 +33,32 @@ void trend_init(struct trend *t)
 	memset(t, 0, sizeof(*t));
 }
 
+/*
+ * e to the -x, x >= 0, from the four basic operations alone: exp() differs in its last bits between
+ * libraries and processors, and a replay must decide the same on all of them. Error below 1e-12.
+ */
+static double fade_of(double x)
+{
+	unsigned halved = 0;
+	double term = 1, sum = 1;
+
+	if (x > 700)
+		return 0;
+	for (; x > 0.125; x /= 2)
+		halved++;
+	for (int i = 1; i <= 8; i++) {
+		term *= -x / i;
+		sum += term;
+	}
+	while (halved--)
+		sum *= sum;
+	return sum;
+}
+
 /* Moves the origin of time to the new sample, lets the past fade, adds the sample at t = 0. */
 static void sums_add(struct trend_sums *s, double dt_s, double tau, double y)
 {
-	double fade = exp(-dt_s / tau);
+	double fade = fade_of(dt_s / tau);
 
 	s->ty -= dt_s * s->y;
 	s->tt += dt_s * (dt_s * s->weight - 2 * s->t);

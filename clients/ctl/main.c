@@ -44,7 +44,7 @@ static void print_help(FILE *out)
 	      "  --stand-alone  record: this machine itself, without a broker\n"
 	      "  --cgroup=PATH  record --stand-alone: this cgroup, too (may be repeated)\n"
 	      "  --seconds=N    record: end after N seconds\n"
-	      "  --note=TEXT    record --stand-alone: words to be kept with it\n"
+	      "  --note=TEXT    record --stand-alone: words to be kept with it; SIGUSR1 adds \"mark\"\n"
 	      "  --config=FILE  replay: what would have been decided under this configuration\n"
 	      "  -n, --count=N  watch, monitor: end after N looks or events\n"
 	      "  --raw          plain bytes and microseconds\n"

@@ -213,6 +213,21 @@ static int open_sense(struct lone *l, struct ctl *c)
 	return r < 0 ? r : sense_attach(l->sense, l->event, &handler);
 }
 
+static void note(struct lone *l, const char *text)
+{
+	struct core_tape_note n = { .now_us = clock_now_us() };
+
+	(void)snprintf(n.text, sizeof(n.text), "%s", text); /* cut is still a note */
+	tape_put(&l->tape, CORE_TAPE_NOTE, &n);
+}
+
+static int on_mark(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	(void)source, (void)info;
+	note(userdata, "mark");
+	return 0;
+}
+
 static int open_loop(struct lone *l)
 {
 	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
@@ -221,6 +236,8 @@ static int open_loop(struct lone *l)
 	for (unsigned i = 0; i < ARRAY_LEN(ends) && r >= 0; i++)
 		r = sd_event_add_signal(l->event, NULL, ends[i] | SD_EVENT_SIGNAL_PROCMASK, NULL,
 					NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(l->event, NULL, SIGUSR1 | SD_EVENT_SIGNAL_PROCMASK, on_mark, l);
 	if (r >= 0)
 		r = sd_event_add_time(l->event, &l->timer, CLOCK_MONOTONIC, 0, 1, on_timer, l);
 	return r;
@@ -265,15 +282,12 @@ static struct core_tape_machine machine_now(struct lone *l)
 static void begin(struct lone *l, struct ctl *c)
 {
 	const struct core_tape_machine machine = machine_now(l);
-	struct core_tape_note note = { .now_us = machine.now_us };
 
 	tape_init(&l->tape, core_tape_shapes, CORE_TAPE_KIND_COUNT);
 	tape_begin(&l->tape, l->ring, RING_BYTES, "failsoftctl " FAILSOFT_VERSION);
 	core_tape_start(&l->core, &l->tape, &machine);
-	if (c->note) {
-		(void)snprintf(note.text, sizeof(note.text), "%s", c->note); /* cut is still a note */
-		tape_put(&l->tape, CORE_TAPE_NOTE, &note);
-	}
+	if (c->note)
+		note(l, c->note);
 	l->until_us = c->seconds ? machine.now_us + (uint64_t)c->seconds * US_PER_S : NEVER_US;
 }
 
