@@ -53,7 +53,7 @@ static void episode_open(struct core *c, uint32_t domain, uint64_t number, uint6
 	struct core_episode *episode = &c->episode[number % CORE_EPISODES_MAX];
 
 	d->episode = number;
-	d->said_no_victim = false;
+	d->said_no_victim = d->said_held_back = false;
 	*episode = (struct core_episode){ .number = number, .domain = domain, .began_us = now_us };
 	text_copy_tail(episode->domain_name, sizeof(episode->domain_name), d->name);
 	escalate_init(&d->escalate);
@@ -84,11 +84,23 @@ static void note_stage(struct core *c, const struct stage_change *change)
 		.from = change->from, .to = change->to, .why = change->why,
 		.headroom_bytes = m->headroom_bytes, .total_bytes = m->total_bytes,
 		.tte_us = m->tte_us, .tte_low_us = m->tte_low_us, .distress = m->distress,
+		.tte_early_us = m->tte_early_us, .tte_late_us = m->tte_late_us,
 		.fall_bytes_per_s = m->fall_high_bytes_per_s,
 		.lead_us = change->lead_us, .floor_bytes = change->floor_bytes,
 	};
 
 	core_add_event(c, &e, change->time_us);
+}
+
+static void note_evidence(struct core *c, const struct stage_change *change)
+{
+	struct event e = {
+		.kind = EVENT_EVIDENCE, .domain = (uint16_t)change->domain, .to = change->to,
+		.evidence = core_evidence(c, change->domain, change->to, 0),
+	};
+
+	if (change->to != STAGE_NORMAL)
+		core_add_event(c, &e, change->time_us);
 }
 
 /* Clients are asked before the bus is told: an order has a deadline, a broadcast has none. */
@@ -113,6 +125,7 @@ static void take_change(struct core *c, const struct stage_change *change)
 		episode->highest = MAX_OF(episode->highest, change->to);
 	note_stage(c, change);
 	d->change_event = c->record.last;
+	note_evidence(c, change);
 	if (change->to == STAGE_NORMAL) {
 		core_ask_resume(c, domain, change->time_us);
 		episode_close(c, domain, change->time_us);

@@ -58,7 +58,8 @@ struct core_domain {
 	uint64_t change_event;		/* its number in the record, for the reason; 0: none */
 	struct escalate escalate;
 	uint64_t episode;		/* 0: none open */
-	bool said_no_victim;		/* in this episode; once is enough */
+	bool said_no_victim, said_held_back; /* in this episode; once is enough */
+	uint64_t growth_bytes;		/* of those who grow, as far as it is known */
 	uint64_t sample_due_us;
 };
 

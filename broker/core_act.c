@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
+#include <string.h>
 
 #include "core_parts.h"
 #include "core_tape.h"
@@ -101,6 +102,40 @@ bool core_climb(struct core *c, uint32_t domain, struct escalate_view view)
 	return e->rung != before;
 }
 
+struct evidence core_evidence(const struct core *c, uint32_t domain, enum stage_word stage,
+			      uint64_t growth_bytes)
+{
+	const struct core_domain *d = &c->domain[domain];
+	const struct evidence_view view = {
+		.e = &d->estimate,
+		.floor_bytes = stage_floor_bytes(&c->policy.stage, stage, d->estimate.total_bytes),
+		.lead_us = d->lead.us[stage],
+		.growth_bytes = MAX_OF(MAX_OF(growth_bytes, d->growth_bytes),
+				       d->estimate.pools_grown_bytes),
+	};
+
+	return evidence_weigh(&view);
+}
+
+/* What cannot be taken back needs two witnesses; who grows is known only since the survey. */
+static bool is_corroborated(struct core *c, uint32_t domain, const struct victim *victim,
+			    uint64_t now_us)
+{
+	struct core_domain *d = &c->domain[domain];
+	struct event e = {
+		.kind = EVENT_HELD_BACK, .domain = (uint16_t)domain, .a = (uint64_t)victim->pid,
+		.evidence = core_evidence(c, domain, STAGE_SHUTDOWN, victim->all_growth_bytes),
+	};
+
+	if (evidence_is_enough(&e.evidence))
+		return true;
+	memcpy(e.name, victim->name, sizeof(victim->name));
+	if (!d->said_held_back)
+		core_add_event(c, &e, now_us);
+	d->said_held_back = true;
+	return false;
+}
+
 void core_survey(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us)
 {
 	struct core_domain *d = &c->domain[domain];
@@ -117,6 +152,8 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 		return;
 	}
 	d->said_no_victim = false;
+	if (!is_corroborated(c, domain, victim, now_us))
+		return;
 	escalate_take(&d->escalate, victim);
 	core_note_victim(c, EVENT_VICTIM, domain, (struct event){
 		.b = victim->memory_bytes, .c = victim->growth_bytes,

@@ -28,6 +28,10 @@ void core_end_overdue(struct core *c, uint64_t now_us);
 bool core_climb(struct core *c, uint32_t domain, struct escalate_view view);
 struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us);
 
+/* growth_bytes: known in addition to what the domain knows of who grows. */
+struct evidence core_evidence(const struct core *c, uint32_t domain, enum stage_word stage,
+			      uint64_t growth_bytes);
+
 /* core.c: asks and acts as far as it goes at the moment. */
 void core_advance(struct core *c, uint32_t domain, uint64_t now_us);
 void core_advance_all(struct core *c, uint64_t now_us);

@@ -50,8 +50,10 @@ static const struct tape_field core_fields[] = {
 #define DD(m) D(m, TAPE_DOUBLE)
 #define ESTIMATE(m) \
 	DU(m.time_us), DU(m.domain), DU(m.distress), DU(m.total_bytes), DU(m.headroom_bytes), \
-	DU(m.tte_us), DU(m.tte_low_us), DU(m.guaranteed_us), DI(m.fall_bytes_per_s), \
-	DI(m.fall_high_bytes_per_s), DU(m.falling_us), DU(m.fallen_bytes), DU(m.stretch_permyriad)
+	DU(m.tte_us), DU(m.tte_low_us), DU(m.tte_early_us), DU(m.tte_late_us), \
+	DU(m.guaranteed_us), DI(m.fall_bytes_per_s), \
+	DI(m.fall_high_bytes_per_s), DU(m.falling_us), DU(m.fallen_bytes), \
+	DU(m.pools_grown_bytes), DU(m.stretch_permyriad)
 
 static const struct tape_field domain_fields[] = {
 	TAPE_U(core_tape_domain, index), DB(is_configured), D(name, TAPE_TEXT),
@@ -60,7 +62,7 @@ static const struct tape_field domain_fields[] = {
 	DU(stage.now), DU(stage.since_us), DU(stage.calm_since_us),
 	DU(change.time_us), DU(change.domain), DU(change.from), DU(change.to), DU(change.why),
 	DU(change.floor_bytes), DU(change.lead_us), ESTIMATE(change.estimate),
-	DU(change_event), DU(episode), DB(said_no_victim), DU(sample_due_us),
+	DU(change_event), DU(episode), DB(said_no_victim), DB(said_held_back), DU(growth_bytes), DU(sample_due_us),
 	DU(escalate.rung), DU(escalate.deadline_us), DU(escalate.ended),
 	DU(escalate.victim.kind), DU(escalate.victim.client), DI(escalate.victim.pid),
 	D(escalate.victim.name, TAPE_TEXT), DU(escalate.victim.memory_bytes),
@@ -78,7 +80,7 @@ static const struct tape_field estimator_fields[] = {
 	DU(estimator.trend.first_us), DU(estimator.trend.last_us), DD(estimator.trend.last_bytes),
 	DD(estimator.trend.last_rate), DU(estimator.trend.count),
 	SUMS(0), SUMS(1), SUMS(2), SUMS(3),
-	DU(estimator.falling_since_us), DU(estimator.falling_from_bytes), DU(estimator.low_bytes),
+	DU(estimator.falling_since_us), DU(estimator.falling_from_bytes), DU(estimator.pools_from_bytes), DU(estimator.low_bytes),
 	DU(estimator.low_us),
 	DU(estimator.distress_us[0]), DU(estimator.distress_us[1]), DU(estimator.distress_us[2]),
 	DU(estimator.distress_us[3]), DU(estimator.distress_us[4]), DU(estimator.distress_us[5]),
@@ -148,7 +150,9 @@ static const struct tape_field survey_fields[] = {
 static const struct tape_field event_fields[] = {
 	E(number), E(time_us), E(episode), E(client), E(sequence), E(a), E(b), E(c), E(d), E(e),
 	E(headroom_bytes), E(total_bytes), E(tte_us), E(tte_low_us), E(lead_us), E(floor_bytes),
-	TAPE_I(event, fall_bytes_per_s), E(distress), E(kind), E(domain), E(from), E(to), E(why),
+	TAPE_I(event, fall_bytes_per_s), E(tte_early_us), E(tte_late_us),
+	E(evidence.percent[0]), E(evidence.percent[1]), E(evidence.percent[2]), E(evidence.percent[3]),
+	E(evidence.percent[4]), E(evidence.percent[5]), E(evidence.percent[6]), E(distress), E(kind), E(domain), E(from), E(to), E(why),
 	E(step), E(result), E(rung), TAPE_T(event, name), TAPE_T(event, domain_name),
 };
 

@@ -116,9 +116,16 @@ static void stretch_step(struct estimator *e, const struct sample *s)
 	e->stretch_permyriad = (uint32_t)MIN_OF(MAX_OF(load, wait), STRETCH_MAX_PERMYRIAD);
 }
 
-/* When did the present fall begin, and from where. */
-static void fall_step(struct estimator *e, uint64_t now_us, uint64_t headroom)
+/* What programs do not have as their own: it grows where nobody's size shows it. */
+static uint64_t pools_bytes(const struct sample *s)
 {
+	return s->shmem_bytes + s->kernel_bytes + s->unseen_bytes;
+}
+
+/* When did the present fall begin, and from where. */
+static void fall_step(struct estimator *e, const struct sample *s, uint64_t headroom)
+{
+	uint64_t now_us = s->time_us;
 	int64_t rate = trend_fall_bytes_per_s(&e->trend, TREND_250MS);
 
 	if (rate <= 0 || (double)headroom / (double)rate > HORIZON_S) {
@@ -135,6 +142,7 @@ static void fall_step(struct estimator *e, uint64_t now_us, uint64_t headroom)
 	if (!e->falling_since_us) {
 		e->falling_since_us = e->last.time_us ? e->last.time_us : now_us;
 		e->falling_from_bytes = MAX_OF(e->last.headroom_bytes, headroom);
+		e->pools_from_bytes = pools_bytes(s);
 	}
 	e->low_bytes = headroom;
 	e->low_us = now_us;
@@ -187,6 +195,8 @@ static void forecast(const struct estimator *e, const struct sample *s, struct e
 	ret->falling_us = s->time_us - e->falling_since_us;
 	if (e->falling_from_bytes > left)
 		ret->fallen_bytes = e->falling_from_bytes - left;
+	if (pools_bytes(s) > e->pools_from_bytes)
+		ret->pools_grown_bytes = pools_bytes(s) - e->pools_from_bytes;
 	if (ret->fallen_bytes < MAX_OF(e->falling_from_bytes / FALL_MIN_SHARE, FALL_MIN_BYTES))
 		return;
 	ret->tte_us = time_left_us(left, ret->fall_bytes_per_s);
@@ -209,9 +219,9 @@ void estimate_step(struct estimator *e, const struct estimate_policy *p, const s
 		now.headroom_bytes = estimate_headroom_bytes(p, s);
 		now.guaranteed_us = time_left_us(now.headroom_bytes, (int64_t)p->plausible_bytes_per_s);
 		now.tte_us = now.tte_low_us = NEVER_US;
-		now.falling_us = now.fallen_bytes = 0;
+		now.falling_us = now.fallen_bytes = now.pools_grown_bytes = 0;
 		trend_add(&e->trend, s->time_us, now.headroom_bytes);
-		fall_step(e, s->time_us, now.headroom_bytes);
+		fall_step(e, s, now.headroom_bytes);
 		forecast(e, s, &now);
 	}
 	e->last = now;

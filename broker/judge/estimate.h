@@ -24,12 +24,14 @@ struct estimate {
 	uint64_t total_bytes;
 	uint64_t headroom_bytes;	/* 0 at the cliff */
 	uint64_t tte_us;		/* NEVER_US: not falling */
-	uint64_t tte_low_us;		/* pessimistic bound, <= tte_us */
+	uint64_t tte_low_us;		/* pessimistic bound, <= tte_us: what stages are decided on */
+	uint64_t tte_early_us, tte_late_us; /* the end comes between with 80 % probability */
 	uint64_t guaranteed_us;		/* headroom / plausible rate: the figure that never lies */
 	int64_t fall_bytes_per_s;	/* positive: headroom shrinks */
 	int64_t fall_high_bytes_per_s;	/* the steepest of the windows */
 	uint64_t falling_us;		/* falls without a break since so long; 0: it does not */
 	uint64_t fallen_bytes;		/* by so much in that time */
+	uint64_t pools_grown_bytes;	/* by so much tmpfs and kernel memory grew in that time */
 	uint32_t stretch_permyriad;	/* CPU load stretches budgets: >= 10000 */
 };
 
@@ -37,6 +39,7 @@ struct estimator {
 	struct trend trend;
 	uint64_t falling_since_us;	/* 0: not falling */
 	uint64_t falling_from_bytes;
+	uint64_t pools_from_bytes;	/* tmpfs and kernel memory when the fall began */
 	uint64_t low_bytes, low_us;	/* newest new low of this fall */
 	uint64_t distress_us[8];	/* when each distress bit was last seen, by bit number */
 	uint64_t direct_reclaims, oom_kills; /* newest counters */

@@ -32,6 +32,8 @@ static const struct event_shape shapes[] = {
 	[EVENT_EPISODE_OPENED] = { "episode_opened", { NULL } },
 	[EVENT_EPISODE_CLOSED] = { "episode_closed", { "duration_us", "victims", "missed" } },
 	[EVENT_EPISODE_TAKEN_OVER] = { "episode_taken_over", { NULL, "goes_on" } },
+	[EVENT_EVIDENCE] = { "evidence", { NULL } },
+	[EVENT_HELD_BACK] = { "held_back", { NULL } },
 };
 _Static_assert(ARRAY_LEN(shapes) == EVENT_KIND_COUNT, "a shape for every kind");
 
@@ -57,7 +59,7 @@ static void say_distress(struct text *t, uint32_t distress)
 {
 	static const char *const words[] = {
 		"PSI some", "PSI full", "direct reclaim", "memory.high throttling", "limit hit",
-		"OOM kill", "cgroup pressure level",
+		"OOM kill", "cgroup pressure level", "programs delayed",
 	};
 	const char *between = "";
 
@@ -80,7 +82,14 @@ static void say_time_left(struct text *t, const struct event *e)
 		text_add(t, "an unknown time");
 	else
 		text_add_us(t, e->tte_us);
-	text_add(t, " (at worst ");
+	text_add(t, " (");
+	if (e->tte_us != NEVER_US) {
+		text_add_us(t, e->tte_early_us);
+		text_add(t, " to ");
+		text_add_us(t, e->tte_late_us);
+		text_add(t, "; ");
+	}
+	text_add(t, "at worst ");
 	text_add_us(t, e->tte_low_us);
 	text_add(t, ")");
 }
@@ -200,6 +209,37 @@ static void say_ended(struct text *t, const struct event *e)
 	text_add_bytes(t, e->b);
 }
 
+/* "headroom 50 %, forecast 50 %" */
+static void say_witnesses(struct text *t, const struct evidence *e)
+{
+	const char *between = "";
+
+	for (unsigned w = 0; w < WITNESS_COUNT; w++) {
+		if (!e->percent[w])
+			continue;
+		text_add(t, "%s%s %u %%", between, evidence_name((enum witness)w), e->percent[w]);
+		between = ", ";
+	}
+	text_add(t, *between ? "" : "nothing");
+}
+
+static void say_evidence(struct text *t, const struct event *e)
+{
+	unsigned groups = evidence_groups(&e->evidence);
+
+	text_add(t, "%s rests on ", stage_name(e->to));
+	say_witnesses(t, &e->evidence);
+	text_add(t, "; %s", groups >= 2 ? "independent witnesses agree"
+					: "one witness, enough for what can be taken back");
+}
+
+static void say_held_back(struct text *t, const struct event *e)
+{
+	text_add(t, "nobody is ended yet, not even %s (pid %" PRIu64 "), the largest: only ", e->name, e->a);
+	say_witnesses(t, &e->evidence);
+	text_add(t, " speaks, and two independent witnesses are needed");
+}
+
 static void say_oom(struct text *t, const struct event *e)
 {
 	text_add(t, "the kernel killed %s (pid %" PRIu64 ") for lack of memory", e->name, e->a);
@@ -255,6 +295,8 @@ static void (*const say[EVENT_KIND_COUNT])(struct text *t, const struct event *e
 	[EVENT_EPISODE_OPENED] = say_episode,
 	[EVENT_EPISODE_CLOSED] = say_episode,
 	[EVENT_EPISODE_TAKEN_OVER] = say_episode,
+	[EVENT_EVIDENCE] = say_evidence,
+	[EVENT_HELD_BACK] = say_held_back,
 };
 
 size_t event_sentence(const struct event *e, char *buffer, size_t size)

@@ -10,6 +10,7 @@
 
 #include "act/escalate.h"
 #include "ask/session.h"
+#include "judge/evidence.h"
 #include "judge/stage.h"
 
 enum event_kind {
@@ -37,6 +38,8 @@ enum event_kind {
 	EVENT_EPISODE_OPENED,		/* episode */
 	EVENT_EPISODE_CLOSED,		/* episode, a: duration us, b: victims ended, c: requests missed */
 	EVENT_EPISODE_TAKEN_OVER,	/* episode was open when the broker ended; b: 1 goes on, 0 closed */
+	EVENT_EVIDENCE,			/* evidence: what the stage that was entered rests on; to */
+	EVENT_HELD_BACK,		/* evidence: too little for ending a program; name: who it was */
 	EVENT_KIND_COUNT
 };
 
@@ -49,11 +52,13 @@ struct event {
 	uint64_t client, sequence;
 	uint64_t a, b, c, d, e;		/* by kind, see above */
 	uint64_t headroom_bytes, total_bytes, tte_us, tte_low_us, lead_us, floor_bytes; /* STAGE */
+	uint64_t tte_early_us, tte_late_us; /* STAGE */
 	int64_t fall_bytes_per_s;	/* STAGE */
 	uint32_t distress;		/* STAGE */
 	uint16_t kind;			/* enum event_kind */
 	uint16_t domain;
 	uint8_t from, to, why;		/* STAGE: enum stage_word, enum stage_why */
+	struct evidence evidence;	/* EVIDENCE, HELD_BACK */
 	uint8_t step, result, rung;	/* enum session_step, session_result, escalate_rung */
 	char name[EVENT_NAME_MAX];
 	char domain_name[EVENT_NAME_MAX]; /* cut at the front when longer */

@@ -32,13 +32,14 @@ enum sample_distress {
 	DISTRESS_CGROUP_MAX = 1 << 4,	/* memory.events max, v1 failcnt: the limit was hit */
 	DISTRESS_OOM = 1 << 5,		/* the kernel killed for lack of memory in this domain */
 	DISTRESS_PRESSURE_LEVEL = 1 << 6, /* cgroup v1 memory.pressure_level medium or critical */
+	DISTRESS_TASK_DELAY = 1 << 7,	/* clients or growers lose time in reclaim and thrashing */
 };
 
 /* PSI triggers as low-memory-monitor arms them; only a stand-alone recording has them. */
 enum sample_rival_trigger {
 	RIVAL_TRIGGER_LOW = 1 << 0,	/* some 70 ms in 1 s */
 	RIVAL_TRIGGER_MEDIUM = 1 << 1,	/* some 100 ms in 1 s */
-	RIVAL_TRIGGER_CRITICAL = 1 << 2, /* full 100 ms in 1 s */
+	RIVAL_TRIGGER_CRITICAL = 1 << 2, /* full 70 ms in 1 s */
 };
 
 struct sample {

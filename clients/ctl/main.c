@@ -28,6 +28,8 @@ static const struct {
 	  "the name of a file", true },
 	{ "replay", "FILE: the same decisions again, or those of --config", replay_verb,
 	  "the name of a recording", true },
+	{ "backtest", "DIRECTORY: what each rule would have said of its recordings", backtest_verb,
+	  "a directory of recordings", true },
 	{ "reload", "read the configuration again (root or group failsoft)", reload_verb, NULL, false },
 };
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
@@ -45,7 +47,7 @@ static void print_help(FILE *out)
 	      "  --cgroup=PATH  record --stand-alone: this cgroup, too (may be repeated)\n"
 	      "  --seconds=N    record: end after N seconds\n"
 	      "  --note=TEXT    record --stand-alone: words to be kept with it; SIGUSR1 adds \"mark\"\n"
-	      "  --config=FILE  replay: what would have been decided under this configuration\n"
+	      "  --config=FILE  replay, backtest (may be repeated): what would have been decided under this configuration\n"
 	      "  -n, --count=N  watch, monitor: end after N looks or events\n"
 	      "  --raw          plain bytes and microseconds\n"
 	      "  --no-color     no colours (also: NO_COLOR set, or not a terminal)\n"

@@ -58,7 +58,7 @@ static const struct {
 } triggers[TRIGGERS] = {
 	{ RIVAL_TRIGGER_LOW, DISTRESS_PSI_SOME, 70 * US_PER_MS },
 	{ RIVAL_TRIGGER_MEDIUM, DISTRESS_PSI_SOME, 100 * US_PER_MS },
-	{ RIVAL_TRIGGER_CRITICAL, DISTRESS_PSI_FULL, 100 * US_PER_MS },
+	{ RIVAL_TRIGGER_CRITICAL, DISTRESS_PSI_FULL, 70 * US_PER_MS },
 };
 
 /* Everything that is written and not yet in the file. */

@@ -25,6 +25,7 @@ const char *cover_name(enum cover_place place)
 		[COVER_DOMAIN_REMOVED_IN_STAGE] = "domain gone in a stage",
 		[COVER_FULL] = "no room for a client", [COVER_USER_FULL] = "no room for its user",
 		[COVER_STALE] = "stale client", [COVER_REPLAYED] = "recorded and replayed",
+		[COVER_HELD_BACK] = "held back for lack of evidence",
 	};
 	_Static_assert(ARRAY_LEN(names) == COVER_COUNT, "a name for every place");
 

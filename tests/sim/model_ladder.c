@@ -146,6 +146,9 @@ static void on_victim(struct sim *s, const struct call *c, const struct event *e
 
 	if (c->kind != CALL_SURVEY || !c->victim || !d->is_surveying)
 		sim_fail(s, "domain %u has a victim that nobody chose", (unsigned)e->domain);
+	if (!c->victim->all_growth_bytes && !s->core.domain[e->domain].estimate.distress)
+		sim_fail(s, "domain %u ends somebody, though nobody grew and the kernel is calm",
+			 (unsigned)e->domain);
 	k = model_client(s, c->victim->client);
 	d->victim = (struct model_victim){
 		.is_chosen = true,
@@ -230,6 +233,15 @@ static void on_action(struct sim *s, const struct event *e)
 	d->stuck_since_us = 0;
 }
 
+static void on_held_back(struct sim *s, const struct call *c, const struct event *e)
+{
+	if (c->kind != CALL_SURVEY || !c->victim || c->victim->all_growth_bytes ||
+	    s->core.domain[e->domain].estimate.distress)
+		sim_fail(s, "domain %u holds back, though its witnesses agree", (unsigned)e->domain);
+	s->model.domain[e->domain].is_surveying = false;
+	cover_add(&s->cover, COVER_HELD_BACK);
+}
+
 static void on_ended(struct sim *s, const struct call *c, const struct event *e)
 {
 	struct model_domain *d = &s->model.domain[e->domain];
@@ -273,6 +285,8 @@ void model_ladder_event(struct sim *s, const struct call *c, const struct event 
 	case EVENT_ACTION: on_action(s, e); break;
 	case EVENT_ENDED: on_ended(s, c, e); break;
 	case EVENT_KERNEL_OOM: cover_add(&s->cover, COVER_KERNEL_OOM); break;
+	case EVENT_EVIDENCE: break; /* the stage event before it says the same */
+	case EVENT_HELD_BACK: on_held_back(s, c, e); break;
 	case EVENT_NO_VICTIM:
 		s->model.domain[e->domain].is_surveying = false;
 		cover_add(&s->cover, COVER_NO_VICTIM);

@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "sim.h"
 
+#define GIB		(1024 * MIB)
 #define KILL_TAKES_US	(40 * US_PER_MS)
 
 /* A client, a stranger, somebody whose registration is over, or nobody at all. */
@@ -22,6 +23,8 @@ static bool choose(struct sim *s, struct culprit *k, struct victim *ret)
 	ret->pid = ret->pids[0] = (int32_t)(5000 + dice_below(d, 100));
 	ret->pids_count = 1;
 	strcpy(ret->name, "hog");
+	if (dice_percent(d, 85)) /* else it is the largest, and nobody grew */
+		ret->growth_bytes = ret->all_growth_bytes = GIB;
 	if (dice_percent(d, 40))
 		return true;
 	if (s->world.actor[actor].id && dice_percent(d, 90)) {

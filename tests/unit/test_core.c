@@ -211,7 +211,8 @@ static void run_out(uint64_t client)
 static struct victim victim_of(uint64_t client)
 {
 	return (struct victim){ .kind = VICTIM_PROCESS, .client = client, .pid = 7, .name = "hog",
-				.pids_count = 1, .growth_bytes = MIB };
+				.pids_count = 1, .growth_bytes = 64 * MIB,
+				.all_growth_bytes = 64 * MIB };
 }
 
 static void the_ladder_to_the_end(void **state)
