@@ -20,6 +20,10 @@
  * one is ended unasked; double: a leak runs on for so much longer. */
 #define GRACE_US		(300 * US_PER_MS)
 
+/* What grew by less is noise; a round of the census takes at most 2 s near the cliff. */
+#define GROWER_SAID_BYTES	(2 * MIB)
+#define GROWERS_FRESH_US	(3 * US_PER_S)
+
 static const uint64_t longest_in_stage_us[STAGE_COUNT] = {
 	[STAGE_NORMAL] = NEVER_US,
 	[STAGE_WARNING] = 20 * US_PER_MS,
@@ -54,6 +58,7 @@ static void episode_open(struct core *c, uint32_t domain, uint64_t number, uint6
 
 	d->episode = number;
 	d->said_no_victim = d->said_held_back = false;
+	d->said_grower = (struct grower){ .kind = GROWER_NONE };
 	*episode = (struct core_episode){ .number = number, .domain = domain, .began_us = now_us };
 	text_copy_tail(episode->domain_name, sizeof(episode->domain_name), d->name);
 	escalate_init(&d->escalate);
@@ -126,6 +131,7 @@ static void take_change(struct core *c, const struct stage_change *change)
 	note_stage(c, change);
 	d->change_event = c->record.last;
 	note_evidence(c, change);
+	core_note_grower(c, domain, change->time_us);
 	if (change->to == STAGE_NORMAL) {
 		core_ask_resume(c, domain, change->time_us);
 		episode_close(c, domain, change->time_us);
@@ -309,7 +315,44 @@ uint32_t core_worst_domain(const struct core *c)
 	return worst;
 }
 
-/* ---- the kernel, the past ---- */
+/* ---- who grows, the kernel, the past ---- */
+
+/* Once for each that comes out on top, while the domain is under pressure. */
+void core_note_grower(struct core *c, uint32_t domain, uint64_t now_us)
+{
+	struct core_domain *d = &c->domain[domain];
+	const struct grower *g = &d->growers[0], *said = &d->said_grower;
+	struct event e = {
+		.kind = EVENT_GROWER, .domain = (uint16_t)domain, .a = (uint64_t)g->pid,
+		.b = g->since_bytes, .c = g->bytes_per_s, .d = g->share_permyriad, .e = g->processes,
+	};
+
+	if (!d->episode || !d->growers_count || g->since_bytes < GROWER_SAID_BYTES ||
+	    time_add_us(d->growers_us, GROWERS_FRESH_US) < now_us ||
+	    (g->kind == said->kind && g->pid == said->pid && g->pool == said->pool))
+		return;
+	d->said_grower = *g;
+	text_copy_tail(e.name, sizeof(e.name), g->name);
+	core_add_event(c, &e, now_us);
+}
+
+void core_growers(struct core *c, uint32_t domain, const struct grower *growers, uint32_t count,
+		  uint64_t now_us)
+{
+	struct core_domain *d = &c->domain[domain];
+
+	core_tape_growers(c, domain, growers, count, now_us);
+	if (!d->used)
+		return;
+	d->growers_count = MIN_OF(count, CORE_GROWERS_MAX);
+	d->growers_us = now_us;
+	d->growth_bytes = 0;
+	for (uint32_t i = 0; i < d->growers_count; i++) {
+		d->growers[i] = growers[i];
+		d->growth_bytes += growers[i].since_bytes;
+	}
+	core_note_grower(c, domain, now_us);
+}
 
 void core_kernel_oom(struct core *c, uint32_t domain, int32_t pid, const char *name, uint64_t now_us)
 {

@@ -17,6 +17,7 @@
 #include "ask/plan.h"
 #include "ask/session.h"
 #include "judge/estimate.h"
+#include "judge/growth.h"
 #include "judge/stage.h"
 #include "keep/record.h"
 #include "keep/tape.h"
@@ -24,6 +25,7 @@
 #define CORE_DOMAINS_MAX	32	/* a client's domains are bits of an uint32_t */
 #define CORE_DOMAIN_SYSTEM	0u
 #define CORE_DOMAIN_NAME_MAX	256	/* with NUL; longer cgroup paths are refused with a warning */
+#define CORE_GROWERS_MAX	5u
 #define CORE_EPISODES_MAX	64	/* how many ended ones are remembered for ListEpisodes */
 
 struct core_policy {
@@ -59,7 +61,11 @@ struct core_domain {
 	struct escalate escalate;
 	uint64_t episode;		/* 0: none open */
 	bool said_no_victim, said_held_back; /* in this episode; once is enough */
-	uint64_t growth_bytes;		/* of those who grow, as far as it is known */
+	struct grower growers[CORE_GROWERS_MAX]; /* newest; who grows most first */
+	uint32_t growers_count;
+	uint64_t growers_us;		/* when they were seen */
+	uint64_t growth_bytes;		/* of all of them */
+	struct grower said_grower;	/* the newest that was told in this episode */
 	uint64_t sample_due_us;
 };
 
@@ -152,6 +158,12 @@ bool core_answer(struct core *c, const struct core_answer *a, uint64_t now_us);
 
 /* Answer to EFFECT_SURVEY. victim NULL: nobody may be ended. */
 void core_survey(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us);
+/*
+ * Who grows, whom it names first on top; count 0: nobody. Only the first CORE_GROWERS_MAX are kept.
+ * One witness of its own beside the figures of headroom.
+ */
+void core_growers(struct core *c, uint32_t domain, const struct grower *growers, uint32_t count,
+		  uint64_t now_us);
 /* Every process of the domain's victim has ended. */
 void core_victim_gone(struct core *c, uint32_t domain, uint64_t now_us);
 /* The kernel killed `name` for lack of memory. */

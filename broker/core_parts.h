@@ -18,6 +18,9 @@ struct event core_request_event(enum event_kind kind, const struct session *s);
 /* The open episode of the domain; NULL: none. */
 struct core_episode *core_episode_of(struct core *c, uint32_t domain);
 
+/* core.c */
+void core_note_grower(struct core *c, uint32_t domain, uint64_t now_us);
+
 /* core_ask.c */
 void core_ask_stage(struct core *c, uint32_t domain, uint64_t now_us);
 void core_ask_resume(struct core *c, uint32_t domain, uint64_t now_us);

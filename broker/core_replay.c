@@ -83,6 +83,15 @@ static const char *check_survey(const union core_record *record)
 	return s->domain < CORE_DOMAINS_MAX && is_victim(&s->victim) ? NULL : "a survey that cannot be";
 }
 
+static const char *check_grower(const union core_record *record)
+{
+	const struct core_tape_grower *t = &record->grower;
+
+	return t->domain < CORE_DOMAINS_MAX && t->index < CORE_GROWERS_MAX &&
+	       t->count <= CORE_GROWERS_MAX && (unsigned)t->g.kind < GROWER_KIND_COUNT &&
+	       (unsigned)t->g.pool < GROWTH_POOL_COUNT ? NULL : "a grower that cannot be";
+}
+
 static const char *check_event(const union core_record *record)
 {
 	return is_event(&record->event) ? NULL : "an event that cannot be";
@@ -223,6 +232,16 @@ static const char *take_survey(struct core_replay *r, const union core_record *r
 	return NULL;
 }
 
+static const char *take_grower(struct core_replay *r, const union core_record *record)
+{
+	const struct core_tape_grower *t = &record->grower;
+
+	r->growers[t->index] = t->g;
+	if (t->index + 1 >= t->count)
+		core_growers(r->core, t->domain, r->growers, t->count, t->now_us);
+	return NULL;
+}
+
 static const char *take_happened(struct core_replay *r, const union core_record *record)
 {
 	struct event event = record->event;
@@ -360,6 +379,7 @@ static const struct {
 	[CORE_TAPE_JOIN] = { NULL, take_join, AT(join.now_us), true },
 	[CORE_TAPE_VICTIM] = { check_victim, take_victim, TIMELESS, false },
 	[CORE_TAPE_SURVEY] = { check_survey, take_survey, AT(survey.now_us), true },
+	[CORE_TAPE_GROWER] = { check_grower, take_grower, AT(grower.now_us), true },
 	[CORE_TAPE_HAPPENED] = { check_event, take_happened, AT(event.time_us), true },
 	[CORE_TAPE_RECONFIGURE] = { check_call, take_reconfigure, AT(call.now_us), true },
 	[CORE_TAPE_LATENCY] = { check_call, take_latency, TIMELESS, true },

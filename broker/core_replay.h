@@ -16,6 +16,7 @@ struct core_replay {
 	bool is_over;			/* the end was recorded */
 	uint64_t now_us;		/* of the newest record with a time */
 	struct core_tape_machine machine;
+	struct grower growers[CORE_GROWERS_MAX]; /* collected until they are complete */
 	struct victim victim;		/* its processes, collected until who needs them comes */
 	uint64_t same, different;	/* decisions compared with the recorded ones */
 	uint64_t first_different;	/* number of that event; 0: none */

@@ -62,7 +62,8 @@ static const struct tape_field domain_fields[] = {
 	DU(stage.now), DU(stage.since_us), DU(stage.calm_since_us),
 	DU(change.time_us), DU(change.domain), DU(change.from), DU(change.to), DU(change.why),
 	DU(change.floor_bytes), DU(change.lead_us), ESTIMATE(change.estimate),
-	DU(change_event), DU(episode), DB(said_no_victim), DB(said_held_back), DU(growth_bytes), DU(sample_due_us),
+	DU(change_event), DU(episode), DB(said_no_victim), DB(said_held_back), DU(growers_us), DU(growth_bytes),
+	DU(said_grower.kind), DI(said_grower.pid), DU(said_grower.pool), DU(sample_due_us),
 	DU(escalate.rung), DU(escalate.deadline_us), DU(escalate.ended),
 	DU(escalate.victim.kind), DU(escalate.victim.client), DI(escalate.victim.pid),
 	D(escalate.victim.name, TAPE_TEXT), DU(escalate.victim.memory_bytes),
@@ -146,6 +147,14 @@ static const struct tape_field survey_fields[] = {
 	V(victim.pids_count),
 };
 
+#define G(m) TAPE_U(core_tape_grower, m)
+static const struct tape_field grower_fields[] = {
+	G(now_us), G(domain), G(index), G(count), G(g.kind), G(g.pool),
+	TAPE_I(core_tape_grower, g.pid), G(g.uid), G(g.processes), G(g.share_permyriad),
+	TAPE_T(core_tape_grower, g.name), G(g.bytes), G(g.since_bytes), G(g.bytes_per_s),
+	G(g.recent_bytes_per_s),
+};
+
 #define E(m) TAPE_U(event, m)
 static const struct tape_field event_fields[] = {
 	E(number), E(time_us), E(episode), E(client), E(sequence), E(a), E(b), E(c), E(d), E(e),
@@ -194,6 +203,7 @@ const struct tape_shape core_tape_shapes[CORE_TAPE_KIND_COUNT] = {
 	[CORE_TAPE_JOIN] = SHAPE("join", struct core_tape_join, join_fields),
 	[CORE_TAPE_VICTIM] = SHAPE("victim", struct core_tape_victim, victim_fields),
 	[CORE_TAPE_SURVEY] = SHAPE("survey", struct core_tape_survey, survey_fields),
+	[CORE_TAPE_GROWER] = SHAPE("grower", struct core_tape_grower, grower_fields),
 	[CORE_TAPE_HAPPENED] = SHAPE("happened", struct event, event_fields),
 	[CORE_TAPE_RECONFIGURE] = CALL("reconfigure", moment_fields),
 	[CORE_TAPE_LATENCY] = CALL("latency", latency_fields),
@@ -229,6 +239,22 @@ static void put_victim(struct tape *t, const struct victim *v)
 
 		tape_put(t, CORE_TAPE_VICTIM, &one);
 	}
+}
+
+void core_tape_growers(struct core *c, uint32_t domain, const struct grower *growers, uint32_t count,
+		       uint64_t now_us)
+{
+	struct core_tape_grower one = {
+		.now_us = now_us, .domain = domain, .count = MIN_OF(count, CORE_GROWERS_MAX),
+	};
+
+	if (!c->tape)
+		return;
+	do {
+		if (one.count)
+			one.g = growers[one.index];
+		tape_put(c->tape, CORE_TAPE_GROWER, &one);
+	} while (++one.index < one.count);
 }
 
 void core_tape_survey(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us)

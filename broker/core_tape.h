@@ -31,6 +31,7 @@ enum core_tape_kind {
 	CORE_TAPE_JOIN,			/* struct core_tape_join */
 	CORE_TAPE_VICTIM,		/* struct core_tape_victim: one process of what comes next */
 	CORE_TAPE_SURVEY,		/* struct core_tape_survey */
+	CORE_TAPE_GROWER,		/* struct core_tape_grower: the last one completes them */
 	CORE_TAPE_HAPPENED,		/* struct event, see core_note() */
 	CORE_TAPE_RECONFIGURE,		/* struct core_call, all below */
 	CORE_TAPE_LATENCY,
@@ -91,6 +92,13 @@ struct core_tape_victim {
 	uint64_t start_ticks;
 };
 
+/* One of `count` who grow; count 0: nobody does. */
+struct core_tape_grower {
+	uint64_t now_us;
+	uint32_t domain, index, count;
+	struct grower g;
+};
+
 struct core_tape_survey {
 	uint64_t now_us;
 	uint32_t domain;
@@ -120,6 +128,7 @@ union core_record {
 	struct core_tape_join join;
 	struct core_tape_victim victim;
 	struct core_tape_survey survey;
+	struct core_tape_grower grower;
 	struct core_call call;
 	struct sample sample;
 	struct event event;
@@ -137,4 +146,6 @@ void core_tape_stop(struct core *c, uint64_t now_us, const char *why);
 /* For core_*.c: an input, before it is looked at; an event, after it was kept. */
 void core_tape_call(struct core *c, enum core_tape_kind kind, const struct core_call *call);
 void core_tape_input(struct core *c, enum core_tape_kind kind, const void *input);
+void core_tape_growers(struct core *c, uint32_t domain, const struct grower *growers, uint32_t count,
+		       uint64_t now_us);
 void core_tape_survey(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us);

@@ -33,7 +33,11 @@ static const struct event_shape shapes[] = {
 	[EVENT_EPISODE_CLOSED] = { "episode_closed", { "duration_us", "victims", "missed" } },
 	[EVENT_EPISODE_TAKEN_OVER] = { "episode_taken_over", { NULL, "goes_on" } },
 	[EVENT_EVIDENCE] = { "evidence", { NULL } },
-	[EVENT_HELD_BACK] = { "held_back", { NULL } },
+	[EVENT_HELD_BACK] = { "held_back", { "pid" } },
+	[EVENT_GROWER] = { "grower", { "pid", "grown_bytes", "bytes_per_s", "share_permyriad",
+				       "processes" } },
+	[EVENT_CLIENT_KILLED] = { "client_killed", { "pid", "signal", "by_kernel" } },
+	[EVENT_OVERRUN] = { "overrun", { "count" } },
 };
 _Static_assert(ARRAY_LEN(shapes) == EVENT_KIND_COUNT, "a shape for every kind");
 
@@ -233,6 +237,32 @@ static void say_evidence(struct text *t, const struct event *e)
 					: "one witness, enough for what can be taken back");
 }
 
+static void say_grower(struct text *t, const struct event *e)
+{
+	text_add(t, "%s", e->name);
+	if (e->a)
+		text_add(t, " (pid %" PRIu64, e->a);
+	if (e->a && e->e > 1)
+		text_add(t, ", %" PRIu64 " processes", e->e);
+	text_add(t, "%s grew by ", e->a ? ")" : "");
+	text_add_bytes(t, e->b);
+	text_add(t, ", now at ");
+	text_add_bytes(t, e->c);
+	text_add(t, "/s: %" PRIu64 " %% of all growth", e->d / 100);
+}
+
+static void say_killed(struct text *t, const struct event *e)
+{
+	text_add(t, "%s (pid %" PRIu64 ") was ended by signal %" PRIu64 ": %s", e->name, e->a, e->b,
+		 e->c ? "by the kernel, for lack of memory" : "not by the kernel's OOM killer");
+}
+
+static void say_overrun(struct text *t, const struct event *e)
+{
+	text_add(t, "%s lost events (%" PRIu64 " times so far): everything is looked at again", e->name,
+		 e->a);
+}
+
 static void say_held_back(struct text *t, const struct event *e)
 {
 	text_add(t, "nobody is ended yet, not even %s (pid %" PRIu64 "), the largest: only ", e->name, e->a);
@@ -297,6 +327,9 @@ static void (*const say[EVENT_KIND_COUNT])(struct text *t, const struct event *e
 	[EVENT_EPISODE_TAKEN_OVER] = say_episode,
 	[EVENT_EVIDENCE] = say_evidence,
 	[EVENT_HELD_BACK] = say_held_back,
+	[EVENT_GROWER] = say_grower,
+	[EVENT_CLIENT_KILLED] = say_killed,
+	[EVENT_OVERRUN] = say_overrun,
 };
 
 size_t event_sentence(const struct event *e, char *buffer, size_t size)

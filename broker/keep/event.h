@@ -40,6 +40,11 @@ enum event_kind {
 	EVENT_EPISODE_TAKEN_OVER,	/* episode was open when the broker ended; b: 1 goes on, 0 closed */
 	EVENT_EVIDENCE,			/* evidence: what the stage that was entered rests on; to */
 	EVENT_HELD_BACK,		/* evidence: too little for ending a program; name: who it was */
+	EVENT_GROWER,			/* name, a: pid (0: no process), b: grew by, c: bytes/s,
+					 * d: share permyriad, e: processes */
+	EVENT_CLIENT_KILLED,		/* client, name, a: pid, b: signal, c: 1 by the kernel for lack of
+					 * memory */
+	EVENT_OVERRUN,			/* name: the source that lost events; a: how often so far */
 	EVENT_KIND_COUNT
 };
 

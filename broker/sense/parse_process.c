@@ -113,7 +113,7 @@ static bool take_uid(struct scan *line, uint32_t *ret)
 enum status_seen { SEEN_NAME = 1, SEEN_PARENT = 2, SEEN_UID = 4, SEEN_ALL = 7 };
 
 /* The figures of memory; false: known, but not a figure. */
-static bool take_status_memory(struct scan line, struct parse_process_status *p, uint64_t *resident)
+static bool take_status_memory(struct scan line, struct parse_process_status *p)
 {
 	struct scan key = { 0 };
 	uint64_t *to = NULL;
@@ -121,16 +121,18 @@ static bool take_status_memory(struct scan line, struct parse_process_status *p,
 	if (!scan_word(&line, &key))
 		return true;
 	if (scan_is(&key, "VmRSS:"))
-		to = resident;
+		to = &p->resident_bytes;
 	else if (scan_is(&key, "RssAnon:"))
 		to = &p->anon_bytes;
 	else if (scan_is(&key, "RssShmem:"))
 		to = &p->shmem_bytes;
 	else if (scan_is(&key, "VmSwap:"))
 		to = &p->swap_bytes;
+	else if (scan_is(&key, "VmPTE:"))
+		to = &p->page_table_bytes;
 	if (!to)
 		return true;
-	p->has_memory |= to == resident || to == &p->anon_bytes;
+	p->has_memory |= to == &p->resident_bytes || to == &p->anon_bytes;
 	return take_kib(&line, to);
 }
 
@@ -139,7 +141,6 @@ int parse_process_status(const char *text, size_t size, struct parse_process_sta
 	const uint64_t unknown = UINT64_MAX;
 	struct scan s = scan_of(text, size), line;
 	struct parse_process_status p = { .anon_bytes = unknown };
-	uint64_t resident = 0;
 	unsigned seen = 0;
 
 	while (scan_line(&s, &line)) {
@@ -154,14 +155,14 @@ int parse_process_status(const char *text, size_t size, struct parse_process_sta
 			if (!take_uid(&line, &p.uid))
 				return -EINVAL;
 			seen |= SEEN_UID;
-		} else if (!take_status_memory(line, &p, &resident)) {
+		} else if (!take_status_memory(line, &p)) {
 			return -EINVAL;
 		}
 	}
 	if (seen != SEEN_ALL)
 		return -ENODATA;
 	if (p.anon_bytes == unknown)
-		p.anon_bytes = resident;
+		p.anon_bytes = p.resident_bytes;
 	*ret = p;
 	return 0;
 }

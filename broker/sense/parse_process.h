@@ -27,6 +27,7 @@ struct parse_process_status {
 	bool has_memory;		/* false: kernel thread or zombie */
 	uint64_t anon_bytes;		/* all resident before Linux 4.5 */
 	uint64_t shmem_bytes, swap_bytes;
+	uint64_t resident_bytes, page_table_bytes;
 };
 int parse_process_status(const char *text, size_t size, struct parse_process_status *ret);
 

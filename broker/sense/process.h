@@ -19,4 +19,5 @@ struct process {
 	bool is_protected;		/* pid 1, kernel thread, broker, bus, configured */
 	bool in_domain;			/* belongs to the domain that was surveyed */
 	char name[16];			/* comm, NUL-terminated */
+	uint64_t resident_bytes, swap_bytes, page_table_bytes; /* what the kernel's own rule weighs */
 };

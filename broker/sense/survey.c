@@ -127,6 +127,9 @@ static int read_status(struct survey *s, struct process *ret, bool *ret_user)
 	if (__builtin_add_overflow(status.anon_bytes, status.shmem_bytes, &ret->memory_bytes) ||
 	    __builtin_add_overflow(ret->memory_bytes, status.swap_bytes, &ret->memory_bytes))
 		return -EINVAL;
+	ret->resident_bytes = status.resident_bytes;
+	ret->swap_bytes = status.swap_bytes;
+	ret->page_table_bytes = status.page_table_bytes;
 	ret->parent = status.parent;
 	ret->uid = status.uid;
 	memcpy(ret->name, status.name, sizeof(ret->name));

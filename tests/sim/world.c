@@ -246,6 +246,7 @@ static void chance(struct sim *s)
 	struct dice *d = &s->dice;
 	uint32_t domain = (uint32_t)dice_below(d, SIM_DOMAINS);
 	struct call oom = { .kind = CALL_OOM, .domain = domain };
+	struct call grow = { .kind = CALL_GROWERS, .domain = domain };
 	uint64_t roll = dice_below(d, 1000);
 
 	if (roll < 60)
@@ -264,6 +265,8 @@ static void chance(struct sim *s)
 		restart(s);
 	else if (roll < 213 && s->core.domain[domain].used)
 		call_core(s, &oom);
+	else if (roll < 240 && roll >= 233)
+		call_core(s, &grow);
 	else if (roll < 233 && s->core.domain[domain].used)
 		read_sample(s, domain);
 }
