@@ -21,14 +21,16 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "config_policy.h"
+#include "outlook.h"
 #include "peer.h"
 #include "recorder.h"
 #include "service.h"
 #include "start.h"
 #include "stream.h"
 
-/* Growth is measured from a calm moment not longer ago than this; a survey costs 1-2 ms. */
-#define BASELINE_US	(60 * US_PER_S)
+/* Growth is measured from when headroom began to fall: at rest nothing is scanned. Falls that follow
+ * each other sooner are one; half: a sawtooth costs a survey (1-2 ms) every 5 s. */
+#define BASELINE_US	(10 * US_PER_S)
 /* A fading maximum: after 100 quiet steps a late one still counts for a third. */
 #define LATENCY_FADE	100u
 #define LATENCY_LEAST_US (5 * US_PER_MS)
@@ -250,14 +252,25 @@ static void drop_stale_domains(struct broker *b, uint64_t now_us)
 	}
 }
 
+/* A domain whose headroom has begun to fall, but not yet by enough for a forecast. */
+static bool is_beginning(const struct broker *b)
+{
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++) {
+		const struct estimate *e = &b->core.domain[d].estimate;
+
+		if (b->core.domain[d].used && e->falling_us && e->tte_us == NEVER_US)
+			return true;
+	}
+	return false;
+}
+
 static void keep_baseline(struct broker *b, uint64_t now_us)
 {
-	const struct core_domain *system = &b->core.domain[CORE_DOMAIN_SYSTEM];
-
-	if (now_us - b->baseline_us < BASELINE_US || core_stage(&b->core) != STAGE_NORMAL ||
-	    system->estimate.tte_us != NEVER_US)
+	if (b->baseline_us && (now_us - b->baseline_us < BASELINE_US || !is_beginning(b) ||
+			       core_stage(&b->core) != STAGE_NORMAL))
 		return;
 	b->baseline_us = now_us;
+	outlook_mark(b);
 	if (survey_baseline_reset(b->survey) < 0)
 		log_warning("the processes' growth cannot be measured: no victim by growth");
 }
@@ -279,6 +292,8 @@ static void read_samples(struct broker *b, uint64_t now_us)
 		}
 		if (r < 0)
 			sample = (struct sample){ .time_us = now_us, .domain = d };
+		if (d == CORE_DOMAIN_SYSTEM)
+			outlook_sample(b, &sample);
 		core_sample(&b->core, &sample);
 		broker_drain(b);
 	}
@@ -297,7 +312,10 @@ static void measure_latency(struct broker *b, uint64_t due_us)
 static void arm(struct broker *b)
 {
 	uint64_t due_us = MIN_OF(core_due_us(&b->core), b->publish_us ? b->publish_us : NEVER_US);
-	int r = sd_event_source_set_time(b->timer, due_us);
+	int r;
+
+	due_us = MIN_OF(due_us, outlook_due_us(b));
+	r = sd_event_source_set_time(b->timer, due_us);
 
 	if (r >= 0)
 		r = sd_event_source_set_enabled(b->timer, due_us == NEVER_US ? SD_EVENT_OFF
@@ -316,6 +334,7 @@ void broker_step(struct broker *b)
 	core_tick(&b->core, now_us);
 	broker_drain(b);
 	watch_victims(b);
+	outlook_step(b, now_us);
 	measure_latency(b, due_us);
 
 	keep_episodes(b);
@@ -357,6 +376,7 @@ static void on_kernel_oom(void *userdata, uint32_t domain, int32_t pid, const ch
 	struct broker *b = userdata;
 
 	core_kernel_oom(&b->core, domain, pid, name, clock_now_us());
+	outlook_kernel_oom(b, pid);
 	broker_drain(b);
 }
 

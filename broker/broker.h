@@ -16,8 +16,14 @@
 #include "base/units.h"
 #include "config.h"
 #include "core.h"
+#include "judge/badness.h"
+#include "judge/growth.h"
+#include "judge/rival.h"
 #include "keep/state.h"
 #include "keep/writer.h"
+#include "sense/census.h"
+#include "sense/delays.h"
+#include "sense/procwatch.h"
 #include "sense/sense.h"
 #include "sense/survey.h"
 
@@ -62,6 +68,54 @@ struct stream {
 	uint32_t used, sent;
 };
 
+#define OUTLOOK_PLACES	4096u	/* of the growth table: 3072 processes */
+#define OUTLOOK_WAITERS	64u
+
+/* What a process had waited when it was last asked about. */
+struct outlook_waiter {
+	int32_t pid;
+	uint64_t memory_us, cpu_us, run_us;
+};
+
+/* A client that a signal ended, until it is known whose it was. */
+struct outlook_end {
+	int32_t pid;			/* 0: none */
+	uint32_t signal;
+	uint64_t client, until_us;
+	char name[SESSION_NAME_MAX];
+};
+
+/* Whom the kernel would end. */
+struct outlook_choice {
+	int32_t pid;			/* 0: nobody */
+	char name[16];
+	uint32_t score;			/* as /proc/PID/oom_score */
+	uint32_t rivals;		/* bit per enum rival: it runs here */
+};
+
+/* Beside the figures of headroom, see outlook.h. */
+struct outlook {
+	struct census *census;
+	struct growth growth;
+	struct growth_entry *entries;
+	struct growth_node *nodes;
+	uint32_t focus, table_of;	/* domains; CORE_DOMAINS_MAX: far from the cliff, of none */
+	uint64_t slice_us;		/* when the next slice is due */
+	bool has_netlink;
+	struct procwatch procwatch;
+	struct delays delays;
+	sd_event_source *event;
+	uint64_t delays_us;		/* when they were asked for */
+	uint32_t delay_reclaim_permyriad, delay_cpu_permyriad;
+	struct outlook_waiter waiters[OUTLOOK_WAITERS];
+	struct outlook_end end;
+	int32_t killed_pid;		/* the kernel's newest kill */
+	struct rival_state rivals[RIVAL_COUNT];
+	struct badness_reading *readings;
+	struct outlook_choice choice;
+	uint64_t choice_us, swap_total_bytes;
+};
+
 /* The recording that is being made. */
 struct recorder {
 	int fd;				/* -1: none */
@@ -85,6 +139,7 @@ struct broker {
 	struct process *processes;
 	uint64_t *scratch;
 	uint64_t baseline_us;		/* when growth was last measured from */
+	struct outlook outlook;
 
 	/* judge, ask, act: pure */
 	struct core core;

@@ -32,7 +32,8 @@ static bool is_domain(const struct core_tape_domain *t)
 	return t->index < CORE_DOMAINS_MAX && (unsigned)d->stage.now < STAGE_COUNT &&
 	       (unsigned)d->change.from < STAGE_COUNT && (unsigned)d->change.to < STAGE_COUNT &&
 	       (unsigned)d->change.why < STAGE_WHY_COUNT && d->change.domain < CORE_DOMAINS_MAX &&
-	       d->estimate.domain < CORE_DOMAINS_MAX && (unsigned)d->escalate.rung < RUNG_COUNT &&
+	       d->estimate.domain < CORE_DOMAINS_MAX && d->estimate.limit < ESTIMATE_LIMIT_COUNT &&
+	       d->estimator.last.limit < ESTIMATE_LIMIT_COUNT && (unsigned)d->escalate.rung < RUNG_COUNT &&
 	       is_victim(&d->escalate.victim);
 }
 

@@ -53,7 +53,7 @@ static const struct tape_field core_fields[] = {
 	DU(m.tte_us), DU(m.tte_low_us), DU(m.tte_early_us), DU(m.tte_late_us), \
 	DU(m.guaranteed_us), DI(m.fall_bytes_per_s), \
 	DI(m.fall_high_bytes_per_s), DU(m.falling_us), DU(m.fallen_bytes), \
-	DU(m.pools_grown_bytes), DU(m.stretch_permyriad)
+	DU(m.pools_grown_bytes), DU(m.stretch_permyriad), DU(m.limit)
 
 static const struct tape_field domain_fields[] = {
 	TAPE_U(core_tape_domain, index), DB(is_configured), D(name, TAPE_TEXT),

@@ -36,6 +36,8 @@ int service_reload(sd_bus_message *m, void *userdata, sd_bus_error *error);
 /* service_list.c */
 int service_list_clients(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_list_domains(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int service_list_growers(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int service_outlook(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_list_sources(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_list_episodes(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_explain(sd_bus_message *m, void *userdata, sd_bus_error *error);

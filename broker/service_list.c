@@ -2,10 +2,16 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
+#include "base/text.h"
+#include "outlook.h"
 #include "peer.h"
 #include "service.h"
 #include "stream.h"
+
+/* Older ones are not "now" any more; as the core has it for events. */
+#define GROWERS_SHOWN_US	(3 * US_PER_S)
 
 /* A reply whose one argument is an array, filled row by row. */
 static int begin(sd_bus_message *m, const char *contents, sd_bus_message **ret)
@@ -124,6 +130,10 @@ static int put_domain_detail(sd_bus_message *m, struct core *c, uint32_t domain)
 		{ "LeadImminentUSec", d->lead.us[STAGE_IMMINENT] },
 		{ "LeadShutdownUSec", d->lead.us[STAGE_SHUTDOWN] },
 		{ "GuaranteedUSec", d->estimate.guaranteed_us },
+		{ "ExhaustionEarlyUSec", d->estimate.tte_us == NEVER_US ? NEVER_US
+									 : d->estimate.tte_early_us },
+		{ "ExhaustionLateUSec", d->estimate.tte_us == NEVER_US ? NEVER_US
+									: d->estimate.tte_late_us },
 		{ "FloorWarningBytes", stage_floor_bytes(p, STAGE_WARNING, d->estimate.total_bytes) },
 		{ "FloorImminentBytes", stage_floor_bytes(p, STAGE_IMMINENT, d->estimate.total_bytes) },
 		{ "FloorShutdownBytes", stage_floor_bytes(p, STAGE_SHUTDOWN, d->estimate.total_bytes) },
@@ -135,9 +145,10 @@ static int put_domain_detail(sd_bus_message *m, struct core *c, uint32_t domain)
 		r = put_u64(m, figures[i].key, figures[i].value);
 	service_reason(c, domain, reason, sizeof(reason));
 	if (r >= 0)
-		r = sd_bus_message_append(m, "{sv}{sv}{sv}", "RateBytesPerSecond", "x",
+		r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "RateBytesPerSecond", "x",
 					  d->estimate.fall_bytes_per_s, "Clients", "u",
-					  clients_of(c, domain), "Reason", "s", reason);
+					  clients_of(c, domain), "Reason", "s", reason, "LimitedBy", "s",
+					  estimate_limit_name((enum estimate_limit)d->estimate.limit));
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -166,6 +177,77 @@ int service_list_domains(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	return finish(r, reply);
 }
 
+/* ---- who grows, what others would do ---- */
+
+static int put_grower(sd_bus_message *m, const struct grower *g)
+{
+	static const char *const kinds[GROWER_KIND_COUNT] = {
+		[GROWER_NONE] = "none", [GROWER_PROCESS] = "process", [GROWER_TREE] = "tree",
+		[GROWER_NAMESAKES] = "namesakes", [GROWER_POOL] = "pool",
+	};
+	const char *name = text_is_utf8(g->name) ? g->name : "?";
+
+	return sd_bus_message_append(m, "(ssuutttu)", kinds[g->kind], name, (uint32_t)g->pid,
+				     g->processes, g->bytes, g->since_bytes, g->bytes_per_s,
+				     g->share_permyriad);
+}
+
+int service_list_growers(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct core *c = &((struct broker *)userdata)->core;
+	const struct core_domain *d;
+	sd_bus_message *reply = NULL;
+	const char *name;
+	uint32_t domain;
+	int r = sd_bus_message_read(m, "s", &name);
+
+	if (r < 0)
+		return r;
+	domain = *name ? core_domain_find(c, name) : core_worst_domain(c);
+	if (domain == CORE_DOMAINS_MAX)
+		return service_error(error, "UnknownDomain", "%s is no domain here; ListDomains names "
+				     "those that are, \"\" is the one nearest to exhaustion", name);
+	d = &c->domain[domain];
+	r = begin(m, "(ssuutttu)", &reply);
+	for (uint32_t i = 0; r >= 0 && i < d->growers_count; i++)
+		if (clock_now_us() < d->growers_us + GROWERS_SHOWN_US)
+			r = put_grower(reply, &d->growers[i]);
+	return finish(r, reply);
+}
+
+static int put_rivals(sd_bus_message *m, const struct broker *b, const struct outlook_choice *choice)
+{
+	static const char *const words[] = { [RIVAL_CALM] = "nothing", [RIVAL_WARNS] = "warn",
+					     [RIVAL_ACTS] = "end a program" };
+	int r = sd_bus_message_open_container(m, 'a', "(sss)");
+
+	for (int i = 0; r >= 0 && i < RIVAL_COUNT; i++)
+		if (choice->rivals >> i & 1)
+			r = sd_bus_message_append(m, "(sss)", rival_name((enum rival)i),
+						  words[b->outlook.rivals[i].word],
+						  rival_rule((enum rival)i));
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int service_outlook(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct broker *b = userdata;
+	const struct outlook_choice *choice = outlook_choose(b, clock_now_us());
+	sd_bus_message *reply = NULL;
+	int r = sd_bus_message_new_method_return(m, &reply);
+
+	(void)error;
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "usu", (uint32_t)choice->pid,
+					  text_is_utf8(choice->name) ? choice->name : "?", choice->score);
+	if (r >= 0)
+		r = put_rivals(reply, b, choice);
+	if (r >= 0)
+		r = sd_bus_send(NULL, reply, NULL);
+	sd_bus_message_unref(reply);
+	return r < 0 ? r : 1;
+}
+
 /* ---- sources, episodes ---- */
 
 int service_list_sources(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -177,6 +259,7 @@ int service_list_sources(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	int r = begin(m, "(ssss)", &reply);
 
 	(void)error;
+	count += outlook_sources(b, sources + count);
 	for (uint32_t i = 0; r >= 0 && i < count; i++)
 		r = sd_bus_message_append(reply, "(ssss)", sources[i].name,
 					  sources[i].is_present ? "ok" : "absent", sources[i].gives,

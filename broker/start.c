@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "config_policy.h"
+#include "outlook.h"
 #include "sense/parse.h"
 
 /* Our own place on the kernel's list of victims; -1000 is not taken: two things at -1000 that
@@ -73,6 +74,8 @@ static int start_sense(struct broker *b)
 	if (r >= 0)
 		r = survey_open(root, BROKER_PROCESSES_MAX, &b->survey);
 	if (r >= 0)
+		r = outlook_open(b);
+	if (r >= 0)
 		r = terminate_init(&b->terminate, b->root_fd);
 	return r;
 }
@@ -118,6 +121,7 @@ void start_free(struct broker *b)
 	bus_close(&b->bus);
 	b->timer = sd_event_source_disable_unref(b->timer);
 	b->pump = sd_event_source_disable_unref(b->pump);
+	outlook_close(b);
 	if (b->terminate.poll_fd >= 0)
 		terminate_fini(&b->terminate);
 	b->survey = survey_close(b->survey);
@@ -269,6 +273,8 @@ static void look_at_sources(struct broker *b)
 {
 	struct sense_source sources[SENSE_SOURCES_MAX];
 	uint32_t count = sense_sources(b->sense, sources);
+
+	count += outlook_sources(b, sources + count);
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct event e = { .kind = EVENT_SOURCE_ABSENT };

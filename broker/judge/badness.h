@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Badness: whom the kernel itself would end when memory runs out, by its own rule (mm/oom_kill.c of
- * Linux 5.9 to 6.18). Pure. Pages, since the kernel reckons in them; 0 to INT64_MAX / 2.
+ * Linux 5.9 to 6.18). Pure. Pages, since the kernel reckons in them; each figure below 2^50.
  */
 #pragma once
 

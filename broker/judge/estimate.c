@@ -50,6 +50,14 @@
 /* How long a cry of the kernel counts. PSI triggers repeat at most once per window (0.5-2 s). */
 #define DISTRESS_KEEP_US	(2 * US_PER_S)
 
+/* A tenth of a client's time lost to reclaim, swap and thrashing is distress. Source: the usual PSI
+ * threshold; half: a page cache that turns over counts; double: it crawls already. */
+#define DELAYED_PERMYRIAD	1000u
+
+/* Before so much is stored on zram, what it takes says nothing. Half: the first, well compressible
+ * pages decide; double: the configured weight stands for longer. */
+#define ZRAM_TELLS_BYTES	(8 * MIB)
+
 /* The cliff may be nearer by this share of the domain's memory, at most so much: watermark boost
  * (2-5 MiB of 128 MiB measured, read late by up to one zoneinfo period); memcg charges in batches. */
 #define MARGIN_SYSTEM_SHARE	64u
@@ -68,12 +76,45 @@ void estimate_init(struct estimator *e)
 	e->last.stretch_permyriad = PERMYRIAD;
 }
 
+const char *estimate_limit_name(enum estimate_limit limit)
+{
+	static const char *const names[ESTIMATE_LIMIT_COUNT] = {
+		[ESTIMATE_LIMIT_MEMORY] = "memory", [ESTIMATE_LIMIT_SWAP] = "swap",
+		[ESTIMATE_LIMIT_ZRAM] = "zram", [ESTIMATE_LIMIT_CGROUP] = "cgroup",
+	};
+
+	return names[limit];
+}
+
+/*
+ * What a free byte of swap is worth. A page that goes to zram frees less than itself: what those
+ * that are there already take tells how much less, for as long as programs stay what they are.
+ */
+static uint64_t swap_weight_permyriad(const struct estimate_policy *p, const struct sample *s)
+{
+	if (!(s->has & SAMPLE_HAS_ZRAM) || s->zram_stored_bytes < ZRAM_TELLS_BYTES)
+		return p->swap_weight_permyriad;
+	if (s->zram_used_bytes >= s->zram_stored_bytes)
+		return 0;
+	return PERMYRIAD - (uint64_t)((double)s->zram_used_bytes / (double)s->zram_stored_bytes *
+				      PERMYRIAD);
+}
+
+static enum estimate_limit limit_of(const struct estimate_policy *p, const struct sample *s)
+{
+	if (s->domain != 0)
+		return ESTIMATE_LIMIT_CGROUP;
+	if (!(s->has & SAMPLE_HAS_SWAP) || !swap_weight_permyriad(p, s))
+		return ESTIMATE_LIMIT_MEMORY;
+	return s->has & SAMPLE_HAS_ZRAM ? ESTIMATE_LIMIT_ZRAM : ESTIMATE_LIMIT_SWAP;
+}
+
 uint64_t estimate_headroom_bytes(const struct estimate_policy *p, const struct sample *s)
 {
 	uint64_t have = s->free_bytes + s->file_bytes;
 
 	if (s->has & SAMPLE_HAS_SWAP)
-		have += s->swap_free_bytes / PERMYRIAD * p->swap_weight_permyriad;
+		have += s->swap_free_bytes / PERMYRIAD * swap_weight_permyriad(p, s);
 	return have > s->reserve_bytes ? have - s->reserve_bytes : 0;
 }
 
@@ -82,6 +123,8 @@ static uint32_t distress_step(struct estimator *e, const struct sample *s)
 {
 	uint32_t now = s->distress, kept = 0;
 
+	if ((s->has & SAMPLE_HAS_DELAYS) && s->delay_reclaim_permyriad >= DELAYED_PERMYRIAD)
+		now |= DISTRESS_TASK_DELAY;
 	if (s->has & SAMPLE_HAS_VMSTAT) {
 		if (e->have_counters && s->direct_reclaims > e->direct_reclaims)
 			now |= DISTRESS_DIRECT_RECLAIM;
@@ -105,7 +148,7 @@ static void stretch_step(struct estimator *e, const struct sample *s)
 {
 	uint64_t load = PERMYRIAD, wait = PERMYRIAD;
 
-	if (!(s->has & (SAMPLE_HAS_LOAD | SAMPLE_HAS_CPU_PRESSURE)))
+	if (!(s->has & (SAMPLE_HAS_LOAD | SAMPLE_HAS_CPU_PRESSURE | SAMPLE_HAS_DELAYS)))
 		return;
 	if (s->has & SAMPLE_HAS_LOAD)
 		load = MAX_OF(load, s->load_permyriad);
@@ -113,6 +156,9 @@ static void stretch_step(struct estimator *e, const struct sample *s)
 		wait = PERMYRIAD * PERMYRIAD / (PERMYRIAD - s->cpu_some_permyriad);
 	else if (s->has & SAMPLE_HAS_CPU_PRESSURE)
 		wait = STRETCH_MAX_PERMYRIAD;
+	/* the clients' own waiting is the best witness of all, where the kernel counts it */
+	if ((s->has & SAMPLE_HAS_DELAYS) && s->delay_cpu_permyriad < PERMYRIAD)
+		wait = MAX_OF(wait, PERMYRIAD * PERMYRIAD / (PERMYRIAD - s->delay_cpu_permyriad));
 	e->stretch_permyriad = (uint32_t)MIN_OF(MAX_OF(load, wait), STRETCH_MAX_PERMYRIAD);
 }
 
@@ -217,6 +263,7 @@ void estimate_step(struct estimator *e, const struct estimate_policy *p, const s
 	if (s->has & SAMPLE_HAS_MEMORY) {
 		now.total_bytes = s->total_bytes;
 		now.headroom_bytes = estimate_headroom_bytes(p, s);
+		now.limit = limit_of(p, s);
 		now.guaranteed_us = time_left_us(now.headroom_bytes, (int64_t)p->plausible_bytes_per_s);
 		now.tte_us = now.tte_low_us = NEVER_US;
 		now.falling_us = now.fallen_bytes = now.pools_grown_bytes = 0;

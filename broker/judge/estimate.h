@@ -17,6 +17,12 @@ struct estimate_policy {
 	uint64_t plausible_bytes_per_s;	/* the fastest that memory can be eaten on this machine */
 };
 
+/* What runs out first: free memory, or the swap that stretches it. */
+enum estimate_limit {
+	ESTIMATE_LIMIT_MEMORY, ESTIMATE_LIMIT_SWAP, ESTIMATE_LIMIT_ZRAM, ESTIMATE_LIMIT_CGROUP,
+	ESTIMATE_LIMIT_COUNT
+};
+
 struct estimate {
 	uint64_t time_us;
 	uint32_t domain;
@@ -33,6 +39,7 @@ struct estimate {
 	uint64_t fallen_bytes;		/* by so much in that time */
 	uint64_t pools_grown_bytes;	/* by so much tmpfs and kernel memory grew in that time */
 	uint32_t stretch_permyriad;	/* CPU load stretches budgets: >= 10000 */
+	uint32_t limit;			/* enum estimate_limit */
 };
 
 struct estimator {
@@ -53,6 +60,9 @@ void estimate_init(struct estimator *e);
 /* Takes the next sample of the domain. A sample without SAMPLE_HAS_MEMORY only adds distress. */
 void estimate_step(struct estimator *e, const struct estimate_policy *p, const struct sample *s,
 		   struct estimate *ret);
+
+/* "memory", "swap", "zram", "cgroup"; static. */
+const char *estimate_limit_name(enum estimate_limit limit);
 
 /* Headroom of a sample alone, in bytes; never negative. */
 uint64_t estimate_headroom_bytes(const struct estimate_policy *p, const struct sample *s);

@@ -34,7 +34,7 @@ struct growth_rate {
 struct growth_level {
 	uint64_t bytes;
 	uint64_t base_bytes;		/* held at the mark, or when first seen */
-	uint64_t first_us;		/* first seen, or born */
+	uint64_t first_us;		/* known since */
 	uint64_t last_us;		/* 0: never read */
 	struct growth_rate rate;
 };
@@ -57,7 +57,7 @@ struct growth_node {
 	uint32_t tree_size;
 	uint32_t namesake;		/* the place that stands for all of the name */
 	uint32_t named;			/* hash of names: the place that stands for it */
-	uint32_t live;			/* list of the places that count */
+	uint32_t used, live;		/* lists of the places that are filled, and that count */
 	bool is_tree, is_taken, is_live;
 };
 
@@ -123,7 +123,8 @@ enum grower_kind {
 struct grower {
 	enum grower_kind kind;
 	enum growth_pool pool;		/* of GROWER_POOL */
-	int32_t pid;			/* the process, root of the tree, the namesake that grew most; 0: pool */
+	int32_t pid;			/* the process, root of the tree, the namesake that grew
+					 * most; 0: pool */
 	uint32_t uid;			/* of that process */
 	uint32_t processes;		/* that belong to it and are in the table; 0: pool */
 	uint32_t share_permyriad;	/* of the growth of all processes and pools */
@@ -135,11 +136,15 @@ struct grower {
 };
 
 /*
- * Fills ret[max] with those that grow, the largest share first; none belongs to two. Returns how
- * many; 0: nobody grows. Rates of what was not read for 3 s fade, by half every second; so should a
- * round take longer than that, they do. Changes nothing but the nodes.
+ * Fills ret[max] with those that grow, whom the rule names first on top, no process in two. A pool
+ * stands before those that grow less. Returns how many; 0: nobody grows. What was not read for 3 s
+ * fades, by half every second: a round of readings should not take longer. Changes the nodes only.
  */
 uint32_t growth_top(struct growth *t, uint64_t now_us, struct grower *ret, uint32_t max);
+
+/* Its place in entry[], or GROWTH_NOWHERE. */
+#define GROWTH_NOWHERE	UINT32_MAX
+uint32_t growth_find(const struct growth *t, int32_t pid);
 
 /* "tmpfs and shared memory"; static. */
 const char *growth_pool_name(enum growth_pool pool);

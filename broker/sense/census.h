@@ -11,14 +11,14 @@
 
 #include "sense/growth_reading.h"
 
-/* Processes that one step reads at most: 10 us each, so one step stays below some 3 ms. */
+/* Processes that one step reads at most, at some 10 us each. */
 #define CENSUS_SLICE_MAX	256u
 
 struct census;
 
 /*
  * root: NULL is "/"; must have a proc in it. max_processes: how many can be remembered from one
- * round to the next (64 bytes each); what is beyond costs more to read and nothing else.
+ * round to the next (88 bytes each); what is beyond costs more to read and nothing else.
  */
 int census_open(const char *root, uint32_t max_processes, struct census **ret);
 struct census *census_close(struct census *c);
@@ -29,24 +29,28 @@ struct census *census_close(struct census *c);
  */
 void census_within(struct census *c, int cgroup_fd);
 
-/* Does the machine have swap? Then what is swapped is read, too, at most once a second per process.
- * Source: sample.swap_total_bytes. Begins with false. */
+/*
+ * Does the machine have swap (sample.swap_total_bytes)? Then what is swapped of a process counts, too,
+ * and is read once a second, at three times the cost. What leaves memory in between is taken for
+ * swapped until then, so that swapping out does not look like a fall and a rise. Begins with false.
+ */
 void census_swap(struct census *c, bool has_swap);
 
-/* The process forked or ended (process events): what is remembered of the pid is void. */
+/* This pid was born, called another program, or ended (process events): what is remembered of it is
+ * void. Without events a new name is seen when the memory doubles or halves, or within 16 rounds. */
 void census_forget(struct census *c, int32_t pid);
 
 struct census_slice {
 	const struct growth_reading *reading;	/* the census's own, valid until the next step */
-	uint32_t count;			/* of them; less than visited: kernel threads, gone, held back */
-	uint32_t visited;		/* processes that were looked at */
+	uint32_t count;			/* of them: processes that have memory and still lived */
 	bool is_round_end;		/* all were seen: growth_sweep(round_us) */
 	uint64_t round_us;		/* when the round began that this slice belongs to */
 };
 
 /*
  * Looks at the next max_processes (1 to CENSUS_SLICE_MAX) of the round, fewer at its end; the next
- * step then begins a new one. now_us: the time of the first reading, those after it carry their own.
+ * step then begins a new one. Eight kernel threads or zombies that are known to be such count as one
+ * process. now_us: the time of the first reading, those after it carry their own.
  * Returns 0; -EINVAL; -ENODEV: the cgroup is gone; a negative errno of reading the list of
  * processes, after which the next step begins a new round. Processes that end meanwhile are left
  * out.

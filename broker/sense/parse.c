@@ -110,6 +110,9 @@ int parse_pools(const char *text, size_t size, struct parse_pools *ret)
 
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < ARRAY_LEN(field); i++)
+		if (*(const uint64_t *)((const char *)&m + field[i].offset) > UINT64_MAX / ARRAY_LEN(field))
+			return -EINVAL; /* their sum would go round */
 	seen = m.free + m.buffers + m.cached + m.swap_cached + m.anon + m.reclaimable +
 	       m.unreclaimable + m.stacks + m.tables + m.per_cpu + m.huge;
 	*ret = (struct parse_pools){

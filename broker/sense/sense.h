@@ -79,6 +79,6 @@ struct sense_source {
 	const char *note; /* NULL, why it is absent, or what is special about it here */
 };
 
-#define SENSE_SOURCES_MAX	16
+#define SENSE_SOURCES_MAX	24
 /* Fills ret[SENSE_SOURCES_MAX]; returns how many. */
 uint32_t sense_sources(const struct sense *s, struct sense_source *ret);

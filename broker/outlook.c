@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT */
+#include "outlook.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "judge/badness.h"
+
+/*
+ * Near the cliff so many processes are read every so often: 0.3 ms in 20 ms on a fast machine, 1 ms
+ * on a slow one; 2000 processes take 1.3 s a round. Half: growers show later; double: 5 % of a slow
+ * CPU more, at real-time priority, when others need it to flush.
+ */
+#define SLICE_PROCESSES	32u
+#define SLICE_US	(20 * US_PER_MS)
+
+/* Delays are asked for so often, of at most so many, and not when a kernel allocation may stall us. */
+#define DELAYS_US	(250 * US_PER_MS)
+#define DELAYS_ASKED	16u
+
+/* Process events come in bursts; in between they wait in the kernel's queue, which holds 2700. */
+#define EVENT_WAKEUPS	20u
+#define EVENTS_AT_ONCE	256u
+
+/* From a client's SIGKILL to the kernel's own line about it. Source: it is logged before the signal,
+ * but read by another source; half: a slow log looks like somebody else's kill. */
+#define KILL_TOLD_US	(500 * US_PER_MS)
+
+#define CHOICE_US	(2 * US_PER_S)
+
+/* Headroom of so many times the floor of warning is far from the cliff. */
+#define FAR_FLOORS	2u
+
+int outlook_open(struct broker *b)
+{
+	struct outlook *o = &b->outlook;
+	const char *root = b->options.root;
+	int r;
+
+	o->entries = calloc(OUTLOOK_PLACES, sizeof(*o->entries));
+	o->nodes = calloc(OUTLOOK_PLACES, sizeof(*o->nodes));
+	o->readings = calloc(BROKER_PROCESSES_MAX, sizeof(*o->readings));
+	if (!o->entries || !o->nodes || !o->readings)
+		return -ENOMEM;
+	r = growth_init(&o->growth, o->entries, o->nodes, OUTLOOK_PLACES);
+	if (r >= 0)
+		r = census_open(root, OUTLOOK_PLACES, &o->census);
+	for (int i = 0; i < RIVAL_COUNT; i++)
+		rival_init(&o->rivals[i]);
+	/* a recorded machine has no netlink, and the events of this one are not its own */
+	if (root && strcmp(root, "/") != 0)
+		return r;
+	(void)procwatch_open(&o->procwatch, PROCWATCH_QUEUE_BYTES); /* absent: its source says why */
+	(void)delays_open(&o->delays, b->root_fd, DELAYS_QUEUE_BYTES); /* the same */
+	o->has_netlink = true;
+	return r;
+}
+
+void outlook_close(struct broker *b)
+{
+	struct outlook *o = &b->outlook;
+
+	o->event = sd_event_source_disable_unref(o->event);
+	if (o->has_netlink) {
+		procwatch_close(&o->procwatch);
+		delays_close(&o->delays);
+	}
+	o->census = census_close(o->census);
+	free(o->entries);
+	free(o->nodes);
+	free(o->readings);
+}
+
+/* ---- near the cliff ---- */
+
+static bool is_near(const struct broker *b, const struct core_domain *d)
+{
+	const struct estimate *e = &d->estimate;
+	uint64_t floor = stage_floor_bytes(&b->core.policy.stage, STAGE_WARNING, e->total_bytes);
+
+	return d->used && e->total_bytes && (d->stage.now != STAGE_NORMAL || e->tte_us != NEVER_US ||
+					     e->headroom_bytes / FAR_FLOORS < floor);
+}
+
+/* The domain whose growers matter most; CORE_DOMAINS_MAX: all are far from the cliff. */
+static uint32_t find_focus(const struct broker *b)
+{
+	uint32_t worst = core_worst_domain(&b->core);
+	enum stage_word highest = core_stage(&b->core);
+
+	if (b->core.domain[worst].stage.now == highest && is_near(b, &b->core.domain[worst]))
+		return worst;
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
+		if (b->core.domain[d].used && b->core.domain[d].stage.now == highest &&
+		    is_near(b, &b->core.domain[d]))
+			return d;
+	return CORE_DOMAINS_MAX;
+}
+
+static void change_focus(struct broker *b, uint32_t focus)
+{
+	struct outlook *o = &b->outlook;
+
+	if (focus == o->focus)
+		return;
+	o->focus = focus;
+	if (focus == CORE_DOMAINS_MAX)
+		return;
+	census_within(o->census, sense_domain_directory(b->sense, focus));
+	if (focus != o->table_of)
+		growth_clear(&o->growth);
+	o->table_of = focus;
+}
+
+static void see_pools(struct outlook *o, const struct sample *s)
+{
+	uint64_t unseen = s->unseen_bytes > s->zram_used_bytes ? s->unseen_bytes - s->zram_used_bytes : 0;
+
+	if (!(s->has & SAMPLE_HAS_POOLS))
+		return;
+	growth_pool(&o->growth, GROWTH_POOL_SHMEM, s->shmem_bytes, s->time_us);
+	growth_pool(&o->growth, GROWTH_POOL_KERNEL, s->kernel_bytes, s->time_us);
+	growth_pool(&o->growth, GROWTH_POOL_UNSEEN, unseen, s->time_us);
+}
+
+static bool is_client(struct broker *b, int32_t pid)
+{
+	struct session_table *t = &b->core.sessions;
+
+	for (struct session *s = session_next(t, NULL); s; s = session_next(t, s))
+		if (s->offer.pid == pid)
+			return true;
+	return pid == 1 || pid == b->protect_pids[0] || pid == getpid();
+}
+
+static void take_slice(struct broker *b, uint64_t now_us)
+{
+	struct outlook *o = &b->outlook;
+	struct grower top[CORE_GROWERS_MAX];
+	struct census_slice slice;
+	uint32_t count;
+
+	if (census_step(o->census, now_us, SLICE_PROCESSES, &slice) < 0)
+		return;
+	for (uint32_t i = 0; i < slice.count; i++) {
+		struct growth_reading reading = slice.reading[i];
+
+		reading.is_apart = is_client(b, reading.pid);
+		growth_see(&o->growth, &reading);
+	}
+	if (!slice.is_round_end)
+		return;
+	growth_sweep(&o->growth, slice.round_us);
+	count = growth_top(&o->growth, now_us, top, CORE_GROWERS_MAX);
+	core_growers(&b->core, o->focus, top, count, now_us);
+	broker_drain(b);
+}
+
+static void note_killed(struct broker *b, const struct outlook_end *end, bool by_kernel)
+{
+	struct event e = {
+		.kind = EVENT_CLIENT_KILLED, .client = end->client, .a = (uint64_t)end->pid,
+		.b = end->signal, .c = by_kernel,
+	};
+
+	memcpy(e.name, end->name, sizeof(end->name));
+	core_note(&b->core, &e, clock_now_us());
+}
+
+/* Half a second without a word of the kernel: it was somebody else. */
+static void settle_end(struct broker *b, uint64_t now_us)
+{
+	struct outlook_end *end = &b->outlook.end;
+
+	if (!end->pid || now_us < end->until_us)
+		return;
+	note_killed(b, end, false);
+	end->pid = 0;
+}
+
+void outlook_step(struct broker *b, uint64_t now_us)
+{
+	struct outlook *o = &b->outlook;
+
+	change_focus(b, find_focus(b));
+	settle_end(b, now_us);
+	if (o->focus == CORE_DOMAINS_MAX || now_us < o->slice_us)
+		return;
+	o->slice_us = now_us + SLICE_US;
+	growth_calm(&o->growth, b->core.domain[o->focus].stage.now == STAGE_NORMAL);
+	take_slice(b, now_us);
+}
+
+uint64_t outlook_due_us(const struct broker *b)
+{
+	const struct outlook *o = &b->outlook;
+
+	return MIN_OF(o->focus == CORE_DOMAINS_MAX ? NEVER_US : o->slice_us,
+		      o->end.pid ? o->end.until_us : NEVER_US);
+}
+
+void outlook_mark(struct broker *b)
+{
+	growth_mark(&b->outlook.growth);
+}
+
+/* ---- how long others wait ---- */
+
+struct waits {
+	uint64_t memory_us, cpu_us, run_us;
+};
+
+/* What this process waited for since the last answer about it; the first answer is the base. */
+static struct waits waits_since(struct outlook *o, const struct parse_netlink_delays *d)
+{
+	struct outlook_waiter *w = &o->waiters[(uint32_t)d->pid % OUTLOOK_WAITERS];
+	const struct waits now = {
+		d->swapin_delay_us + d->reclaim_delay_us + d->thrashing_delay_us, d->cpu_delay_us,
+		d->cpu_run_us,
+	};
+	struct waits since = { 0 };
+
+	if (w->pid == d->pid && now.memory_us >= w->memory_us && now.cpu_us >= w->cpu_us &&
+	    now.run_us >= w->run_us)
+		since = (struct waits){ now.memory_us - w->memory_us, now.cpu_us - w->cpu_us,
+					now.run_us - w->run_us };
+	*w = (struct outlook_waiter){ d->pid, now.memory_us, now.cpu_us, now.run_us };
+	return since;
+}
+
+static uint32_t share(uint64_t part, uint64_t whole)
+{
+	return whole ? (uint32_t)MIN_OF(part * PERMYRIAD / whole, PERMYRIAD) : 0;
+}
+
+static void ask_delays(struct broker *b)
+{
+	struct outlook *o = &b->outlook;
+	const struct core_domain *d = &b->core.domain[MIN_OF(o->focus, CORE_DOMAINS_MAX - 1u)];
+	struct session_table *t = &b->core.sessions;
+	uint32_t asked = 0;
+
+	for (struct session *s = session_next(t, NULL); s && asked < DELAYS_ASKED;
+	     s = session_next(t, s))
+		asked += delays_ask(&o->delays, s->offer.pid) == 0;
+	for (uint32_t i = 0; i < d->growers_count && asked < DELAYS_ASKED; i++)
+		if (d->growers[i].pid > 0)
+			asked += delays_ask(&o->delays, d->growers[i].pid) == 0;
+}
+
+/* The worst of all counts: a client that waits is late, whoever else does not wait. */
+static void take_delays(struct broker *b, uint64_t now_us)
+{
+	struct outlook *o = &b->outlook;
+	uint64_t period_us = now_us - o->delays_us;
+	struct parse_netlink_delays d;
+	int r;
+
+	o->delays_us = now_us;
+	o->delay_reclaim_permyriad = o->delay_cpu_permyriad = 0;
+	ask_delays(b);
+	while ((r = delays_next(&o->delays, &d)) != -EAGAIN && r != -ENOTCONN) {
+		struct waits w = { 0 };
+
+		if (r == 0)
+			w = waits_since(o, &d);
+		o->delay_reclaim_permyriad =
+			MAX_OF(o->delay_reclaim_permyriad, share(w.memory_us, period_us));
+		o->delay_cpu_permyriad =
+			MAX_OF(o->delay_cpu_permyriad, share(w.cpu_us, w.cpu_us + w.run_us));
+	}
+}
+
+void outlook_sample(struct broker *b, struct sample *s)
+{
+	struct outlook *o = &b->outlook;
+
+	o->swap_total_bytes = s->swap_total_bytes;
+	census_swap(o->census, s->swap_total_bytes);
+	for (int r = 0; r < RIVAL_COUNT; r++)
+		(void)rival_step(&o->rivals[r], (enum rival)r, s);
+	if (o->focus == CORE_DOMAINS_MAX) {
+		o->delays_us = s->time_us;
+		return;
+	}
+	see_pools(o, s);
+	if (!o->has_netlink || o->delays.source.error)
+		return;
+	if (s->time_us >= o->delays_us + DELAYS_US && core_stage(&b->core) < STAGE_SHUTDOWN)
+		take_delays(b, s->time_us);
+	s->has |= SAMPLE_HAS_DELAYS;
+	s->delay_reclaim_permyriad = o->delay_reclaim_permyriad;
+	s->delay_cpu_permyriad = o->delay_cpu_permyriad;
+}
+
+/* ---- births and ends ---- */
+
+/* A client that a signal ended: the kernel's log tells whether it was the kernel. */
+static void client_ended(struct broker *b, const struct parse_netlink_event *e)
+{
+	struct session_table *t = &b->core.sessions;
+	struct outlook_end *end = &b->outlook.end;
+	uint32_t signal = e->exit_code & 127;
+
+	for (struct session *s = session_next(t, NULL); s && signal; s = session_next(t, s)) {
+		if (s->offer.pid != e->pid)
+			continue;
+		if (end->pid)
+			note_killed(b, end, false);
+		*end = (struct outlook_end){ .client = s->id, .pid = e->pid, .signal = signal,
+					     .until_us = clock_now_us() + KILL_TOLD_US };
+		memcpy(end->name, s->offer.name, sizeof(end->name));
+		if (e->pid == b->outlook.killed_pid)
+			outlook_kernel_oom(b, e->pid);
+		return;
+	}
+}
+
+void outlook_kernel_oom(struct broker *b, int32_t pid)
+{
+	struct outlook_end *end = &b->outlook.end;
+
+	b->outlook.killed_pid = pid;
+	if (!end->pid || end->pid != pid)
+		return;
+	note_killed(b, end, true);
+	end->pid = 0;
+}
+
+static void take_event(struct broker *b, const struct parse_netlink_event *e)
+{
+	struct outlook *o = &b->outlook;
+
+	switch (e->kind) {
+	case PARSE_NETLINK_FORK:
+		growth_fork(&o->growth, e->pid, e->parent, e->time_us);
+		census_forget(o->census, e->pid);
+		break;
+	case PARSE_NETLINK_EXEC:
+		census_forget(o->census, e->pid);
+		break;
+	case PARSE_NETLINK_EXIT:
+		growth_exit(&o->growth, e->pid);
+		census_forget(o->census, e->pid);
+		client_ended(b, e);
+		break;
+	case PARSE_NETLINK_ACK:
+		break;
+	}
+}
+
+static void note_overrun(struct broker *b)
+{
+	struct event e = { .kind = EVENT_OVERRUN, .name = "proc-events",
+			   .a = b->outlook.procwatch.overruns };
+
+	/* the census sees in its next round who is there */
+	core_note(&b->core, &e, clock_now_us());
+}
+
+static int on_process(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct broker *b = userdata;
+	struct parse_netlink_event e;
+	int r = 0;
+
+	(void)fd;
+	for (uint32_t i = 0; i < EVENTS_AT_ONCE && r != -EAGAIN; i++) {
+		r = procwatch_next(&b->outlook.procwatch, &e);
+		if (r == 0)
+			take_event(b, &e);
+		else if (r == -ENOBUFS)
+			note_overrun(b);
+		else if (r != -EAGAIN)
+			break;
+	}
+	if (revents & (EPOLLERR | EPOLLHUP) && r != -EAGAIN && r != -ENOBUFS && r != 0)
+		(void)sd_event_source_set_enabled(source, SD_EVENT_OFF); /* nothing comes any more */
+	broker_step(b);
+	return 0;
+}
+
+int outlook_attach(struct broker *b)
+{
+	struct outlook *o = &b->outlook;
+	int r;
+
+	o->focus = o->table_of = CORE_DOMAINS_MAX;
+	if (!o->has_netlink || o->procwatch.source.error)
+		return 0;
+	r = sd_event_add_io(b->event, &o->event, o->procwatch.source.fd, EPOLLIN, on_process, b);
+	return r < 0 ? r : sd_event_source_set_ratelimit(o->event, US_PER_S, EVENT_WAKEUPS);
+}
+
+/* ---- whom the kernel would end ---- */
+
+static int by_age(const void *a, const void *b)
+{
+	const struct process *x = a, *y = b;
+
+	if (x->start_ticks != y->start_ticks)
+		return x->start_ticks < y->start_ticks ? -1 : 1;
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+static void find_rivals(struct outlook *o, const struct process *p)
+{
+	static const char *const names[RIVAL_COUNT] = {
+		[RIVAL_EARLYOOM] = "earlyoom", [RIVAL_LOW_MEMORY_MONITOR] = "low-memory-moni",
+		[RIVAL_SYSTEMD_OOMD] = "systemd-oomd",
+	};
+
+	for (int r = 0; r < RIVAL_COUNT; r++)
+		if (names[r] && !strcmp(p->name, names[r]))
+			o->choice.rivals |= 1u << r;
+}
+
+static void choose(struct broker *b, uint32_t count)
+{
+	const struct estimate *e = &b->core.domain[CORE_DOMAIN_SYSTEM].estimate;
+	struct outlook *o = &b->outlook;
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t total = (e->total_bytes + o->swap_total_bytes) / page;
+	uint32_t chosen;
+
+	o->choice = (struct outlook_choice){ .pid = 0 };
+	qsort(b->processes, count, sizeof(*b->processes), by_age);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct process *p = &b->processes[i];
+
+		o->readings[i] = (struct badness_reading){
+			.pid = p->pid, .oom_score_adj = p->oom_score_adj, .is_kernel = !p->resident_bytes,
+			.rss_pages = p->resident_bytes / page, .swap_pages = p->swap_bytes / page,
+			.page_table_pages = p->page_table_bytes / page,
+		};
+		find_rivals(o, p);
+	}
+	chosen = badness_choose(o->readings, count, total);
+	if (chosen >= count)
+		return;
+	o->choice.pid = b->processes[chosen].pid;
+	o->choice.score = badness_score(badness_points(&o->readings[chosen], total), total);
+	memcpy(o->choice.name, b->processes[chosen].name, sizeof(o->choice.name));
+}
+
+/* Near the cliff a full survey is for the victim alone: what was last known is told. */
+const struct outlook_choice *outlook_choose(struct broker *b, uint64_t now_us)
+{
+	const struct survey_request request = { .cgroup_fd = -1 };
+	struct outlook *o = &b->outlook;
+	uint32_t count = 0;
+	int r;
+
+	if (o->choice_us && (now_us < o->choice_us + CHOICE_US || core_stage(&b->core) >= STAGE_IMMINENT))
+		return &o->choice;
+	r = survey_take(b->survey, &request, b->processes, BROKER_PROCESSES_MAX, &count);
+	if (r == 0 || r == -ENOBUFS)
+		choose(b, count);
+	o->choice_us = now_us;
+	return &o->choice;
+}
+
+/* ---- for status ---- */
+
+uint32_t outlook_sources(const struct broker *b, struct sense_source *ret)
+{
+	const struct source *const all[] = { &b->outlook.procwatch.source, &b->outlook.delays.source };
+	uint32_t count = 0;
+
+	for (; b->outlook.has_netlink && count < ARRAY_LEN(all); count++)
+		ret[count] = (struct sense_source){
+			.name = all[count]->ops->name,
+			.is_present = all[count]->error == 0,
+			.gives = all[count]->ops->gives,
+			.remedy = all[count]->ops->remedy,
+			.note = all[count]->error ? strerrordesc_np(-all[count]->error) : all[count]->note,
+		};
+	return count;
+}

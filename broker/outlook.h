@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Outlook: what the figures of headroom do not say. Edge. Who grows, in slices near the cliff only;
+ * whom the kernel would end; what other daemons here would do; how long clients and growers wait
+ * for memory and CPU; births and ends of processes as the kernel tells them.
+ */
+#pragma once
+
+#include "broker.h"
+
+/* 0 or -ENOMEM; whatever the kernel lacks is absent, with a reason in outlook_sources(). */
+int outlook_open(struct broker *b);
+void outlook_close(struct broker *b);
+
+/* From now on process events come from the loop. */
+int outlook_attach(struct broker *b);
+
+/* The next slice, if one is due; in broker_step(), after the samples. */
+void outlook_step(struct broker *b, uint64_t now_us);
+
+/* When outlook_step() wants to be called; NEVER_US: not before the next sample. */
+uint64_t outlook_due_us(const struct broker *b);
+
+/* Adds what taskstats said to a sample of the system, and lets the rivals look at it. */
+void outlook_sample(struct broker *b, struct sample *s);
+
+/* The survey has taken its baseline: growth counts from now on, too. */
+void outlook_mark(struct broker *b);
+
+/* The kernel has killed: was it a client whose end was just told? */
+void outlook_kernel_oom(struct broker *b, int32_t pid);
+
+/* Whom the kernel would end now, and which rivals run; looked up anew when older than 2 s. */
+const struct outlook_choice *outlook_choose(struct broker *b, uint64_t now_us);
+
+/* Sources of its own, for status. Returns how many. */
+uint32_t outlook_sources(const struct broker *b, struct sense_source *ret);
