@@ -28,9 +28,6 @@
 #include "start.h"
 #include "stream.h"
 
-/* Growth is measured from when headroom began to fall: at rest nothing is scanned. Falls that follow
- * each other sooner are one; half: a sawtooth costs a survey (1-2 ms) every 5 s. */
-#define BASELINE_US	(10 * US_PER_S)
 /* A fading maximum: after 100 quiet steps a late one still counts for a third. */
 #define LATENCY_FADE	100u
 #define LATENCY_LEAST_US (5 * US_PER_MS)
@@ -252,29 +249,6 @@ static void drop_stale_domains(struct broker *b, uint64_t now_us)
 	}
 }
 
-/* A domain whose headroom has begun to fall, but not yet by enough for a forecast. */
-static bool is_beginning(const struct broker *b)
-{
-	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++) {
-		const struct estimate *e = &b->core.domain[d].estimate;
-
-		if (b->core.domain[d].used && e->falling_us && e->tte_us == NEVER_US)
-			return true;
-	}
-	return false;
-}
-
-static void keep_baseline(struct broker *b, uint64_t now_us)
-{
-	if (b->baseline_us && (now_us - b->baseline_us < BASELINE_US || !is_beginning(b) ||
-			       core_stage(&b->core) != STAGE_NORMAL))
-		return;
-	b->baseline_us = now_us;
-	outlook_mark(b);
-	if (survey_baseline_reset(b->survey) < 0)
-		log_warning("the processes' growth cannot be measured: no victim by growth");
-}
-
 static void read_samples(struct broker *b, uint64_t now_us)
 {
 	struct sample sample;
@@ -342,7 +316,7 @@ void broker_step(struct broker *b)
 		b->publish_us = 0;
 		service_publish(b);
 	}
-	keep_baseline(b, now_us);
+	outlook_baseline(b, now_us);
 	if (b->domains_stale)
 		drop_stale_domains(b, now_us);
 	arm(b);

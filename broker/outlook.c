@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "judge/badness.h"
 
 /*
  * Near the cliff so many processes are read every so often: 0.3 ms in 20 ms on a fast machine, 1 ms
@@ -19,6 +18,9 @@
 #define SLICE_PROCESSES	32u
 #define SLICE_US	(20 * US_PER_MS)
 
+/* Growth is measured from when headroom began to fall: at rest nothing is scanned. Falls that follow
+ * each other sooner are one; half: a sawtooth costs a survey (1-2 ms) every 5 s. */
+#define BASELINE_US	(10 * US_PER_S)
 /* Delays are asked for so often, of at most so many, and not when a kernel allocation may stall us. */
 #define DELAYS_US	(250 * US_PER_MS)
 #define DELAYS_ASKED	16u
@@ -30,8 +32,6 @@
 /* From a client's SIGKILL to the kernel's own line about it. Source: it is logged before the signal,
  * but read by another source; half: a slow log looks like somebody else's kill. */
 #define KILL_TOLD_US	(500 * US_PER_MS)
-
-#define CHOICE_US	(2 * US_PER_S)
 
 /* Headroom of so many times the floor of warning is far from the cliff. */
 #define FAR_FLOORS	2u
@@ -204,9 +204,27 @@ uint64_t outlook_due_us(const struct broker *b)
 		      o->end.pid ? o->end.until_us : NEVER_US);
 }
 
-void outlook_mark(struct broker *b)
+/* A domain whose headroom has begun to fall, but not yet by enough for a forecast. */
+static bool is_beginning(const struct broker *b)
 {
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++) {
+		const struct estimate *e = &b->core.domain[d].estimate;
+
+		if (b->core.domain[d].used && e->falling_us && e->tte_us == NEVER_US)
+			return true;
+	}
+	return false;
+}
+
+void outlook_baseline(struct broker *b, uint64_t now_us)
+{
+	if (b->baseline_us && (now_us - b->baseline_us < BASELINE_US || !is_beginning(b) ||
+			       core_stage(&b->core) != STAGE_NORMAL))
+		return;
+	b->baseline_us = now_us;
 	growth_mark(&b->outlook.growth);
+	if (survey_baseline_reset(b->survey) < 0)
+		log_warning("the processes' growth cannot be measured: no victim by growth");
 }
 
 /* ---- how long others wait ---- */
@@ -395,74 +413,6 @@ int outlook_attach(struct broker *b)
 		return 0;
 	r = sd_event_add_io(b->event, &o->event, o->procwatch.source.fd, EPOLLIN, on_process, b);
 	return r < 0 ? r : sd_event_source_set_ratelimit(o->event, US_PER_S, EVENT_WAKEUPS);
-}
-
-/* ---- whom the kernel would end ---- */
-
-static int by_age(const void *a, const void *b)
-{
-	const struct process *x = a, *y = b;
-
-	if (x->start_ticks != y->start_ticks)
-		return x->start_ticks < y->start_ticks ? -1 : 1;
-	return (x->pid > y->pid) - (x->pid < y->pid);
-}
-
-static void find_rivals(struct outlook *o, const struct process *p)
-{
-	static const char *const names[RIVAL_COUNT] = {
-		[RIVAL_EARLYOOM] = "earlyoom", [RIVAL_LOW_MEMORY_MONITOR] = "low-memory-moni",
-		[RIVAL_SYSTEMD_OOMD] = "systemd-oomd",
-	};
-
-	for (int r = 0; r < RIVAL_COUNT; r++)
-		if (names[r] && !strcmp(p->name, names[r]))
-			o->choice.rivals |= 1u << r;
-}
-
-static void choose(struct broker *b, uint32_t count)
-{
-	const struct estimate *e = &b->core.domain[CORE_DOMAIN_SYSTEM].estimate;
-	struct outlook *o = &b->outlook;
-	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t total = (e->total_bytes + o->swap_total_bytes) / page;
-	uint32_t chosen;
-
-	o->choice = (struct outlook_choice){ .pid = 0 };
-	qsort(b->processes, count, sizeof(*b->processes), by_age);
-	for (uint32_t i = 0; i < count; i++) {
-		const struct process *p = &b->processes[i];
-
-		o->readings[i] = (struct badness_reading){
-			.pid = p->pid, .oom_score_adj = p->oom_score_adj, .is_kernel = !p->resident_bytes,
-			.rss_pages = p->resident_bytes / page, .swap_pages = p->swap_bytes / page,
-			.page_table_pages = p->page_table_bytes / page,
-		};
-		find_rivals(o, p);
-	}
-	chosen = badness_choose(o->readings, count, total);
-	if (chosen >= count)
-		return;
-	o->choice.pid = b->processes[chosen].pid;
-	o->choice.score = badness_score(badness_points(&o->readings[chosen], total), total);
-	memcpy(o->choice.name, b->processes[chosen].name, sizeof(o->choice.name));
-}
-
-/* Near the cliff a full survey is for the victim alone: what was last known is told. */
-const struct outlook_choice *outlook_choose(struct broker *b, uint64_t now_us)
-{
-	const struct survey_request request = { .cgroup_fd = -1 };
-	struct outlook *o = &b->outlook;
-	uint32_t count = 0;
-	int r;
-
-	if (o->choice_us && (now_us < o->choice_us + CHOICE_US || core_stage(&b->core) >= STAGE_IMMINENT))
-		return &o->choice;
-	r = survey_take(b->survey, &request, b->processes, BROKER_PROCESSES_MAX, &count);
-	if (r == 0 || r == -ENOBUFS)
-		choose(b, count);
-	o->choice_us = now_us;
-	return &o->choice;
 }
 
 /* ---- for status ---- */

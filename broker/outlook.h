@@ -24,8 +24,8 @@ uint64_t outlook_due_us(const struct broker *b);
 /* Adds what taskstats said to a sample of the system, and lets the rivals look at it. */
 void outlook_sample(struct broker *b, struct sample *s);
 
-/* The survey has taken its baseline: growth counts from now on, too. */
-void outlook_mark(struct broker *b);
+/* Takes what all processes hold as what growth is measured from, if a fall has just begun. */
+void outlook_baseline(struct broker *b, uint64_t now_us);
 
 /* The kernel has killed: was it a client whose end was just told? */
 void outlook_kernel_oom(struct broker *b, int32_t pid);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,149 +9,13 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "peer.h"
-#include "recorder.h"
 #include "service.h"
+#include "service_caller.h"
 
 #define BUDGET_MIN_US	(1 * US_PER_MS)
 #define BUDGET_MAX_US	(60 * US_PER_S)
 #define GROUP_MAX	99u
 #define GROUP_DEFAULT	50u
-#define JOINING_MAX	256u	/* registrations that wait for credentials, all callers */
-#define GROUPS_MAX	64u
-
-static const char *sender_of(sd_bus_message *m)
-{
-	const char *sender = sd_bus_message_get_sender(m);
-
-	return sender ? sender : ":direct"; /* a peer-to-peer connection has one other end */
-}
-
-/* ---- credentials, without waiting ---- */
-
-struct caller {
-	uint32_t uid;
-	int32_t pid;
-	uint32_t groups[GROUPS_MAX];
-	uint32_t groups_count;
-};
-
-/* A call that goes on when the bus daemon has said who the caller is. */
-struct pending {
-	struct broker *broker;
-	sd_bus_message *call;
-	int (*go_on)(struct pending *p, const struct caller *caller, sd_bus_error *error);
-	struct session_offer offer;
-	char domain[CORE_DOMAIN_NAME_MAX];
-};
-
-static void pending_free(void *userdata)
-{
-	struct pending *p = userdata;
-
-	p->broker->joining--;
-	sd_bus_message_unref(p->call);
-	free(p);
-}
-
-static int read_groups(sd_bus_message *m, struct caller *ret)
-{
-	const void *groups;
-	size_t bytes;
-	int r = sd_bus_message_enter_container(m, 'v', "au");
-
-	if (r >= 0)
-		r = sd_bus_message_read_array(m, 'u', &groups, &bytes);
-	if (r < 0)
-		return r;
-	ret->groups_count = (uint32_t)MIN_OF(bytes / sizeof(uint32_t), GROUPS_MAX);
-	memcpy(ret->groups, groups, ret->groups_count * sizeof(uint32_t));
-	return sd_bus_message_exit_container(m);
-}
-
-static int read_credential(sd_bus_message *m, struct caller *ret)
-{
-	const char *key;
-	uint32_t value = 0;
-	int r = sd_bus_message_read_basic(m, 's', &key);
-
-	if (r < 0)
-		return r;
-	if (!strcmp(key, "UnixUserID"))
-		return sd_bus_message_read(m, "v", "u", &ret->uid);
-	if (!strcmp(key, "UnixGroupIDs"))
-		return read_groups(m, ret);
-	if (strcmp(key, "ProcessID"))
-		return sd_bus_message_skip(m, "v");
-	r = sd_bus_message_read(m, "v", "u", &value);
-	ret->pid = (int32_t)value;
-	return r;
-}
-
-/* The reply of GetConnectionCredentials: a{sv}. */
-static int read_caller(sd_bus_message *m, struct caller *ret)
-{
-	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
-
-	*ret = (struct caller){ .uid = UINT32_MAX };
-	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-		r = read_credential(m, ret);
-		if (r >= 0)
-			r = sd_bus_message_exit_container(m);
-	}
-	if (r >= 0 && (ret->uid == UINT32_MAX || ret->pid <= 0))
-		return -ENODATA;
-	return r;
-}
-
-static int on_caller(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
-{
-	struct pending *p = userdata;
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	struct caller caller;
-	int r;
-
-	(void)ret_error;
-	if (sd_bus_message_is_method_error(m, NULL))
-		return 0; /* the caller has left the bus meanwhile: nobody to answer */
-	r = read_caller(m, &caller);
-	if (r >= 0)
-		r = p->go_on(p, &caller, &error);
-	if (r < 0)
-		r = sd_bus_error_is_set(&error) ? sd_bus_reply_method_error(p->call, &error)
-						: sd_bus_reply_method_errno(p->call, r, NULL);
-	if (r < 0)
-		log_warning("bus: a reply cannot be sent: %s", strerror(-r));
-	sd_bus_error_free(&error);
-	broker_step(p->broker);
-	return 0;
-}
-
-/* Takes p. */
-static int ask_caller(struct pending *p, sd_bus_message *m, sd_bus_error *error)
-{
-	struct broker *b = p->broker;
-	sd_bus_slot *slot = NULL;
-	int r;
-
-	if (b->joining >= JOINING_MAX) {
-		free(p);
-		return service_error(error, "TooManyClients",
-				     "%u calls wait for the bus already; try again", JOINING_MAX);
-	}
-	b->joining++;
-	p->call = sd_bus_message_ref(m);
-	r = sd_bus_call_method_async(b->bus.connection, &slot, "org.freedesktop.DBus",
-				     "/org/freedesktop/DBus", "org.freedesktop.DBus",
-				     "GetConnectionCredentials", on_caller, p, "s", sender_of(m));
-	if (r < 0) {
-		pending_free(p);
-		return r;
-	}
-	(void)sd_bus_slot_set_destroy_callback(slot, pending_free); /* only fails for other slots */
-	(void)sd_bus_slot_set_floating(slot, true);		     /* same */
-	sd_bus_slot_unref(slot);
-	return 1;
-}
 
 /* ---- Register ---- */
 
@@ -164,7 +27,7 @@ static bool is_name(const char *name)
 	return length && length < SESSION_NAME_MAX && strspn(name, allowed) == length;
 }
 
-static int read_register(sd_bus_message *m, struct pending *p, sd_bus_error *error)
+static int read_register(sd_bus_message *m, struct service_call *p, sd_bus_error *error)
 {
 	uint64_t *budget = p->offer.budget_us;
 	const char *name, *domain = NULL;
@@ -236,7 +99,7 @@ static uint32_t own_domains(struct broker *b, int32_t pid)
 	return bits;
 }
 
-static int choose_domains(struct pending *p, sd_bus_error *error)
+static int choose_domains(struct service_call *p, sd_bus_error *error)
 {
 	uint32_t d;
 
@@ -287,10 +150,10 @@ static int refuse(struct broker *b, enum session_outcome outcome, const struct s
 			     offer->uid);
 }
 
-static int join(struct pending *p, int proc_fd, uint64_t start_ticks, sd_bus_error *error)
+static int join(struct service_call *p, int proc_fd, uint64_t start_ticks, sd_bus_error *error)
 {
 	struct broker *b = p->broker;
-	struct peer_offer peer = { sender_of(p->call), proc_fd, start_ticks };
+	struct peer_offer peer = { service_sender(p->call), proc_fd, start_ticks };
 	_cleanup_close_ int lifeline = -1;
 	struct session *s = NULL;
 	enum session_outcome outcome = core_join(&b->core, &p->offer, clock_now_us(), &s);
@@ -311,7 +174,7 @@ static int join(struct pending *p, int proc_fd, uint64_t start_ticks, sd_bus_err
 	return 0;
 }
 
-static int go_on_register(struct pending *p, const struct caller *caller, sd_bus_error *error)
+static int go_on_register(struct service_call *p, const struct service_caller *caller, sd_bus_error *error)
 {
 	struct broker *b = p->broker;
 	uint64_t start_ticks = 0;
@@ -319,7 +182,7 @@ static int go_on_register(struct pending *p, const struct caller *caller, sd_bus
 
 	p->offer.pid = caller->pid;
 	p->offer.uid = caller->uid;
-	if (peer_by_sender(b, sender_of(p->call)))
+	if (peer_by_sender(b, service_sender(p->call)))
 		return service_error(error, "AlreadyRegistered",
 				     "this connection is a client already: Unregister first, or open "
 				     "another connection");
@@ -342,7 +205,7 @@ static int go_on_register(struct pending *p, const struct caller *caller, sd_bus
 int service_register(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	struct broker *b = userdata;
-	struct pending *p = calloc(1, sizeof(*p));
+	struct service_call *p = calloc(1, sizeof(*p));
 	int r;
 
 	if (!p)
@@ -354,14 +217,14 @@ int service_register(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		free(p);
 		return r;
 	}
-	return ask_caller(p, m, error);
+	return service_ask_caller(p, m, error);
 }
 
 /* ---- the other calls of a client ---- */
 
 static struct peer *caller_peer(struct broker *b, sd_bus_message *m, sd_bus_error *error)
 {
-	struct peer *p = peer_by_sender(b, sender_of(m));
+	struct peer *p = peer_by_sender(b, service_sender(m));
 
 	if (!p)
 		service_error(error, "NotRegistered",
@@ -449,73 +312,4 @@ int service_report(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		return r;
 	core_report(&b->core, p->id, exposure, freeable);
 	return sd_bus_reply_method_return(m, NULL);
-}
-
-/* ---- Record, Reload ---- */
-
-static bool is_privileged(const struct caller *caller)
-{
-	struct group room, *group = NULL;
-	char buffer[4096];
-
-	if (caller->uid == 0)
-		return true;
-	if (getgrnam_r("failsoft", &room, buffer, sizeof(buffer), &group) || !group)
-		return false;
-	for (uint32_t i = 0; i < caller->groups_count; i++)
-		if (caller->groups[i] == group->gr_gid)
-			return true;
-	return false;
-}
-
-static int go_on_record(struct pending *p, const struct caller *caller, sd_bus_error *error)
-{
-	_cleanup_close_ int fd = -1;
-	int r;
-
-	if (!is_privileged(caller))
-		return service_error(error, "NotAllowed",
-				     "Record is for root and for members of the group failsoft");
-	r = recorder_start(p->broker, &fd);
-	if (r == -EBUSY)
-		return service_error(error, "Busy", "a recording is running already; end that one first");
-	if (r < 0)
-		return r;
-	r = sd_bus_reply_method_return(p->call, "h", fd);
-	recorder_pump(p->broker);
-	return r;
-}
-
-int service_record(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-	struct pending *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return -ENOMEM;
-	p->broker = userdata;
-	p->go_on = go_on_record;
-	return ask_caller(p, m, error);
-}
-
-static int go_on_reload(struct pending *p, const struct caller *caller, sd_bus_error *error)
-{
-	char text[CONFIG_ERROR_MAX];
-
-	if (!is_privileged(caller))
-		return service_error(error, "NotAllowed",
-				     "Reload is for root and for members of the group failsoft");
-	if (broker_reload(p->broker, text, sizeof(text)) < 0)
-		return service_error(error, "ConfigInvalid", "nothing was changed: %s", text);
-	return sd_bus_reply_method_return(p->call, NULL);
-}
-
-int service_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-	struct pending *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return -ENOMEM;
-	p->broker = userdata;
-	p->go_on = go_on_reload;
-	return ask_caller(p, m, error);
 }

@@ -13,10 +13,10 @@
 #include "sense/source.h"
 
 /*
- * Room in the kernel's queue; the kernel doubles it. An event takes 768 bytes of it (Linux 6.1,
- * 6.18), so 2700 events fit: 70 ms of the fastest fork storm of a core (3 events per process, 12000
- * processes per s). Halved: overruns after half the time that we do not run; doubled: twice the
- * kernel memory (2 MiB now) while we do not run.
+ * Room in the kernel's queue; the kernel doubles it. Measured: 2730 events fit (Linux 6.1), 2520
+ * (6.18), which is 95 ms of a core that does nothing but vfork and exit (14000 per s on a 1000 MIPS
+ * core, 2 events each). Halved: an overrun after half the time in which we do not run; doubled:
+ * twice the kernel memory (2 MiB now) in that time.
  */
 #define PROCWATCH_QUEUE_BYTES	(1024u * 1024u)
 
@@ -34,9 +34,12 @@ extern const struct source_ops procwatch_ops;
 
 /*
  * Subscribes. queue_bytes: PROCWATCH_QUEUE_BYTES, tests give less. Returns 0, or a negative errno
- * that is kept in source.error, with source.fd -1: -EPROTONOSUPPORT: no connector in this kernel;
- * -EPERM: no CAP_NET_ADMIN (before Linux 6.6); -ECONNREFUSED: in a network namespace of our own; -EOPNOTSUPP: the kernel
- * does not answer (no process events in it, or in a pid or user namespace of our own).
+ * that is kept in source.error, with source.fd -1:
+ *   -EPROTONOSUPPORT  no connector in this kernel
+ *   -EPERM            no CAP_NET_ADMIN (needed before Linux 6.6)
+ *   -ECONNREFUSED     in a network namespace of our own (systemd: PrivateNetwork)
+ *   -EOPNOTSUPP       no answer: no process events in this kernel, or we are in a pid or user
+ *                     namespace of our own
  * Processes of before are for the caller to find: scan after open, so that none is missed.
  */
 int procwatch_open(struct procwatch *w, uint32_t queue_bytes);

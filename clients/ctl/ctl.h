@@ -107,6 +107,10 @@ int explain_verb(struct ctl *c);
 int reload_verb(struct ctl *c);
 int monitor_verb(struct ctl *c);
 int watch_verb(struct ctl *c);
+/* Those of ../tape. */
+int record_verb(struct ctl *c);
+int replay_verb(struct ctl *c);
+int backtest_verb(struct ctl *c);
 
 /* status.c */
 int status_rank(const char *stage);	/* 0..3, -1: none of this version */

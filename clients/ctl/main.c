@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../tape/tape_verbs.h"
 #include "ctl.h"
 
 static const struct {

@@ -144,7 +144,8 @@ static uint32_t run_directory(const char *path, const struct core_policy *polici
 	for (int i = 0; i < count; i++) {
 		char file[4096];
 
-		(void)snprintf(file, sizeof(file), "%s/%s", path, entries[i]->d_name); /* too long: not found */
+		/* too long: not found */
+		(void)snprintf(file, sizeof(file), "%s/%s", path, entries[i]->d_name);
 		if (done < RECORDINGS_MAX &&
 		    backtest_run(file, policies, policies_count, &all[done]) == 0)
 			done++;

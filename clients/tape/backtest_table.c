@@ -191,8 +191,8 @@ static void print_sums(const struct backtest *all, uint32_t count, const struct 
 static void print_forecasts(const struct backtest *all, uint32_t count)
 {
 	for (uint32_t i = 0; i < all->configs_count; i++) {
-		puts("\n| falling at | forecasts | inside the 80 % interval | came before it | after it | mean "
-		     "error |\n|---|---|---|---|---|---|");
+		puts("\n| falling at | forecasts | inside the 80 % interval | came before it | after it "
+		     "| mean error |\n|---|---|---|---|---|---|");
 		for (unsigned speed = 0; speed < BACKTEST_SPEEDS; speed++) {
 			struct forecast_score s = add_scores(all, count, i, speed);
 			double n = s.count ? (double)s.count : 1;

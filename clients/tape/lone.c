@@ -297,7 +297,8 @@ static int end(struct lone *l)
 		       ? "the time was over" : "the recorder was told to end");
 	write_out(l);
 	if (l->tape.is_broken)
-		fputs("failsoftctl: the file took the records too slowly; the recording ends early\n", stderr);
+		fputs("failsoftctl: the file took the records too slowly; the recording ends early\n",
+		      stderr);
 	if (l->error)
 		fprintf(stderr, "failsoftctl: the recording cannot be written: %s\n",
 			strerror(-l->error));

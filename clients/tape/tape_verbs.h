@@ -10,10 +10,6 @@
 
 #include "../ctl/ctl.h"
 
-int record_verb(struct ctl *c);
-int replay_verb(struct ctl *c);
-int backtest_verb(struct ctl *c);
-
 /* replay.c: the policy of a configuration file; NULL: the default. -1 after a sentence. */
 struct core_policy;
 int tape_policy(const char *file, struct core_policy *ret);
