@@ -194,9 +194,7 @@ static const char *take_session(struct core_replay *r, const union core_record *
 
 	if (t->slot >= sessions->max)
 		return "more clients than there is room for";
-	sessions->count += t->s.id != 0;
-	sessions->count -= sessions->slots[t->slot].id != 0;
-	sessions->slots[t->slot] = t->s;
+	session_restore(sessions, t->slot, &t->s);
 	return NULL;
 }
 

@@ -13,6 +13,8 @@
  */
 #include "ask/plan.h"
 
+#include <string.h>
+
 #include <stddef.h>
 
 #define GROUPS	100u
@@ -38,8 +40,12 @@ static bool concerns(const struct session *s, uint32_t domain)
 void plan_lead(struct session_table *t, uint32_t domain, const struct plan_policy *p,
 	       uint32_t stretch_permyriad, struct stage_lead *ret)
 {
-	uint64_t longest[GROUPS][STEP_COUNT] = { 0 }, sum = p->terminate_us + p->latency_us;
+	uint64_t longest[GROUPS][STEP_COUNT], sum = p->terminate_us + p->latency_us;
+	unsigned groups = 0; /* up to the highest that is there: few use more than the default's */
 
+	for (struct session *s = session_next(t, NULL); s; s = session_next(t, s))
+		groups = MAX_OF(groups, MIN_OF(s->offer.order_group, GROUPS - 1) + 1);
+	memset(longest, 0, groups * sizeof(longest[0]));
 	for (struct session *s = session_next(t, NULL); s; s = session_next(t, s)) {
 		uint64_t *of_group = longest[MIN_OF(s->offer.order_group, GROUPS - 1)];
 
@@ -48,7 +54,7 @@ void plan_lead(struct session_table *t, uint32_t domain, const struct plan_polic
 	}
 	ret->us[STAGE_NORMAL] = 0;
 	for (int stage = STAGE_SHUTDOWN; stage > STAGE_NORMAL; stage--) {
-		for (unsigned g = 0; g < GROUPS; g++)
+		for (unsigned g = 0; g < groups; g++)
 			sum += longest[g][plan_step(stage)] * stretch_permyriad / PERMYRIAD;
 		ret->us[stage] = sum;
 	}

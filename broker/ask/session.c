@@ -79,14 +79,25 @@ enum session_outcome session_add(struct session_table *t, const struct session_p
 	for (int step = 0; step < STEP_COUNT; step++)
 		s->offer.budget_us[step] = grant_us(p, offer, step);
 	t->count++;
+	t->top = MAX_OF(t->top, (uint32_t)(s - t->slots) + 1);
 	*ret = s;
 	return SESSION_OK;
+}
+
+void session_restore(struct session_table *t, uint32_t slot, const struct session *s)
+{
+	t->count += (s->id != 0) - (t->slots[slot].id != 0);
+	t->slots[slot] = *s;
+	if (s->id)
+		t->top = MAX_OF(t->top, slot + 1);
 }
 
 void session_remove(struct session_table *t, struct session *s)
 {
 	*s = (struct session){ .generation = s->generation };
 	t->count--;
+	while (t->top && !t->slots[t->top - 1].id)
+		t->top--;
 }
 
 struct session *session_get(struct session_table *t, uint64_t id)
@@ -100,7 +111,7 @@ struct session *session_get(struct session_table *t, uint64_t id)
 
 struct session *session_next(struct session_table *t, const struct session *after)
 {
-	for (uint32_t i = after ? (uint32_t)(after - t->slots) + 1 : 0; i < t->max; i++)
+	for (uint32_t i = after ? (uint32_t)(after - t->slots) + 1 : 0; i < t->top; i++)
 		if (t->slots[i].id)
 			return &t->slots[i];
 	return NULL;

@@ -78,6 +78,7 @@ struct session {
 struct session_table {
 	struct session *slots;		/* max_clients of them, given at init */
 	uint32_t max, count;
+	uint32_t top;			/* no live one at or above it: what a walk need not visit */
 };
 
 /* Outcomes of session_add; R13: positive, normal. */
@@ -92,6 +93,8 @@ void session_init(struct session_table *t, struct session *slots, uint32_t max);
 
 enum session_outcome session_add(struct session_table *t, const struct session_policy *p,
 				 const struct session_offer *offer, struct session **ret);
+/* Puts one of another table into a slot below max, with its id and its generation. */
+void session_restore(struct session_table *t, uint32_t slot, const struct session *s);
 void session_remove(struct session_table *t, struct session *s);
 
 /* NULL: no such client, or a stale id. */

@@ -10,7 +10,9 @@
 /* These are other people's constants: halved or doubled, they would no longer be their rules. */
 
 /* earlyoom(1) of 1.8 and later: -m 10,5 -s 10,5 of MemAvailable + AnonPages ("user mem total");
- * 1.7 and before took MemTotal, and so do we where AnonPages was not read. */
+ * 1.7 and before, which is what Debian 12 has, took MemTotal, and so do we where AnonPages was not
+ * read. It matters: in recorded leaks on 128 MiB the kernel killed at 7.1 MiB available, which is
+ * 8 % of MemTotal and 12 % of the other, so that only the older one acted. */
 #define EARLYOOM_TERM_PERCENT	10u
 #define EARLYOOM_KILL_PERCENT	5u
 /* Its sleep, main.c of 1.8: headroom at 6000 MiB/s, plus swap's at 800 MiB/s, 100 ms to 1 s. */
@@ -18,12 +20,12 @@
 #define EARLYOOM_SWAP_KIB_PER_MS 800u
 #define EARLYOOM_LEAST_MS	100u
 #define EARLYOOM_MOST_MS	1000u
-/* AnonPages is read with every 8th sample at the latest (sense.c): seen so often unchanged, it is. */
+/* AnonPages is read with every 8th sample (sense.c): seen so often unchanged, it is. */
 #define ANON_IS_SAME		8u
 
-/* oomd.conf(5), systemd 252 to 261: DefaultMemoryPressureLimit=60%, DefaultMemoryPressureDurationSec=30s,
- * SwapUsedLimit=90% of memory and of swap. oomd-manager.h: looks every 1 s, at swap every 150 ms,
- * and spares where nothing was reclaimed in 30 s. */
+/* oomd.conf(5), systemd 252 to 261: DefaultMemoryPressureLimit=60%,
+ * DefaultMemoryPressureDurationSec=30s, SwapUsedLimit=90% of memory and of swap. oomd-manager.h:
+ * looks every 1 s, at swap every 150 ms, and spares where nothing was reclaimed in 30 s. */
 #define OOMD_LIMIT_PERMYRIAD	6000u
 #define OOMD_DURATION_US	(30 * US_PER_S)
 #define OOMD_RECLAIM_US		(30 * US_PER_S)
@@ -54,16 +56,21 @@ static const struct {
 	bool warns, acts;
 } rivals[RIVAL_COUNT] = {
 	[RIVAL_EARLYOOM] = {
-		"earlyoom", "SIGTERM when at most 10 % of what programs can have is available and at most "
-		"10 % of swap is free, SIGKILL at 5 % and 5 %; looks 1 to 10 times a second", false, true },
+		"earlyoom", "SIGTERM when at most 10 % of what programs can have is available and "
+		"at most 10 % of swap is free, SIGKILL at 5 % and 5 %; looks once to ten times "
+		"a second", false, true },
+	[RIVAL_EARLYOOM_1_7] = {
+		"earlyoom 1.7", "the same, but 10 % and 5 % of MemTotal", false, true },
 	[RIVAL_LOW_MEMORY_MONITOR] = {
-		"low-memory-monitor", "warns when memory stalls some task for 70 ms in 1 s (50), for "
-		"100 ms (100), or all tasks for 70 ms (255)", true, false },
+		"low-memory-monitor", "warns when memory stalls some task for 70 ms in 1 s (50), "
+		"for 100 ms (100), or all tasks for 70 ms (255)", true, false },
 	[RIVAL_SYSTEMD_OOMD] = {
-		"systemd-oomd", "SIGKILL when memory stalled all tasks above 60 % (avg10) for 30 s while "
-		"it was reclaimed, or when less than 10 % of both memory and swap is left", false, true },
+		"systemd-oomd", "SIGKILL when memory stalled all tasks above 60 % (avg10) for 30 s "
+		"while it was reclaimed, or when less than 10 % of both memory and swap is left",
+		false, true },
 	[RIVAL_POLL] = {
-		"poll20", "flushes when MemAvailable, seen 4 times a second, is below 20 %", true, false },
+		"poll20", "flushes when MemAvailable, seen 4 times a second, is below 20 %",
+		true, false },
 };
 
 const char *rival_name(enum rival r)
@@ -128,7 +135,8 @@ static uint64_t user_total(struct rival_state *s, const struct sample *p)
 {
 	if (!(p->has & SAMPLE_HAS_POOLS) || p->anon_bytes >= BYTES_MAX)
 		return p->total_bytes;
-	if (s->user_total_bytes && p->anon_bytes == s->anon_bytes && ++s->same_anon_count < ANON_IS_SAME)
+	if (s->user_total_bytes && p->anon_bytes == s->anon_bytes &&
+	    ++s->same_anon_count < ANON_IS_SAME)
 		return s->user_total_bytes;
 	s->anon_bytes = p->anon_bytes;
 	s->same_anon_count = 0;
@@ -143,14 +151,15 @@ static uint64_t headroom_kib(uint64_t part_bytes, uint64_t whole_bytes)
 	return part_bytes / KIB > limit_kib ? part_bytes / KIB - limit_kib : 0;
 }
 
-static enum rival_word step_earlyoom(struct rival_state *s, const struct sample *p)
+static enum rival_word earlyoom_of(struct rival_state *s, const struct sample *p, uint64_t whole)
 {
-	uint64_t whole = user_total(s, p), sleep_ms;
+	uint64_t sleep_ms;
 
 	if (!is_due(s, s->look_us, p->time_us))
 		return s->word;
 	sleep_ms = headroom_kib(p->available_bytes, whole) / EARLYOOM_KIB_PER_MS +
-		   headroom_kib(p->swap_free_bytes, p->swap_total_bytes) / EARLYOOM_SWAP_KIB_PER_MS;
+		   headroom_kib(p->swap_free_bytes, p->swap_total_bytes) /
+			   EARLYOOM_SWAP_KIB_PER_MS;
 	sleep_ms = MIN_OF(MAX_OF(sleep_ms, EARLYOOM_LEAST_MS), EARLYOOM_MOST_MS);
 	s->look_us = next_look(s, s->look_us, sleep_ms * US_PER_MS);
 	s->reason = (struct rival_reason){
@@ -161,9 +170,19 @@ static enum rival_word step_earlyoom(struct rival_state *s, const struct sample 
 	    !is_at_most(p->swap_free_bytes, p->swap_total_bytes, EARLYOOM_TERM_PERCENT))
 		return RIVAL_CALM;
 	s->reason.signal = is_at_most(p->available_bytes, whole, EARLYOOM_KILL_PERCENT) &&
-			   is_at_most(p->swap_free_bytes, p->swap_total_bytes, EARLYOOM_KILL_PERCENT) ?
-			   SIGKILL : SIGTERM;
+			   is_at_most(p->swap_free_bytes, p->swap_total_bytes,
+				      EARLYOOM_KILL_PERCENT) ? SIGKILL : SIGTERM;
 	return RIVAL_ACTS;
+}
+
+static enum rival_word step_earlyoom(struct rival_state *s, const struct sample *p)
+{
+	return earlyoom_of(s, p, user_total(s, p));
+}
+
+static enum rival_word step_earlyoom_1_7(struct rival_state *s, const struct sample *p)
+{
+	return earlyoom_of(s, p, p->total_bytes);
 }
 
 /* ---- low-memory-monitor ---- */
@@ -185,21 +204,33 @@ static uint32_t lmm_level(uint64_t some_us, uint64_t full_us)
 
 /* The totals are read once a second (sense.c), so in our samples they are stairs. A step after a
  * window without one is all there was since the last reading, and the window before it is over:
- * otherwise two steps would be counted into one second. */
+ * otherwise two steps would be counted into one second. The last reading was at the last step, or
+ * it moved nothing and is a second old. */
+static void lmm_step_up(struct rival_state *s, uint64_t now_us)
+{
+	uint64_t since_us = now_us - s->grown_us;
+
+	if (since_us >= LMM_WINDOW_US)
+		s->first = s->newest;
+	if (since_us >= LMM_WINDOW_US && since_us < 2 * LMM_WINDOW_US)
+		s->first.at_us = s->grown_us;
+	s->grown_us = now_us;
+}
+
 static uint32_t lmm_by_totals(struct rival_state *s, const struct sample *p)
 {
 	struct rival_stall now = { p->time_us, p->memory_some_us, p->memory_full_us };
-	bool is_new = !s->newest.at_us || now.some_us < s->newest.some_us || now.full_us < s->newest.full_us;
+	bool is_new = !s->newest.at_us || now.some_us < s->newest.some_us ||
+		      now.full_us < s->newest.full_us;
 	uint64_t some_us, over_us;
 	uint32_t level;
 
-	if (is_new)
+	if (is_new) {
 		s->first = s->newest = now;
-	if (now.some_us != s->newest.some_us || now.full_us != s->newest.full_us) {
-		if (now.at_us - s->grown_us >= LMM_WINDOW_US)
-			s->first = s->newest;
 		s->grown_us = now.at_us;
 	}
+	if (now.some_us != s->newest.some_us || now.full_us != s->newest.full_us)
+		lmm_step_up(s, now.at_us);
 	over_us = now.at_us - s->first.at_us;
 	some_us = in_window(now.some_us - s->first.some_us, over_us);
 	level = lmm_level(some_us, in_window(now.full_us - s->first.full_us, over_us));
@@ -292,7 +323,8 @@ static enum rival_word step_poll(struct rival_state *s, const struct sample *p)
 		return s->word;
 	s->look_us = next_look(s, s->look_us, POLL_PERIOD_US);
 	s->reason.memory_permyriad = permyriad_of(p->available_bytes, p->total_bytes);
-	return is_below(p->available_bytes, p->total_bytes, POLL_PERCENT) ? RIVAL_WARNS : RIVAL_CALM;
+	return is_below(p->available_bytes, p->total_bytes, POLL_PERCENT) ? RIVAL_WARNS :
+									    RIVAL_CALM;
 }
 
 static bool is_usable(const struct sample *p)
@@ -306,8 +338,9 @@ enum rival_word rival_step(struct rival_state *s, enum rival r, const struct sam
 {
 	static enum rival_word (*const steps[RIVAL_COUNT])(struct rival_state *s,
 							   const struct sample *p) = {
-		[RIVAL_EARLYOOM] = step_earlyoom, [RIVAL_LOW_MEMORY_MONITOR] = step_lmm,
-		[RIVAL_SYSTEMD_OOMD] = step_oomd, [RIVAL_POLL] = step_poll,
+		[RIVAL_EARLYOOM] = step_earlyoom, [RIVAL_EARLYOOM_1_7] = step_earlyoom_1_7,
+		[RIVAL_LOW_MEMORY_MONITOR] = step_lmm, [RIVAL_SYSTEMD_OOMD] = step_oomd,
+		[RIVAL_POLL] = step_poll,
 	};
 
 	assert(r < RIVAL_COUNT);

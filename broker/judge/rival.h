@@ -13,7 +13,8 @@
 #include "sense/sample.h"
 
 enum rival {
-	RIVAL_EARLYOOM,
+	RIVAL_EARLYOOM,			/* 1.8 and later */
+	RIVAL_EARLYOOM_1_7,		/* and before */
 	RIVAL_LOW_MEMORY_MONITOR,
 	RIVAL_SYSTEMD_OOMD,
 	RIVAL_POLL,			/* no daemon: forty lines in the application itself */
@@ -26,12 +27,12 @@ enum rival_word { RIVAL_CALM, RIVAL_WARNS, RIVAL_ACTS };
 /* What the word rests on, at the rule's last look. A figure that it does not go by is 0. */
 struct rival_reason {
 	uint32_t memory_permyriad;	/* available, of what this rule calls all memory */
-	uint32_t swap_permyriad;	/* free, of all swap; 0: none free, or there is no swap */
-	uint32_t pressure_permyriad;	/* systemd-oomd: full avg10; low-memory-monitor: "some" of its
-					 * window, where the totals are known */
+	uint32_t swap_permyriad;	/* free, of all swap; 0: none free, or no swap */
+	uint32_t pressure_permyriad;	/* systemd-oomd: full avg10; low-memory-monitor: "some" of
+					 * its window, where the totals are known */
 	uint32_t level;			/* low-memory-monitor: 50, 100, 255; 0: silent */
 	int32_t signal;			/* SIGTERM, SIGKILL; 0: none */
-	uint64_t high_us;		/* systemd-oomd: pressure has been above its limit for so long */
+	uint64_t high_us;		/* systemd-oomd: so long above its limit of pressure */
 };
 
 /* PSI totals at a moment. */
@@ -50,7 +51,7 @@ struct rival_state {
 	uint32_t same_anon_count;
 	bool is_high, is_swap_low, is_pressed; /* systemd-oomd */
 	uint64_t high_since_us, reclaims, reclaimed_us;
-	struct rival_stall first, newest; /* low-memory-monitor: of its window, of the last sample */
+	struct rival_stall first, newest; /* low-memory-monitor: of its window, the last seen */
 	uint64_t grown_us, silent_us;	/* totals moved last; its word holds until */
 };
 

@@ -16,6 +16,8 @@ static uint64_t take_number(struct rest *r)
 {
 	uint64_t value = 0;
 
+	if (r->at < r->end && *r->at < 128)
+		return *r->at++;
 	for (unsigned shift = 0; r->at < r->end && shift < 64; shift += 7) {
 		uint8_t byte = *r->at++;
 

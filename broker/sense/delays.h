@@ -43,7 +43,7 @@ extern const struct source_ops delays_ops;
 
 /*
  * Finds the family, asks for this process itself and looks at proc/sys/kernel/task_delayacct below
- * root_fd, which is borrowed for this call. Delay accounting is never switched on here. queue_bytes:
+ * root_fd, which is borrowed for this call. Never switches delay accounting on. queue_bytes:
  * DELAYS_QUEUE_BYTES, tests give less. Returns 0, or a negative errno that is kept in source.error,
  * with source.fd -1: -ENOENT: no taskstats in this kernel; -EPERM: no CAP_NET_ADMIN.
  * Works in a network namespace of our own; pids are those of our pid namespace.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Netlink: what all netlink sources need of a socket: a queue that is large enough, datagrams that
- * are the kernel's, and a loss that is told when it is over. Edge, over libnl-3. The socket is owned
- * by struct netlink. Opened and subscribed by libnl, but read here: libnl allocates for every message
+ * are the kernel's, and a loss that is told when it is over. Edge, over libnl-3. struct netlink
+ * owns the socket. Opened and subscribed by libnl, but read here: libnl allocates for every message
  * that it receives.
  */
 #pragma once
@@ -16,7 +16,7 @@ struct nl_sock;
 
 struct netlink {
 	struct nl_sock *socket;		/* NULL: not open */
-	bool is_overrun;		/* datagrams were lost, and there are some from before that */
+	bool is_overrun;		/* some were lost, those of before are still queued */
 };
 
 /*
@@ -36,8 +36,8 @@ void netlink_close(struct netlink *n);
  *
  * -ENOBUFS: the queue was full and datagrams were lost. That comes instead of the next -EAGAIN, not
  * at once: after an overrun the kernel drops everything until the queue is empty, and does not say
- * so again (netlink_overrun and netlink_rcv_wake in net/netlink/af_netlink.c), so that what is found
- * out anew before that would be out of date.
+ * so again (netlink_overrun and netlink_rcv_wake in net/netlink/af_netlink.c). What is found out
+ * anew before that would be out of date.
  */
 ssize_t netlink_receive(struct netlink *n, void *buffer, size_t size);
 

@@ -17,8 +17,8 @@
 #define ERRNO_MAX	4095u
 
 /*
- * Linux 6.14 and 6.15 have new fields in the middle of struct taskstats, so that all that we read is
- * somewhere else; version 16 moved them to its end (include/uapi/linux/taskstats.h).
+ * New fields in the middle of struct taskstats, so that nearly all that we read is somewhere else;
+ * version 16 moved them to its end (include/uapi/linux/taskstats.h; Linux 6.14.0 has 15).
  */
 #define VERSION_SHIFTED	15u
 

@@ -33,8 +33,8 @@ struct parse_netlink_event {
 	int32_t error;			/* ACK: 0 or negative errno */
 	int32_t pid;			/* of the initial pid namespace, 0 for ACK */
 	int32_t parent;			/* FORK, EXIT; 0: kernel, or EXIT before Linux 4.18 */
-	uint32_t exit_code;		/* EXIT: status as wait(2) gives it; SIGKILL is 9 for the OOM
-					 * killer as for anybody else */
+	uint32_t exit_code;		/* EXIT: status as of wait(2); 9 if killed, and nothing says
+					 * whether by the OOM killer */
 	int32_t exit_signal;		/* EXIT: what the parent is sent, SIGCHLD as a rule */
 	uint64_t time_us;
 };
@@ -42,7 +42,7 @@ struct parse_netlink_event {
 /* One datagram, borrowed. */
 struct parse_netlink {
 	struct scan left;
-	uint32_t ignored;		/* messages and events of a kind that we do not know or want */
+	uint32_t ignored;		/* messages and events of other kinds */
 };
 
 void parse_netlink_init(struct parse_netlink *p, const void *bytes, size_t size);
@@ -80,7 +80,7 @@ struct parse_netlink_delays {
 	uint64_t cpu_delay_us, cpu_count; /* waited for one */
 	uint64_t swapin_delay_us, swapin_count;
 	uint64_t reclaim_delay_us, reclaim_count; /* had to free memory for itself */
-	uint64_t thrashing_delay_us, thrashing_count; /* waited for file pages that were just dropped */
+	uint64_t thrashing_delay_us, thrashing_count; /* waited for pages that were just dropped */
 };
 
 /* The attributes of a taskstats message, of a pid or a tgid. */

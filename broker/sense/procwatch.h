@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Procwatch: births, calls of programs and ends of processes, as the kernel's process connector tells
- * them. Edge. Times are CLOCK_MONOTONIC in microseconds, pids those of the initial namespace. Reading
- * allocates nothing: the room is in the struct, which owns the socket.
+ * Procwatch: births, calls of programs and ends of processes, as the kernel's process connector
+ * tells them. Edge. Times are CLOCK_MONOTONIC in microseconds, pids those of the initial namespace.
+ * Reading allocates nothing: the room is in the struct, which owns the socket.
  */
 #pragma once
 

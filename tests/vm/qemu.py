@@ -40,7 +40,7 @@ ALL_RAM = LOW_RAM + TOOLS + DATA + STATUS + HIGH_RAM
 JOB_BYTES = 64 * 1024
 KEEP_SETS = 3       # of images, 140 MB each; the bench and the tests may be at work at once
 MODULES_BOOT = ['libnvdimm', 'nd_e820', 'nd_btt', 'nd_pmem']
-MODULES_TOOLS = ['null_blk', 'zsmalloc', 'zram']
+MODULES_TOOLS = ['null_blk', 'lzo-rle', 'zsmalloc', 'zram']
 CMDLINE = ('console=ttyS0 quiet panic=-1 psi=1 nokaslr transparent_hugepage=never '
            'random.trust_cpu=on ' +
            ' '.join(f'memmap={SIZE[d]}M!{OFFSET[d]}M' for d in ('tools', 'data', 'status')))

@@ -28,7 +28,8 @@ import scenarios
 import show
 
 GUEST_PROGRAMS = ['failsoftd', 'failsoftctl', 'failsoft-logger', 'failsoft-hog',
-                  'failsoft-controller', 'failsoft-viewer', 'failsoft-minimal']
+                  'failsoft-controller', 'failsoft-viewer', 'failsoft-minimal',
+                  'failsoft-load']
 NEEDED = ['failsoft-logger', 'failsoft-hog']
 CACHE = 'tests/vm/cache'
 
