@@ -38,7 +38,7 @@ static void open_or_skip(struct delays *d, const char *root, uint32_t queue_byte
 	int r = open_at(d, root, queue_bytes);
 
 	if (r == -EPERM || r == -ENOENT || r == -EPROTONOSUPPORT) {
-		print_message("no taskstats here: %s\n", strerrordesc_np(-r));
+		print_message("# no taskstats here: %s\n", strerrordesc_np(-r));
 		skip();
 	}
 	assert_int_equal(r, 0);
@@ -69,7 +69,7 @@ static void own(void **state)
 		;
 	assert_int_equal(delays_ask(&d, getpid()), 0);
 	assert_int_equal(delays_next(&d, &after), 0);
-	print_message("taskstats version %u, %s\n", after.version,
+	print_message("# taskstats version %u, %s\n", after.version,
 		      d.source.note ? d.source.note : "all is there");
 	assert_int_equal(after.pid, getpid());
 	if (after.has & PARSE_NETLINK_HAS_CPU) {
@@ -138,7 +138,7 @@ static void overrun(void **state)
 		assert_int_equal(delays_ask(&d, getpid()), 0);
 	while ((r = delays_next(&d, &got)) == 0)
 		seen++;
-	print_message("%d answers, then a loss\n", seen);
+	print_message("# %d answers, then a loss\n", seen);
 	assert_int_equal(r, -ENOBUFS);
 	assert_in_range(seen, 1, 60);
 	assert_int_equal(delays_next(&d, &got), -EAGAIN);
@@ -207,7 +207,9 @@ static int open_without(int (*give_up)(void))
 		struct delays d;
 
 		r = give_up() < 0 ? -EXFULL : open_at(&d, "/", DELAYS_QUEUE_BYTES);
-		_exit(r < 0 && r != -EXFULL && (d.source.fd != -1 || d.source.error != r) ? 255 : -r);
+		if (r < 0 && r != -EXFULL && (d.source.fd != -1 || d.source.error != r))
+			r = -255;
+		_exit(-r);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));

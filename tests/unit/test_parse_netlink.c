@@ -14,8 +14,9 @@
 #include "netlink_bytes.h"
 #include "sense/parse_netlink.h"
 
-#define EVENT_BYTES(member) \
-	(offsetof(struct proc_event, event_data) + sizeof(((struct proc_event *)0)->event_data.member))
+#define EVENT_BYTES(member)                          \
+	(offsetof(struct proc_event, event_data) +   \
+	 sizeof(((struct proc_event *)0)->event_data.member))
 
 static void put_event(struct bytes *b, const struct proc_event *e, size_t size)
 {
@@ -27,7 +28,8 @@ static void put_event(struct bytes *b, const struct proc_event *e, size_t size)
 	put_message(b, NLMSG_DONE, body.at, body.size);
 }
 
-static int first_event(const struct bytes *b, struct parse_netlink_event *ret, uint32_t *ret_ignored)
+static int first_event(const struct bytes *b, struct parse_netlink_event *ret,
+		       uint32_t *ret_ignored)
 {
 	struct parse_netlink_event after;
 	char *exact = exact_of(b);
@@ -46,7 +48,8 @@ static int first_event(const struct bytes *b, struct parse_netlink_event *ret, u
 #define NS 1234567890
 #define US 1234567
 #define FORK(thread, process, parent) \
-	{ .what = PROC_EVENT_FORK, .timestamp_ns = NS, .event_data.fork = { parent, parent, thread, process } }
+	{ .what = PROC_EVENT_FORK, .timestamp_ns = NS, \
+	  .event_data.fork = { parent, parent, thread, process } }
 #define EXEC(thread, process) \
 	{ .what = PROC_EVENT_EXEC, .timestamp_ns = NS, .event_data.exec = { thread, process } }
 #define EXIT(thread, process, code, parent) \
@@ -63,14 +66,16 @@ static const struct event_row {
 	struct parse_netlink_event event;
 } event_rows[] = {
 	{ "fork", FORK(7, 7, 3), 0, 0, 0, { PARSE_NETLINK_FORK, 0, 7, 3, 0, 0, US } },
-	{ "fork by a kernel thread", FORK(7, 7, 0), 0, 0, 0, { PARSE_NETLINK_FORK, 0, 7, 0, 0, 0, US } },
+	{ "fork by a kernel thread", FORK(7, 7, 0), 0, 0, 0,
+	  { PARSE_NETLINK_FORK, 0, 7, 0, 0, 0, US } },
 	{ "a thread is born", FORK(8, 7, 3), 0, -ENODATA, 0, { 0 } },
 	{ "exec", EXEC(7, 7), 0, 0, 0, { PARSE_NETLINK_EXEC, 0, 7, 0, 0, 0, US } },
 	{ "exec by a thread", EXEC(8, 7), 0, -ENODATA, 0, { 0 } },
 	{ "exec, and no byte more", EXEC(7, 7), EVENT_BYTES(exec), 0, 0,
 	  { PARSE_NETLINK_EXEC, 0, 7, 0, 0, 0, US } },
 	{ "killed", EXIT(7, 7, 9, 3), 0, 0, 0, { PARSE_NETLINK_EXIT, 0, 7, 3, 9, SIGCHLD, US } },
-	{ "exit(2)", EXIT(7, 7, 0x200, 1), 0, 0, 0, { PARSE_NETLINK_EXIT, 0, 7, 1, 0x200, SIGCHLD, US } },
+	{ "exit(2)", EXIT(7, 7, 0x200, 1), 0, 0, 0,
+	  { PARSE_NETLINK_EXIT, 0, 7, 1, 0x200, SIGCHLD, US } },
 	{ "a thread ends", EXIT(8, 7, 9, 3), 0, -ENODATA, 0, { 0 } },
 	{ "killed, before Linux 4.18", EXIT(7, 7, 9, 3),
 	  offsetof(struct proc_event, event_data.exit.parent_pid), 0, 0,
@@ -109,7 +114,8 @@ static void events(void **state)
 		    event.error != e->error || event.pid != e->pid || event.parent != e->parent ||
 		    event.exit_code != e->exit_code || event.exit_signal != e->exit_signal ||
 		    event.time_us != e->time_us)
-			fail_msg("%s: returned %d, pid %d, ignored %u", row->name, r, event.pid, ignored);
+			fail_msg("%s: returned %d, pid %d, ignored %u", row->name, r, event.pid,
+				 ignored);
 	}
 	(void)state;
 }

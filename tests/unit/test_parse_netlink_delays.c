@@ -38,7 +38,8 @@ static struct bytes answer_of(uint16_t nest, uint16_t version, size_t size)
 	struct bytes inner = { .size = 0 }, b = { .size = 0 };
 	const uint32_t pid = 77;
 
-	put_attribute(&inner, nest == TASKSTATS_TYPE_AGGR_PID ? TASKSTATS_TYPE_PID : TASKSTATS_TYPE_TGID,
+	put_attribute(&inner,
+		      nest == TASKSTATS_TYPE_AGGR_PID ? TASKSTATS_TYPE_PID : TASKSTATS_TYPE_TGID,
 		      &pid, sizeof(pid));
 	put_attribute(&inner, TASKSTATS_TYPE_STATS, &statistics, size);
 	put_attribute(&b, nest, inner.at, inner.size);
@@ -57,6 +58,7 @@ static int delays(const struct bytes *b, struct parse_netlink_delays *ret)
 #define CPU PARSE_NETLINK_HAS_CPU
 #define RECLAIM PARSE_NETLINK_HAS_RECLAIM
 #define THRASHING PARSE_NETLINK_HAS_THRASHING
+#define ALL (CPU | RECLAIM | THRASHING)
 
 static void delays_of_every_version(void **state)
 {
@@ -67,18 +69,19 @@ static void delays_of_every_version(void **state)
 		int expect;
 		uint32_t has;
 	} rows[] = {
-		{ "6.1", TASKSTATS_TYPE_AGGR_TGID, 13, sizeof(struct taskstats), 0, CPU | RECLAIM | THRASHING },
-		{ "of a thread", TASKSTATS_TYPE_AGGR_PID, 13, sizeof(struct taskstats), 0,
-		  CPU | RECLAIM | THRASHING },
-		{ "6.18", TASKSTATS_TYPE_AGGR_TGID, 16, 560, 0, CPU | RECLAIM | THRASHING },
+		{ "6.1", TASKSTATS_TYPE_AGGR_TGID, 13, sizeof(struct taskstats), 0, ALL },
+		{ "of a thread", TASKSTATS_TYPE_AGGR_PID, 13, sizeof(struct taskstats), 0, ALL },
+		{ "6.18", TASKSTATS_TYPE_AGGR_TGID, 16, 560, 0, ALL },
 		{ "6.14", TASKSTATS_TYPE_AGGR_TGID, 15, 560, 0, 0 },
-		{ "4.20", TASKSTATS_TYPE_AGGR_TGID, 9, END(thrashing_delay_total), 0,
-		  CPU | RECLAIM | THRASHING },
-		{ "one byte less", TASKSTATS_TYPE_AGGR_TGID, 9, END(thrashing_delay_total) - 1, 0, CPU | RECLAIM },
-		{ "2.6.28", TASKSTATS_TYPE_AGGR_TGID, 7, END(freepages_delay_total), 0, CPU | RECLAIM },
+		{ "4.20", TASKSTATS_TYPE_AGGR_TGID, 9, END(thrashing_delay_total), 0, ALL },
+		{ "one byte less", TASKSTATS_TYPE_AGGR_TGID, 9, END(thrashing_delay_total) - 1, 0,
+		  CPU | RECLAIM },
+		{ "2.6.28", TASKSTATS_TYPE_AGGR_TGID, 7, END(freepages_delay_total), 0,
+		  CPU | RECLAIM },
 		{ "2.6.27", TASKSTATS_TYPE_AGGR_TGID, 6, END(cpu_scaled_run_real_total), 0, CPU },
 		{ "first", TASKSTATS_TYPE_AGGR_TGID, 1, END(cpu_run_virtual_total), 0, CPU },
-		{ "never", TASKSTATS_TYPE_AGGR_TGID, 1, END(cpu_run_virtual_total) - 1, -EINVAL, 0 },
+		{ "never", TASKSTATS_TYPE_AGGR_TGID, 1, END(cpu_run_virtual_total) - 1, -EINVAL,
+		  0 },
 		{ "nothing", TASKSTATS_TYPE_AGGR_TGID, 1, 0, -EINVAL, 0 },
 	};
 
@@ -182,7 +185,7 @@ static void delays_with_more(void **state)
 	assert_int_equal(delays(&b, &d), 0);
 	assert_int_equal(d.pid, 77);
 	assert_int_equal(d.ignored, 3);
-	assert_int_equal(d.has, CPU | RECLAIM | THRASHING);
+	assert_int_equal(d.has, ALL);
 	(void)state;
 }
 
@@ -240,7 +243,8 @@ static void messages(void **state)
 			assert_int_equal(m.type, UINT16_MAX);
 			continue;
 		}
-		if (m.type != rows[i].expect_type || m.error != rows[i].error || m.sequence != SEQUENCE ||
+		if (m.type != rows[i].expect_type || m.error != rows[i].error ||
+		    m.sequence != SEQUENCE ||
 		    scan_left(&m.attributes) != rows[i].attributes)
 			fail_msg("%s: type %u, error %d", rows[i].name, m.type, m.error);
 	}
