@@ -16,6 +16,10 @@
 #define LOOKS_AT_WORST		2u
 #define SAMPLES_TO_CLIFF	20u
 
+/* What fell at once is looked at again so soon: a full-speed leak has taken 4 MiB more, a burst of
+ * the usual size is over. Half: bursts look like leaks; double: 4 ms later at full speed. */
+#define SECOND_LOOK_US	(4 * US_PER_MS)
+
 /* Clients of libfailsoft were back 0-15 ms after a restart, once 173 ms (12 restarts). Half: a late
  * one is ended unasked; double: a leak runs on for so much longer. */
 #define GRACE_US		(300 * US_PER_MS)
@@ -148,6 +152,8 @@ static uint64_t interval_us(const struct core *c, const struct core_domain *d)
 	uint64_t longest = MIN_OF(e->guaranteed_us / LOOKS_AT_WORST, longest_in_stage_us[d->stage.now]);
 
 	longest = MIN_OF(longest, e->tte_low_us / SAMPLES_TO_CLIFF);
+	if (e->is_suspect)
+		longest = MIN_OF(longest, SECOND_LOOK_US);
 	longest = MIN_OF(longest, c->policy.idle_interval_us);
 	return MAX_OF(longest, c->policy.near_interval_us);
 }

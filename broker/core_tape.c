@@ -53,7 +53,7 @@ static const struct tape_field core_fields[] = {
 	DU(m.tte_us), DU(m.tte_low_us), DU(m.tte_early_us), DU(m.tte_late_us), \
 	DU(m.guaranteed_us), DI(m.fall_bytes_per_s), \
 	DI(m.fall_high_bytes_per_s), DU(m.falling_us), DU(m.fallen_bytes), \
-	DU(m.pools_grown_bytes), DU(m.stretch_permyriad), DU(m.limit)
+	DU(m.pools_grown_bytes), DU(m.stretch_permyriad), DU(m.limit), DB(m.is_suspect)
 
 static const struct tape_field domain_fields[] = {
 	TAPE_U(core_tape_domain, index), DB(is_configured), D(name, TAPE_TEXT),
@@ -72,19 +72,18 @@ static const struct tape_field domain_fields[] = {
 	DU(escalate.victim.pids_count),
 };
 
-#define SUMS(i) \
-	DD(estimator.trend.window[i].weight), DD(estimator.trend.window[i].t), \
-	DD(estimator.trend.window[i].tt), DD(estimator.trend.window[i].y), \
-	DD(estimator.trend.window[i].ty)
+#define SUMS(m) DD(m.weight), DD(m.t), DD(m.tt), DD(m.y), DD(m.ty)
+#define TREND(m) \
+	DU(m.first_us), DU(m.last_us), DD(m.last_bytes), DD(m.last_rate), DU(m.count), \
+	SUMS(m.window[0]), SUMS(m.window[1]), SUMS(m.window[2]), SUMS(m.window[3])
 
 static const struct tape_field estimator_fields[] = {
 	TAPE_U(core_tape_domain, index),
-	DU(estimator.trend.first_us), DU(estimator.trend.last_us), DD(estimator.trend.last_bytes),
-	DD(estimator.trend.last_rate), DU(estimator.trend.count),
-	SUMS(0), SUMS(1), SUMS(2), SUMS(3),
-	DU(estimator.falling_since_us), DU(estimator.falling_from_bytes), DU(estimator.pools_from_bytes),
-	DU(estimator.low_bytes),
-	DU(estimator.low_us),
+	TREND(estimator.trend), TREND(estimator.fall.trend),
+	DU(estimator.fall.since_us), DU(estimator.fall.from_bytes), DU(estimator.fall.from_pools_bytes),
+	DU(estimator.fall.low_bytes), DU(estimator.fall.low_us), DU(estimator.fall.lows),
+	DU(estimator.fall.peak_bytes), DU(estimator.fall.trough_bytes), DU(estimator.fall.usual_bytes),
+	DU(estimator.fall.usual_us),
 	DU(estimator.distress_us[0]), DU(estimator.distress_us[1]), DU(estimator.distress_us[2]),
 	DU(estimator.distress_us[3]), DU(estimator.distress_us[4]), DU(estimator.distress_us[5]),
 	DU(estimator.distress_us[6]), DU(estimator.distress_us[7]),

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "judge/fall.h"
 #include "judge/trend.h"
 #include "sense/sample.h"
 
@@ -39,15 +40,13 @@ struct estimate {
 	uint64_t fallen_bytes;		/* by so much in that time */
 	uint64_t pools_grown_bytes;	/* by so much tmpfs and kernel memory grew in that time */
 	uint32_t stretch_permyriad;	/* CPU load stretches budgets: >= 10000 */
+	bool is_suspect;		/* fell at once by what may be a burst: look again soon */
 	uint32_t limit;			/* enum estimate_limit */
 };
 
 struct estimator {
 	struct trend trend;
-	uint64_t falling_since_us;	/* 0: not falling */
-	uint64_t falling_from_bytes;
-	uint64_t pools_from_bytes;	/* tmpfs and kernel memory when the fall began */
-	uint64_t low_bytes, low_us;	/* newest new low of this fall */
+	struct fall fall;
 	uint64_t distress_us[8];	/* when each distress bit was last seen, by bit number */
 	uint64_t direct_reclaims, oom_kills; /* newest counters */
 	bool have_counters;

@@ -16,15 +16,16 @@
 
 /* How good the forecasts were: those more than 200 ms before the kill. */
 struct forecast_score {
-	uint64_t count, inside;		/* inside: the true time lay in the stated interval */
-	uint64_t early, late;		/* it came before, after the interval */
-	double log_error;		/* sum of |ln(estimate / truth)| */
+	uint64_t stated_us, inside_us;	/* so long one was stated; with the truth in its interval */
+	uint64_t early_us, late_us;	/* the truth came before, after the interval */
+	double log_error;		/* |ln(estimate / truth)|, times the time it was stated */
 };
 
 /* What our own rules said under one configuration; 0: never. */
 struct backtest_own {
 	uint64_t entered_us[STAGE_COUNT];
 	uint64_t needed_us;		/* lead that was needed when warning was entered */
+	uint64_t scored_us;		/* time of the newest forecast */
 	struct forecast_score score[BACKTEST_SPEEDS];
 };
 
@@ -47,6 +48,6 @@ int backtest_run(const char *path, const struct core_policy *policies, uint32_t 
 void backtest_print(const struct ctl *c, const struct backtest *all, uint32_t count);
 void backtest_print_json(const struct ctl *c, const struct backtest *all, uint32_t count);
 
-/* forecast.c: one estimate held against what came. */
+/* forecast.c: one estimate, which stood since the one before, held against what came. */
 void forecast_add(struct backtest_own *own, const struct estimate *e, uint64_t kill_us);
 const char *forecast_speed_name(unsigned speed);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,10 +135,10 @@ static struct forecast_score add_scores(const struct backtest *all, uint32_t cou
 	for (uint32_t i = 0; i < count; i++) {
 		const struct forecast_score *s = &all[i].own[config].score[speed];
 
-		sum.count += s->count;
-		sum.inside += s->inside;
-		sum.early += s->early;
-		sum.late += s->late;
+		sum.stated_us += s->stated_us;
+		sum.inside_us += s->inside_us;
+		sum.early_us += s->early_us;
+		sum.late_us += s->late_us;
 		sum.log_error += s->log_error;
 	}
 	return sum;
@@ -188,20 +189,34 @@ static void print_sums(const struct backtest *all, uint32_t count, const struct 
 	}
 }
 
+static void print_score(const char *name, const struct forecast_score *s)
+{
+	double all = s->stated_us ? (double)s->stated_us : 1;
+
+	printf("| %s | %.1f s | %.0f %% | %.0f %% | %.0f %% | factor %.2f |\n", name,
+	       (double)s->stated_us / 1e6, 100 * (double)s->inside_us / all,
+	       100 * (double)s->early_us / all, 100 * (double)s->late_us / all,
+	       exp(s->log_error / all));
+}
+
 static void print_forecasts(const struct backtest *all, uint32_t count)
 {
 	for (uint32_t i = 0; i < all->configs_count; i++) {
-		puts("\n| falling at | forecasts | inside the 80 % interval | came before it | after it "
+		struct forecast_score sum = { 0 };
+
+		puts("\n| falling at | forecast for | inside the 80 % interval | came before it | after it "
 		     "| mean error |\n|---|---|---|---|---|---|");
 		for (unsigned speed = 0; speed < BACKTEST_SPEEDS; speed++) {
 			struct forecast_score s = add_scores(all, count, i, speed);
-			double n = s.count ? (double)s.count : 1;
 
-			printf("| %s | %" PRIu64 " | %.0f %% | %.0f %% | %.0f %% | factor %.2f |\n",
-			       forecast_speed_name(speed), s.count, 100 * (double)s.inside / n,
-			       100 * (double)s.early / n, 100 * (double)s.late / n,
-			       1 + s.log_error / n);
+			print_score(forecast_speed_name(speed), &s);
+			sum.stated_us += s.stated_us;
+			sum.inside_us += s.inside_us;
+			sum.early_us += s.early_us;
+			sum.late_us += s.late_us;
+			sum.log_error += s.log_error;
 		}
+		print_score("all", &sum);
 	}
 }
 
@@ -253,10 +268,10 @@ static struct json_object *scores_of(const struct backtest *b)
 			(void)json_object_object_add(o, "config", json_object_new_int((int)i));
 			(void)json_object_object_add(o, "falling_at", json_object_new_string(
 							     forecast_speed_name(speed)));
-			(void)json_object_object_add(o, "forecasts", json_object_new_uint64(s->count));
-			(void)json_object_object_add(o, "inside", json_object_new_uint64(s->inside));
-			(void)json_object_object_add(o, "early", json_object_new_uint64(s->early));
-			(void)json_object_object_add(o, "late", json_object_new_uint64(s->late));
+			(void)json_object_object_add(o, "stated_us", json_object_new_uint64(s->stated_us));
+			(void)json_object_object_add(o, "inside_us", json_object_new_uint64(s->inside_us));
+			(void)json_object_object_add(o, "early_us", json_object_new_uint64(s->early_us));
+			(void)json_object_object_add(o, "late_us", json_object_new_uint64(s->late_us));
 			(void)json_object_array_add(scores, o);
 		}
 	return scores;

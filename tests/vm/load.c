@@ -203,8 +203,10 @@ static int run_kind(const struct load *l, const char *name)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strcmp(name, kinds[i].name))
 			continue;
-		if (kinds[i].run != load_until_kill)
+		if (kinds[i].run != load_until_kill) {
+			become_victim(l);
 			mark();
+		}
 		if (kinds[i].run)
 			kinds[i].run(l);
 		else
@@ -242,6 +244,5 @@ int main(int argc, char **argv)
 
 	options_read(options, "takes memory in many ways, for recordings", argc > 1 ? argc - 1 : argc,
 		     argc > 1 ? argv + 1 : argv);
-	become_victim(&l);
 	return run_kind(&l, argc > 1 ? argv[1] : "");
 }

@@ -56,18 +56,20 @@ def run_outs():
     for rate in (1, 2, 5, 10, 20, 50, 100, 0):
         yield Recording(f'steady_{rate or "max"}', f'steady --rate={rate}', seconds=90)
     for rate, doubling in ((1, 1), (1, 3), (5, 0.5)):
-        yield Recording(f'accelerate_{rate}_{doubling}', f'accelerate --rate={rate} --every={doubling}')
+        yield Recording(f'accelerate_{rate}_{int(doubling * 1000)}', f'accelerate --rate={rate} --every={doubling}')
     for step, period in ((1, 0.1), (4, 0.5), (8, 1), (2, 1)):
-        yield Recording(f'stairs_{step}_{period}', f'stairs --step={step} --every={period}')
+        yield Recording(f'stairs_{step}_{int(period * 1000)}', f'stairs --step={step} --every={period}')
     for height, period, rise in ((8, 0.4, 2), (12, 1, 3), (6, 0.2, 5)):
-        yield Recording(f'saw_{height}_{period}', f'saw --step={height} --every={period} --rise={rise}')
+        yield Recording(f'saw_{height}_{int(period * 1000)}', f'saw --step={height} --every={period} --rise={rise}')
     for rate, after in ((2, 4), (5, 3), (10, 2)):
         yield Recording(f'second_{rate}', f'steady --rate={rate} --second={rate * 3} --after={after}')
     for rate in (5, 20, 100):
         yield Recording(f'fork_{rate}', f'steady --rate={rate} --fork=0.5')
-    for rate in (5, 20, 100, 0):
+    # no process holds it, so the kernel kills one after the other, our shell among them
+    for rate, seconds in ((5, 15), (20, 7), (100, 5), (0, 5)):
         yield Recording(f'tmpfs_{rate or "max"}', f'steady --rate={rate} --in=tmpfs --file=/run/t2/fill',
-                        before='mkdir /run/t2; mount -t tmpfs -o size=200m tmpfs /run/t2\n')
+                        before='mkdir /run/t2; mount -t tmpfs -o size=200m tmpfs /run/t2\n',
+                        seconds=seconds)
     for rate in (5, 20, 100):
         yield Recording(f'pipes_{rate}', f'steady --rate={rate} --in=pipes')
     yield Recording('sockets_20', 'steady --rate=20 --in=sockets')
@@ -98,7 +100,7 @@ def harmless():
         yield row(f'burst_{mib}_{rate or "max"}', f'burst --size={mib} --rate={rate} --hold={hold} '
                   '--every=0.5 --seconds=10', seconds=16)
     for height, period in ((8, 0.5), (12, 2), (20, 4)):
-        yield row(f'saw_{height}_{period}', f'saw --step={height} --every={period} --seconds=14',
+        yield row(f'saw_{height}_{int(period * 1000)}', f'saw --step={height} --every={period} --seconds=14',
                   seconds=20)
     for mib in (2, 6):
         yield row(f'compile_{mib}', f'compile --times=3 --size={mib} --seconds=8')
