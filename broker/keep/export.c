@@ -41,10 +41,26 @@ static void put_stage(struct json_object *o, const struct event *e)
 	put_u64(o, "total_bytes", e->total_bytes);
 	put_time(o, "tte_us", e->tte_us);
 	put_time(o, "tte_low_us", e->tte_low_us);
+	if (e->tte_us != NEVER_US) {
+		put_time(o, "tte_early_us", e->tte_early_us);
+		put_time(o, "tte_late_us", e->tte_late_us);
+	}
 	put_u64(o, "lead_us", e->lead_us);
 	put_u64(o, "floor_bytes", e->floor_bytes);
 	json_object_object_add(o, "fall_bytes_per_s", json_object_new_int64(e->fall_bytes_per_s));
 	put_u64(o, "distress", e->distress);
+}
+
+/* Percent of what each witness said; those that said nothing are absent. */
+static void put_evidence(struct json_object *o, const struct event *e)
+{
+	struct json_object *witnesses = json_object_new_object();
+
+	for (int w = 0; w < WITNESS_COUNT; w++)
+		if (e->evidence.percent[w])
+			put_u64(witnesses, evidence_name((enum witness)w), e->evidence.percent[w]);
+	json_object_object_add(o, "evidence", witnesses);
+	put_u64(o, "independent", evidence_groups(&e->evidence));
 }
 
 static void put_client(struct json_object *o, const struct event *e)
@@ -92,6 +108,8 @@ static struct json_object *object_of(const struct event *e)
 	put_client(o, e);
 	if (e->kind == EVENT_STAGE)
 		put_stage(o, e);
+	if (e->kind == EVENT_EVIDENCE || e->kind == EVENT_HELD_BACK)
+		put_evidence(o, e);
 	put_figures(o, e);
 	event_sentence(e, sentence, sizeof(sentence));
 	put_text(o, "text", sentence);

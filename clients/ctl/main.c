@@ -14,7 +14,8 @@ static const struct {
 	const char *argument;		/* what it takes; NULL: nothing */
 	bool has_no_bus;		/* or finds it by itself */
 } verbs[] = {
-	{ "status", "one screen: stage, headroom, time left, clients (the default)", status_verb, NULL, false },
+	{ "status", "one screen: stage, headroom, time left, clients (the default)", status_verb,
+	  NULL, false },
 	{ "watch", "the same, live; q ends it", watch_verb, NULL, false },
 	{ "clients", "who is registered, what they are asked, how they answered", clients_verb, NULL, false },
 	{ "domains", "each pool of memory that can run out", domains_verb, NULL, false },
@@ -45,8 +46,9 @@ static void print_help(FILE *out)
 	      "  --stand-alone  record: this machine itself, without a broker\n"
 	      "  --cgroup=PATH  record --stand-alone: this cgroup, too (may be repeated)\n"
 	      "  --seconds=N    record: end after N seconds\n"
-	      "  --note=TEXT    record --stand-alone: words to be kept with it; SIGUSR1 adds \"mark\"\n"
-	      "  --config=FILE  replay, backtest (may be repeated): what would have been decided under this configuration\n"
+	      "  --note=TEXT    record --stand-alone: words kept with it; SIGUSR1 adds \"mark\"\n"
+	      "  --config=FILE  replay, backtest: decided under this configuration; backtest\n"
+	      "                 takes several\n"
 	      "  -n, --count=N  watch, monitor: end after N looks or events\n"
 	      "  --raw          plain bytes and microseconds\n"
 	      "  --no-color     no colours (also: NO_COLOR set, or not a terminal)\n"
