@@ -77,10 +77,10 @@ const struct config_option config_options[] = {
 	{"Stages", "floor_shutdown_max_bytes", CONFIG_BYTES, AT(floor_max_bytes[STAGE_SHUTDOWN]), 0,
 	 SIZE_MAX_BYTES, (int64_t)(64 * MIB), NULL,
 	 "The same for shutdown: 0.06 s at the fastest plausible rate."},
-	{"Stages", "confirm_ms", CONFIG_MS, AT(confirm_us), 0, MS(60000), MS(2000), NULL,
-	 "A fall that lasts so long is no burst. Recorded bursts of 48 MiB at 100 MiB/s were "
-	 "over within 0.5 s, on zram at 55 MiB/s within 1.5 s. Halved, such a burst makes programs "
-	 "degrade; doubled, a leak is believed 2 s later unless headroom is already small."},
+	{"Stages", "confirm_ms", CONFIG_MS, AT(confirm_us), 0, MS(60000), MS(3000), NULL,
+	 "A fall that lasts so long is no burst. Recorded bursts of 25 MiB were over within 1.3 s, "
+	 "the teeth of a garbage collector's saw within 2 s. Halved, such a saw makes programs "
+	 "degrade; doubled, a leak is believed 3 s later unless headroom is already small."},
 	{"Stages", "hold_ms", CONFIG_MS, AT(hold_us), 0, MS(600000), MS(3000), NULL,
 	 "All clear only after so long without a reason. Ending a program gives memory back "
 	 "within 0.02-0.25 s (measured), so 3 s is well past the echo. Halved, stages may "

@@ -36,6 +36,8 @@
 
 /* See interval(). Halved (doubled): 8 of 10 would become 7 (9) of 10 with fast leaks. */
 #define EARLY_PERCENT		95u
+/* Between two steps of a staircase the short windows see nothing: flatter ones are left out. */
+#define FLATTEST_SHARE		4
 #define KERNEL_RECLAIMS_US	(450 * US_PER_MS)
 
 /* How long a cry of the kernel counts. PSI triggers repeat at most once per window (0.5-2 s). */
@@ -91,6 +93,19 @@ static uint64_t swap_weight_permyriad(const struct estimate_policy *p, const str
 		return 0;
 	return PERMYRIAD - (uint64_t)((double)s->zram_used_bytes / (double)s->zram_stored_bytes *
 				      PERMYRIAD);
+}
+
+/*
+ * By so much more may free swap be worth: a page on a disk frees all of itself, however slowly. What
+ * zram takes is known once something is there.
+ */
+static uint64_t swap_doubt_bytes(const struct estimate_policy *p, const struct sample *s)
+{
+	bool is_known = (s->has & SAMPLE_HAS_ZRAM) && s->zram_stored_bytes >= ZRAM_TELLS_BYTES;
+
+	if (!(s->has & SAMPLE_HAS_SWAP) || is_known)
+		return 0;
+	return s->swap_free_bytes / PERMYRIAD * (PERMYRIAD - MIN_OF(p->swap_weight_permyriad, PERMYRIAD));
 }
 
 static enum estimate_limit limit_of(const struct estimate_policy *p, const struct sample *s)
@@ -225,14 +240,19 @@ static uint64_t time_accelerating_us(uint64_t bytes, double rate, double acceler
 	return s > HORIZON_S ? NEVER_US : (uint64_t)(s * US_PER_S);
 }
 
+struct doubt {
+	uint64_t margin_bytes;		/* the cliff may be nearer by so much */
+	uint64_t swap_bytes;		/* or further */
+	uint64_t accelerated_us;
+};
+
 /*
  * The 80 % interval: the steepest and the flattest window of the fall, with what the recordings that
  * were made for tuning showed beyond them (tests/vm/recordings.py; failsoftctl backtest measures it
  * on all): the cliff is a little nearer than it looks, and the kernel reclaims for a while before
  * it kills. What cannot be foreseen, a second leak that joins, lies outside of it.
  */
-static void interval(const struct trend *t, uint64_t margin, uint64_t accelerated_us,
-		     struct estimate *ret)
+static void interval(const struct trend *t, const struct doubt *d, struct estimate *ret)
 {
 	uint64_t left = ret->headroom_bytes, early_us;
 	int64_t steepest = ret->fall_bytes_per_s, flattest = ret->fall_bytes_per_s;
@@ -241,25 +261,27 @@ static void interval(const struct trend *t, uint64_t margin, uint64_t accelerate
 		int64_t rate = trend_fall_bytes_per_s(t, w);
 
 		steepest = MAX_OF(steepest, rate);
-		flattest = rate > 0 ? MIN_OF(flattest, rate) : flattest;
+		if (rate > ret->fall_bytes_per_s / FLATTEST_SHARE)
+			flattest = MIN_OF(flattest, rate);
 	}
-	early_us = time_left_us(left > margin / 2 ? left - margin / 2 : 0, steepest);
-	early_us = MIN_OF(early_us, accelerated_us);
+	early_us = time_left_us(left > d->margin_bytes / 2 ? left - d->margin_bytes / 2 : 0, steepest);
+	early_us = MIN_OF(early_us, d->accelerated_us);
 	ret->tte_early_us = MIN_OF(early_us / 100 * EARLY_PERCENT, ret->tte_us);
-	ret->tte_late_us = MAX_OF(time_add_us(time_left_us(left, flattest), KERNEL_RECLAIMS_US),
-				  ret->tte_us);
+	ret->tte_late_us = MAX_OF(ret->tte_us, time_add_us(time_left_us(left + d->swap_bytes, flattest),
+							   KERNEL_RECLAIMS_US));
 }
 
 static void forecast(const struct estimator *e, const struct sample *s, const struct fall_view *v,
 		     struct estimate *ret)
 {
-	uint64_t margin = margin_bytes(s), left = ret->headroom_bytes, accelerated_us;
+	struct doubt doubt = { margin_bytes(s), e->swap_doubt_bytes, NEVER_US };
+	uint64_t left = ret->headroom_bytes;
 	enum fall_size size = fall_size(&e->fall, v);
 
 	rates(e->fall.since_us ? &e->fall.trend : &e->trend, ret);
 	if (!e->fall.since_us)
 		return;
-	ret->falling_us = s->time_us - e->fall.since_us;
+	ret->falling_us = e->fall.low_us - e->fall.since_us;
 	ret->fallen_bytes = fall_bytes(&e->fall, left);
 	if (v->pools_bytes > e->fall.from_pools_bytes)
 		ret->pools_grown_bytes = v->pools_bytes - e->fall.from_pools_bytes;
@@ -267,14 +289,13 @@ static void forecast(const struct estimator *e, const struct sample *s, const st
 	if (size != FALL_REAL)
 		return;
 	ret->tte_us = time_left_us(left, ret->fall_bytes_per_s);
-	ret->tte_low_us = MIN_OF(ret->tte_us, time_left_us(left > margin ? left - margin : 0,
-							   ret->fall_high_bytes_per_s));
-	accelerated_us = time_accelerating_us(
-		left > margin ? left - margin : 0,
-		(double)trend_fall_bytes_per_s(&e->fall.trend, TREND_250MS),
+	left = left > doubt.margin_bytes ? left - doubt.margin_bytes : 0;
+	doubt.accelerated_us = time_accelerating_us(
+		left, (double)trend_fall_bytes_per_s(&e->fall.trend, TREND_250MS),
 		acceleration(&e->fall.trend, ret));
-	ret->tte_low_us = MIN_OF(ret->tte_low_us, accelerated_us);
-	interval(&e->fall.trend, margin, accelerated_us, ret);
+	ret->tte_low_us = MIN_OF(ret->tte_us, time_left_us(left, ret->fall_high_bytes_per_s));
+	ret->tte_low_us = MIN_OF(ret->tte_low_us, doubt.accelerated_us);
+	interval(&e->fall.trend, &doubt, ret);
 }
 
 void estimate_step(struct estimator *e, const struct estimate_policy *p, const struct sample *s,
@@ -292,6 +313,7 @@ void estimate_step(struct estimator *e, const struct estimate_policy *p, const s
 		now.total_bytes = s->total_bytes;
 		now.headroom_bytes = estimate_headroom_bytes(p, s);
 		now.limit = limit_of(p, s);
+		e->swap_doubt_bytes = swap_doubt_bytes(p, s);
 		now.guaranteed_us = time_left_us(now.headroom_bytes, (int64_t)p->plausible_bytes_per_s);
 		now.tte_us = now.tte_low_us = now.tte_early_us = now.tte_late_us = NEVER_US;
 		now.falling_us = now.fallen_bytes = now.pools_grown_bytes = 0;

@@ -36,7 +36,7 @@ struct estimate {
 	uint64_t guaranteed_us;		/* headroom / plausible rate: the figure that never lies */
 	int64_t fall_bytes_per_s;	/* positive: headroom shrinks */
 	int64_t fall_high_bytes_per_s;	/* the steepest of the windows */
-	uint64_t falling_us;		/* falls without a break since so long; 0: it does not */
+	uint64_t falling_us;		/* from its beginning to its newest low; 0: it does not fall */
 	uint64_t fallen_bytes;		/* by so much in that time */
 	uint64_t pools_grown_bytes;	/* by so much tmpfs and kernel memory grew in that time */
 	uint32_t stretch_permyriad;	/* CPU load stretches budgets: >= 10000 */
@@ -47,6 +47,7 @@ struct estimate {
 struct estimator {
 	struct trend trend;
 	struct fall fall;
+	uint64_t swap_doubt_bytes;	/* of the newest sample */
 	uint64_t distress_us[8];	/* when each distress bit was last seen, by bit number */
 	uint64_t direct_reclaims, oom_kills; /* newest counters */
 	bool have_counters;

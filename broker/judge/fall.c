@@ -27,11 +27,11 @@
 /* Slower than this it is no fall: it would take longer to the end. */
 #define HORIZON_S	600.0
 
-/* What came back before is not alarming until a fall is a quarter deeper; but never more than half
- * of the headroom is breathing. Halved: a garbage collector's saw warns at each tooth; doubled: a
+/* What came back before is not alarming until a fall is a quarter deeper; but never more than three
+ * quarters of the headroom are breathing. Halved: a garbage collector's saw warns at each tooth; doubled: a
  * leak on such a machine is seen later. */
 #define USUAL_QUARTERS	5u
-#define USUAL_MAX_SHARE	2u
+#define USUAL_MAX_QUARTERS 3u
 /* Breathing is forgotten by half in so long. Source: lessons.md, 13 looks back 10 minutes. */
 #define USUAL_HALF_US	(300 * US_PER_S)
 
@@ -116,7 +116,7 @@ uint64_t fall_bytes(const struct fall *f, uint64_t now_bytes)
 enum fall_size fall_size(const struct fall *f, const struct fall_view *v)
 {
 	uint64_t fallen = fall_bytes(f, v->now_bytes);
-	uint64_t usual = MIN_OF(f->usual_bytes, f->from_bytes / USUAL_MAX_SHARE) / 4 * USUAL_QUARTERS;
+	uint64_t usual = MIN_OF(f->usual_bytes, f->from_bytes / 4 * USUAL_MAX_QUARTERS) / 4 * USUAL_QUARTERS;
 
 	if (!f->since_us || fallen < MAX_OF(f->from_bytes / MIN_SHARE, MIN_BYTES))
 		return FALL_NONE;

@@ -17,7 +17,7 @@ static struct core_policy policy_of(uint32_t clients)
 	return (struct core_policy){
 		.estimate = { 5000, 1024 * MIB },
 		.stage = { { 0, 1000, 600, 300 }, { 0, 256 * MIB, 128 * MIB, 64 * MIB },
-			   2 * US_PER_S, 3 * US_PER_S },
+			   3 * US_PER_S, 3 * US_PER_S },
 		.session = { clients, clients, { US_PER_S, US_PER_S, US_PER_S, US_PER_S }, 60 * US_PER_S },
 		.plan = { 700 * US_PER_MS, 5 * US_PER_MS },
 		.escalate = { true, false, US_PER_S / 2, US_PER_S, US_PER_S / 5 },

@@ -121,7 +121,7 @@ static char text[TEXT_MAX];
 static const struct core_policy policy = {
 	.estimate = { 5000, 1024 * MIB },
 	.stage = { { 0, 1000, 600, 300 }, { 0, 256 * MIB, 128 * MIB, 64 * MIB },
-		   2 * US_PER_S, 3 * US_PER_S },
+		   3 * US_PER_S, 3 * US_PER_S },
 	.session = { CLIENTS, CLIENTS, { US_PER_S, US_PER_S, US_PER_S / 2, US_PER_S },
 		     60 * US_PER_S },
 	.plan = { 700 * US_PER_MS, 20 * US_PER_MS },
@@ -153,6 +153,7 @@ static void drain(struct answers *a, uint64_t now_us)
 {
 	static const struct victim hog = {
 		.kind = VICTIM_PROCESS, .pid = 4711, .name = "hog", .pids_count = 1,
+		.growth_bytes = 40 * MIB, .all_growth_bytes = 40 * MIB,
 	};
 	struct core_effect e;
 

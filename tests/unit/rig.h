@@ -22,7 +22,7 @@ static inline struct core_policy rig_policy(void)
 	return (struct core_policy){
 		.estimate = { 5000, 1024 * MIB },
 		.stage = { { 0, 1000, 600, 300 }, { 0, 256 * MIB, 128 * MIB, 64 * MIB },
-			   2 * US_PER_S, 3 * US_PER_S },
+			   3 * US_PER_S, 3 * US_PER_S },
 		.session = { RIG_CLIENTS, RIG_CLIENTS,
 			     { 100 * US_PER_MS, 100 * US_PER_MS, 100 * US_PER_MS, 100 * US_PER_MS },
 			     60 * US_PER_S },

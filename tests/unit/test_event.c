@@ -8,9 +8,11 @@ static const struct row {
 } rows[] = {
 	{ "stage by time", { .kind = EVENT_STAGE, .from = STAGE_NORMAL, .to = STAGE_WARNING,
 	  .why = STAGE_WHY_TIME, .headroom_bytes = 20 * MIB, .total_bytes = 64 * MIB,
-	  .tte_us = 2500000, .tte_low_us = 2400000, .lead_us = 2600000, .fall_bytes_per_s = 8 * MIB,
+	  .tte_us = 2500000, .tte_low_us = 2400000, .tte_early_us = 2100000, .tte_late_us = 3400000,
+	  .lead_us = 2600000, .fall_bytes_per_s = 8 * MIB,
 	  .domain_name = "system" },
-	  "system: normal -> warning: headroom 20.0 MiB of 64.0 MiB, exhausted in 2.5 s (at worst 2.4 s); "
+	  "system: normal -> warning: headroom 20.0 MiB of 64.0 MiB, exhausted in 2.5 s (2.1 s to 3.4 s; "
+	  "at worst 2.4 s); "
 	  "less than the 2.6 s that the clients need, falling at up to 8.0 MiB/s" },
 	{ "stage by floor, not falling", { .kind = EVENT_STAGE, .from = STAGE_WARNING, .to = STAGE_IMMINENT,
 	  .why = STAGE_WHY_FLOOR, .headroom_bytes = MIB, .total_bytes = 64 * MIB, .tte_us = NEVER_US,
@@ -28,6 +30,25 @@ static const struct row {
 	  "logger answers request 7 too late" },
 	{ "dry run", { .kind = EVENT_ACTION, .rung = RUNG_TERM, .name = "hog", .a = 9, .d = 1 },
 	  "would send SIGTERM to hog (pid 9)" },
+	{ "evidence", { .kind = EVENT_EVIDENCE, .to = STAGE_IMMINENT, .evidence = { { 50, 0, 50 } } },
+	  "imminent rests on headroom 50 %, growth 50 %; independent witnesses agree" },
+	{ "one witness", { .kind = EVENT_EVIDENCE, .to = STAGE_WARNING, .evidence = { { 50, 50 } } },
+	  "warning rests on headroom 50 %, forecast 50 %; one witness, enough for what can be taken back" },
+	{ "held back", { .kind = EVENT_HELD_BACK, .name = "db", .a = 7, .evidence = { { 100 } } },
+	  "nobody is ended yet, not even db (pid 7), the largest: only headroom 100 % speaks, and two "
+	  "independent witnesses are needed" },
+	{ "grower", { .kind = EVENT_GROWER, .name = "hog", .a = 9, .b = 12 * MIB, .c = 5 * MIB, .d = 9100,
+	  .e = 1 }, "hog (pid 9) grew by 12.0 MiB, now at 5.0 MiB/s: 91 % of all growth" },
+	{ "growing tree", { .kind = EVENT_GROWER, .name = "sh", .a = 9, .b = MIB, .c = 0, .d = 10000,
+	  .e = 40 }, "sh (pid 9, 40 processes) grew by 1.0 MiB, now at 0 B/s: 100 % of all growth" },
+	{ "growing pool", { .kind = EVENT_GROWER, .name = "tmpfs and shared memory", .b = MIB, .c = MIB,
+	  .d = 5000 }, "tmpfs and shared memory grew by 1.0 MiB, now at 1.0 MiB/s: 50 % of all growth" },
+	{ "killed by the kernel", { .kind = EVENT_CLIENT_KILLED, .client = 1, .name = "logger", .a = 8,
+	  .b = 9, .c = 1 }, "logger (pid 8) was ended by signal 9: by the kernel, for lack of memory" },
+	{ "killed by somebody", { .kind = EVENT_CLIENT_KILLED, .client = 1, .name = "logger", .a = 8,
+	  .b = 9 }, "logger (pid 8) was ended by signal 9: not by the kernel's OOM killer" },
+	{ "overrun", { .kind = EVENT_OVERRUN, .name = "proc-events", .a = 2 },
+	  "proc-events lost events (2 times so far): everything is looked at again" },
 	{ "a kind that is none", { .kind = 999 }, "nothing" },
 };
 

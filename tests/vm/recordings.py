@@ -15,7 +15,6 @@ import concurrent.futures
 import lzma
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -23,10 +22,13 @@ from dataclasses import dataclass
 sys.dont_write_bytecode = True
 import judge
 import qemu
+import tape
 import vm
 
 OUT = qemu.HERE.parent / 'data' / 'recordings'
 LONGEST_S = 40
+TAIL_S = 1.0             # of a run-out, after the kernel's kill
+LEAST_AVAILABLE = 0.12  # of a harmless one's memory: the brink is at 5 to 9 %
 
 ZRAM = '''for m in lzo-rle zsmalloc zram; do insmod /mod/$m.ko; done
 echo 48M >/sys/block/zram0/disksize
@@ -40,6 +42,15 @@ BOX = '''mkdir /sys/fs/cgroup/box; echo 48M >/sys/fs/cgroup/box/memory.max
 BIG_FILE = '''truncate -s 200M /data/big
 '''
 
+# Nothing was tuned on these: a third, of every kind some. New ones go to either side as they come.
+HELD_OUT = set('''
+    accelerate_1_3000 cached_100 cgroup_50 cgroup_max fork_20 harmless_burst_12_50
+    harmless_burst_25_max harmless_burst_40_100 harmless_burst_8_20 harmless_compile_2
+    harmless_saw_12_2000 harmless_scan harmless_storm_big pipes_100
+    saw_12_1000 second_10 sockets_20 stairs_4_500 steady_10 steady_20 steady_max thrash_10
+    tmpfs_100 tmpfs_max zram_5
+'''.split())
+
 
 @dataclass
 class Recording:
@@ -51,12 +62,17 @@ class Recording:
     seconds: int = LONGEST_S    # of the recorder, at most
     cgroup: str = ''            # where the load lives
 
+    @property
+    def needs_swap(self):
+        return 'swapon' in self.before
+
 
 def run_outs():
     for rate in (1, 2, 5, 10, 20, 50, 100, 0):
         yield Recording(f'steady_{rate or "max"}', f'steady --rate={rate}', seconds=90)
     for rate, doubling in ((1, 1), (1, 3), (5, 0.5)):
-        yield Recording(f'accelerate_{rate}_{int(doubling * 1000)}', f'accelerate --rate={rate} --every={doubling}')
+        yield Recording(f'accelerate_{rate}_{int(doubling * 1000)}',
+                        f'accelerate --rate={rate} --every={doubling}')
     for step, period in ((1, 0.1), (4, 0.5), (8, 1), (2, 1)):
         yield Recording(f'stairs_{step}_{int(period * 1000)}', f'stairs --step={step} --every={period}')
     for height, period, rise in ((8, 0.4, 2), (12, 1, 3), (6, 0.2, 5)):
@@ -65,11 +81,9 @@ def run_outs():
         yield Recording(f'second_{rate}', f'steady --rate={rate} --second={rate * 3} --after={after}')
     for rate in (5, 20, 100):
         yield Recording(f'fork_{rate}', f'steady --rate={rate} --fork=0.5')
-    # no process holds it, so the kernel kills one after the other, our shell among them
-    for rate, seconds in ((5, 15), (20, 7), (100, 5), (0, 5)):
+    for rate in (5, 20, 100, 0):
         yield Recording(f'tmpfs_{rate or "max"}', f'steady --rate={rate} --in=tmpfs --file=/run/t2/fill',
-                        before='mkdir /run/t2; mount -t tmpfs -o size=200m tmpfs /run/t2\n',
-                        seconds=seconds)
+                        before='mkdir /run/t2; mount -t tmpfs -o size=200m tmpfs /run/t2\n')
     for rate in (5, 20, 100):
         yield Recording(f'pipes_{rate}', f'steady --rate={rate} --in=pipes')
     yield Recording('sockets_20', 'steady --rate=20 --in=sockets')
@@ -99,6 +113,11 @@ def harmless():
     for mib, rate, hold in ((5, 0, 0.5), (8, 20, 1), (12, 50, 0.2), (20, 5, 1)):
         yield row(f'burst_{mib}_{rate or "max"}', f'burst --size={mib} --rate={rate} --hold={hold} '
                   '--every=0.5 --seconds=10', seconds=16)
+    for mib, rate, hold in ((25, 0, 1), (25, 20, 2), (40, 0, 1), (40, 100, 0.5)):
+        yield row(f'burst_{mib}_{rate or "max"}', f'burst --size={mib} --rate={rate} --hold={hold} '
+                  '--every=1 --seconds=10', seconds=16)
+    yield row('saw_30_1000', 'saw --step=30 --every=1 --seconds=10', seconds=16)
+    yield row('saw_40_4000', 'saw --step=40 --every=4 --seconds=14', seconds=20)
     for height, period in ((8, 0.5), (12, 2), (20, 4)):
         yield row(f'saw_{height}_{int(period * 1000)}', f'saw --step={height} --every={period} --seconds=14',
                   seconds=20)
@@ -127,8 +146,9 @@ def table():
 
 
 def held_out(rows):
-    """Every third, by name: of every kind some. Nothing was tuned on them."""
-    return {r.name for i, r in enumerate(rows) if i % 3 == 1}
+    """Those that nothing was tuned on."""
+    assert HELD_OUT <= {r.name for r in rows}
+    return HELD_OUT
 
 
 JOB = '''#go
@@ -147,15 +167,10 @@ kill -INT $rec 2>/dev/null
 wait $rec
 exit
 '''
-# Until the kernel has killed; the counter is read without a fork.
-UNTIL_KILL = '''killed=0
-while [ $killed = 0 ] && [ -d /proc/$rec ]; do
-	pause 0.2
-	while read -r key value; do
-		[ "$key" = oom_kill ] && killed=$value
-	done </proc/vmstat
-done
-pause 0.5'''
+# By a locked program that ends the recorder itself: after a run-out the shell may be gone, and a full
+# tmpfs stays full, so that it would be the next to go.
+UNTIL_KILL = '''echo -900 >/proc/$$/oom_score_adj
+FAILSOFT_MARK= failsoft-load until-kill --hold=0.5 --seconds={seconds} --recorder=$rec'''
 UNTIL_DONE = '''wait $load
 pause 1'''
 
@@ -170,7 +185,7 @@ def job(r):
         start = f"sh -c 'echo 500 >/proc/self/oom_score_adj; exec failsoft-load {r.load}'"
     return JOB.format(limit=r.seconds + 20, before=r.before, seconds=r.seconds, name=r.name,
                       cgroup=f'--cgroup={r.cgroup}' if r.cgroup else '', start=start,
-                      end=UNTIL_DONE if r.is_harmless else UNTIL_KILL)
+                      end=UNTIL_DONE if r.is_harmless else UNTIL_KILL.format(seconds=r.seconds))
 
 
 def run(lab, r):
@@ -190,23 +205,47 @@ def run(lab, r):
         return (work / 'r.fsr').read_bytes(), said
 
 
-def kills(ctl, path):
-    """Does the kernel kill in it? As the backtest sees it."""
-    done = subprocess.run([ctl, 'backtest', '--json', path], capture_output=True, text=True,
-                          check=False)
-    if done.returncode:
-        raise RuntimeError(f'{path.name}: {done.stderr}')
-    return '"kill_us":null' not in done.stdout
+def first_kill_us(samples):
+    """When a counter of kills rose first, in any domain; None: never."""
+    before = {}
+    for s in samples:
+        if s['oom_kills'] > before.setdefault(s['domain'], s['oom_kills']):
+            return s['time_us']
+        before[s['domain']] = s['oom_kills']
+    return None
+
+
+def problems(r, data, said):
+    """What is not as the table says, in sentences."""
+    kept = list(tape.records(data))
+    samples = [v for kind, v in kept if kind == 'sample']
+    marks = [v['now_us'] for kind, v in kept if kind == 'note' and v['text'] == 'mark']
+    system = [s for s in samples if s['domain'] == 0]
+    kill_us = first_kill_us(samples)
+    least = min(s['available_bytes'] / s['total_bytes'] for s in system)
+    victims = judge.KILLED.findall(said)
+    facts = {
+        'nobody marked when the harm begins': not marks,
+        'there is no swap': r.needs_swap and not system[0]['swap_total_bytes'],
+        'the kernel killed nobody': not r.is_harmless and not kill_us,
+        'the kernel killed': r.is_harmless and (kill_us or victims),
+        f'only {least:.0%} of the memory was available': r.is_harmless and least < LEAST_AVAILABLE,
+        f'the first to be killed was {victims[:1]}': not r.is_harmless and
+        victims[:1] != ['failsoft-load'],
+        'it goes on too long after the kill': kill_us and
+        samples[-1]['time_us'] - kill_us > TAIL_S * 1e6,
+    }
+    return [words for words, is_so in facts.items() if is_so]
 
 
 def make(lab, r, out):
-    ctl = next(p for p in lab.build.rglob('failsoftctl') if 'cache' not in p.parts)
+    """Keeps it only when it is what the table says."""
     data, said = run(lab, r)
+    wrong = problems(r, data, said)
+    if wrong:
+        return f'{r.name}: WRONG, {"; ".join(wrong)}\n{said[-1500:]}'
     path = out / f'{r.name}.fsr.xz'
     path.write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
-    if kills(ctl, path) == r.is_harmless:
-        return (f'{r.name}: WRONG, the kernel {"killed" if r.is_harmless else "killed nobody"}\n'
-                f'{said[-1500:]}')
     return f'{r.name}: {len(data)} bytes, {path.stat().st_size} packed'
 
 
@@ -218,6 +257,7 @@ def main(argv):
     p.add_argument('--build', default=os.environ.get('FAILSOFT_BUILD', 'build'))
     p.add_argument('--tuning', action='store_true')
     p.add_argument('--held-out', action='store_true')
+    p.add_argument('--jobs', type=int, default=2, help='machines at a time')
     args = p.parse_intermixed_args(argv)
     rows = table()
     aside = held_out(rows)
@@ -235,11 +275,11 @@ def main(argv):
     lab = vm.Lab(args.build)
     lab.images.make()
     failed = 0
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for r, done in [(r, pool.submit(make, lab, r, args.out)) for r in chosen]:
             try:
                 line = done.result()
-            except RuntimeError as error:
+            except (RuntimeError, tape.Damaged) as error:
                 line = f'{r.name}: WRONG, {error}'
             failed += 'WRONG' in line
             print(line, flush=True)
