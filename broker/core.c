@@ -168,6 +168,9 @@ static void take_sample(struct core *c, const struct sample *s)
 	if (!d->used)
 		return;
 	estimate_step(&d->estimator, &c->policy.estimate, s, &d->estimate);
+	d->has_pressure = s->has & SAMPLE_HAS_PRESSURE;
+	d->memory_some_permyriad = s->memory_some_permyriad;
+	d->memory_full_permyriad = s->memory_full_permyriad;
 	plan_lead(&c->sessions, s->domain, &c->policy.plan, d->estimate.stretch_permyriad, &d->lead);
 	if (d->estimate.total_bytes &&
 	    stage_step(&d->stage, &c->policy.stage, &d->lead, &d->estimate, &change))

@@ -54,6 +54,8 @@ struct core_domain {
 	char name[CORE_DOMAIN_NAME_MAX];
 	struct estimator estimator;
 	struct estimate estimate;	/* newest */
+	bool has_pressure;		/* the newest sample told the next two, PSI memory avg10 */
+	uint32_t memory_some_permyriad, memory_full_permyriad;
 	struct stage_lead lead;		/* newest */
 	struct stage stage;
 	struct stage_change change;	/* newest */

@@ -149,6 +149,10 @@ static int put_domain_detail(sd_bus_message *m, struct core *c, uint32_t domain)
 					  d->estimate.fall_bytes_per_s, "Clients", "u",
 					  clients_of(c, domain), "Reason", "s", reason, "LimitedBy", "s",
 					  estimate_limit_name((enum estimate_limit)d->estimate.limit));
+	if (r >= 0 && d->has_pressure)
+		r = sd_bus_message_append(m, "{sv}{sv}", "PressureSomePermyriad", "u",
+					  d->memory_some_permyriad, "PressureFullPermyriad", "u",
+					  d->memory_full_permyriad);
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -299,13 +303,23 @@ static bool is_known_episode(const struct core *c, uint64_t number)
 	return number && c->episode[number % CORE_EPISODES_MAX].number == number;
 }
 
+static int put_sentence(sd_bus_message *m, const struct event *e, uint64_t began_us)
+{
+	uint64_t ms = e->time_us > began_us ? (e->time_us - began_us) / 1000u : 0;
+	char sentence[512], line[560];
+
+	event_sentence(e, sentence, sizeof(sentence));
+	snprintf(line, sizeof(line), "+%llu.%03llu s  %s", (unsigned long long)(ms / 1000u),
+		 (unsigned long long)(ms % 1000u), sentence);
+	return sd_bus_message_append(m, "s", line);
+}
+
 int service_explain(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	struct core *c = &((struct broker *)userdata)->core;
-	uint64_t episode, lost, number = 0;
+	uint64_t episode, lost, number = 0, began_us;
 	sd_bus_message *reply = NULL;
 	const struct event *e;
-	char sentence[512];
 	int r = sd_bus_message_read(m, "t", &episode);
 
 	if (r < 0)
@@ -314,13 +328,11 @@ int service_explain(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		return service_error(error, "UnknownEpisode",
 				     "episode %llu is not remembered; ListEpisodes names those that are",
 				     (unsigned long long)episode);
+	began_us = c->episode[episode % CORE_EPISODES_MAX].began_us;
 	r = begin(m, "s", &reply);
-	while (r >= 0 && (e = record_next(&c->record, &number, &lost))) {
-		if (e->episode != episode)
-			continue;
-		event_sentence(e, sentence, sizeof(sentence));
-		r = sd_bus_message_append(reply, "s", sentence);
-	}
+	while (r >= 0 && (e = record_next(&c->record, &number, &lost)))
+		if (e->episode == episode)
+			r = put_sentence(reply, e, began_us);
 	return finish(r, reply);
 }
 

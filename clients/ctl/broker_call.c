@@ -7,9 +7,6 @@
 
 #include "ctl.h"
 
-#define NAME	"org.failsoft.Broker1"
-#define PATH	"/org/failsoft/Broker1"
-
 /* A bus that thrashes answers late (measured: half of the signals after 5.8 s) or never. Together
  * below the 10 s that monitoring systems wait; halved, a crisis looks like a missing broker. */
 #define CONNECT_US	4000000u
@@ -64,12 +61,12 @@ int call_connect(struct ctl *c, const char *address)
 }
 
 /* The sentence of our own errors is meant for people; of the others the name helps. */
-static int complain(const char *what, const sd_bus_error *error, int r)
+int call_complain(const char *what, const sd_bus_error *error, int r)
 {
 	char message[512];
 
 	print_clean(message, sizeof(message), error->message ? error->message : strerror(-r));
-	if (error->name && !strncmp(error->name, NAME, strlen(NAME)))
+	if (error->name && !strncmp(error->name, CTL_NAME, strlen(CTL_NAME)))
 		fprintf(stderr, "failsoftctl: %s\n", message);
 	else if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
 		fprintf(stderr, "failsoftctl: %s is not allowed to you by the bus: be root or in group "
@@ -97,7 +94,7 @@ static int call_message(struct ctl *c, sd_bus_message *m, const char *what,
 	if (r >= 0)
 		r = sd_bus_call(c->bus, m, CALL_US, &error, ret_reply);
 	if (r < 0)
-		complain(what, &error, r);
+		call_complain(what, &error, r);
 	sd_bus_error_free(&error);
 	return r < 0 ? r : 0;
 }
@@ -107,7 +104,7 @@ int call_method(struct ctl *c, sd_bus_message **ret_reply, const char *method, c
 {
 	sd_bus_message *m = NULL;
 	va_list args;
-	int r = sd_bus_message_new_method_call(c->bus, &m, NAME, PATH, NAME, method);
+	int r = sd_bus_message_new_method_call(c->bus, &m, CTL_NAME, CTL_PATH, CTL_NAME, method);
 
 	va_start(args, types);
 	if (r >= 0 && types)
@@ -122,12 +119,12 @@ int call_method(struct ctl *c, sd_bus_message **ret_reply, const char *method, c
 int call_property(struct ctl *c, const char *property, sd_bus_message **ret_reply)
 {
 	sd_bus_message *m = NULL;
-	int r = sd_bus_message_new_method_call(c->bus, &m, NAME, PATH,
+	int r = sd_bus_message_new_method_call(c->bus, &m, CTL_NAME, CTL_PATH,
 		"org.freedesktop.DBus.Properties",
 					       "Get");
 
 	if (r >= 0)
-		r = sd_bus_message_append(m, "ss", NAME, property);
+		r = sd_bus_message_append(m, "ss", CTL_NAME, property);
 	if (r >= 0)
 		r = call_message(c, m, property, ret_reply);
 	sd_bus_message_unref(m);
@@ -203,12 +200,19 @@ static int read_domain(sd_bus_message *m, struct domain_row *d)
 		{ "LeadShutdownUSec", 't', &d->lead_us[2], 0 },
 		{ "GuaranteedUSec", 't', &d->guaranteed_us, 0 },
 		{ "RateBytesPerSecond", 'x', &d->rate, 0 },
+		{ "ExhaustionEarlyUSec", 't', &d->tte_early_us, 0 },
+		{ "ExhaustionLateUSec", 't', &d->tte_late_us, 0 },
+		{ "PressureSomePermyriad", 'u', &d->some_permyriad, 0 },
+		{ "PressureFullPermyriad", 'u', &d->full_permyriad, 0 },
+		{ "LimitedBy", 's', d->limited_by, sizeof(d->limited_by) },
 		{ "Clients", 'u', &d->clients, 0 },
 		{ "Reason", 's', d->reason, sizeof(d->reason) },
 	};
 	int r;
 
 	memset(d, 0, sizeof(*d));
+	d->tte_early_us = d->tte_late_us = NEVER_US;
+	d->some_permyriad = d->full_permyriad = UINT32_MAX;
 	r = sd_bus_message_read(m, "ssttttt", &name, &stage, &d->headroom_bytes, &d->limit_bytes,
 				&d->tte_us, &d->tte_low_us, &d->episode);
 	if (r < 0)

@@ -12,11 +12,15 @@
 #include <stdio.h>
 #include <systemd/sd-bus.h>
 
+#define CTL_NAME	"org.failsoft.Broker1"
+#define CTL_PATH	"/org/failsoft/Broker1"
 #define NEVER_US	UINT64_MAX
 #define DOMAINS_MAX	32u
 #define CLIENTS_MAX	4096u
 #define CGROUPS_MAX	8u
 #define CONFIGS_MAX	4u
+#define GROWERS_MAX	16u
+#define RIVALS_MAX	8u
 #define NAME_MAX_BYTES	48
 #define DOMAIN_MAX_BYTES 256
 #define CELL_MAX_BYTES	(4 * 80 + 1)
@@ -29,7 +33,8 @@ struct ctl {
 	sd_bus *bus;
 	const char *address;		/* NULL: the default */
 	const char *argument;		/* of a verb that takes one */
-	bool json, raw, colour, nagios, history, stand_alone;
+	bool json, raw, colour, nagios, history, stand_alone, draw;
+	double speed;			/* replay --draw: times real time; 0: as fast as it goes */
 	long count;			/* -n; 0: endless */
 	long seconds;			/* 0: endless */
 	const char *note;		/* NULL: none */
@@ -42,9 +47,29 @@ struct domain_row {
 	uint64_t headroom_bytes, limit_bytes, tte_us, tte_low_us, episode;
 	uint64_t lead_us[3];		/* warning, imminent, shutdown */
 	uint64_t guaranteed_us;
+	uint64_t tte_early_us, tte_late_us;	/* 80 %; NEVER_US: not falling, or an older broker */
 	int64_t rate;
 	uint32_t clients;
-	char reason[512];
+	uint32_t some_permyriad, full_permyriad; /* PSI memory avg10; UINT32_MAX: not told */
+	char reason[512], limited_by[16];
+};
+
+struct grower_row {
+	char kind[16], name[NAME_MAX_BYTES];
+	uint32_t pid, processes, share_permyriad;
+	uint64_t bytes, since_bytes, bytes_per_s;
+};
+
+/* What another daemon that runs there would do now. */
+struct rival_row {
+	char name[NAME_MAX_BYTES], word[24], rule[256];
+};
+
+struct outlook_row {
+	uint32_t pid, score;		/* the kernel's choice; pid 0: nobody */
+	char name[NAME_MAX_BYTES];
+	struct rival_row rival[RIVALS_MAX];
+	uint32_t rivals;
 };
 
 struct episode_row {
@@ -66,9 +91,15 @@ struct client_row {
 };
 
 /* broker_call.c: 0 or -errno, with the broker's own sentence on stderr. */
+int call_complain(const char *what, const sd_bus_error *error, int r);	/* returns r */
 int call_connect(struct ctl *c, const char *address);
 int call_domains(struct ctl *c, struct domain_row *ret, uint32_t max, uint32_t *ret_count);
 int call_clients(struct ctl *c, struct client_row *ret, uint32_t max, uint32_t *ret_count);
+/* outlook_call.c. domain: "" is the one nearest to exhaustion. An older broker has neither: no rows,
+ * no complaint. */
+int call_growers(struct ctl *c, const char *domain, struct grower_row *ret, uint32_t max,
+		 uint32_t *ret_count);
+int call_outlook(struct ctl *c, struct outlook_row *ret);
 int call_text(struct ctl *c, const char *property, char *ret, size_t size);
 /* A property; *ret_reply stands before the variant. */
 int call_property(struct ctl *c, const char *property, sd_bus_message **ret_reply);

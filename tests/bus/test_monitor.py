@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import socket
 import time
 
@@ -201,8 +202,10 @@ def explained():
         of_it = [e["text"] for e in w.events() if e.get("episode") == episode]
         assert client
     tap.check("Explain tells the episode's events, each a sentence, as Monitor does",
-              expect(sentences=(sentences, of_it[:len(sentences)]), which=(open_one[0], "system"))
+              expect(sentences=([s.split(" s  ", 1)[1] for s in sentences], of_it[:len(sentences)]),
+                     which=(open_one[0], "system"))
               + true(opens=any("opens" in s for s in sentences),
+                     times=all(re.fullmatch(r"\+\d+\.\d{3} s  \S.*", s) for s in sentences),
                      asked=any("is asked to" in s for s in sentences)))
 
 

@@ -129,7 +129,9 @@ def damaged(good):
             flipped[at] ^= 1 << at % 8
             path.write_bytes(flipped)
             flip = ctl("replay", path)
-            if flip.returncode != 3 or not flip.stderr:
+            # A length that was turned over may look like the end of a recorder that was killed.
+            is_cut = flip.returncode in (0, 1) and "it ends within a record" in flip.stderr
+            if not is_cut and (flip.returncode != 3 or not flip.stderr):
                 problems.append(f"flipped at {at}: {flip.returncode} {flip.stderr!r}")
     finally:
         path.unlink(missing_ok=True)
