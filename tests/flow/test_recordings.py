@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """The recordings of the small real Linux through failsoftctl backtest and replay: what must be true of
-every run-out and of everything harmless, and how good the forecasts are on those held out."""
+every run-out and of everything harmless, and how good the forecasts are on those held out.
+test_recordings.py --update writes the tables of tests/data/recordings/README.md again."""
 
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
@@ -20,6 +22,7 @@ CTL = next(p for p in pathlib.Path(os.environ['FAILSOFT_BUILD']).rglob('failsoft
            and 'cache' not in p.parts)
 
 
+BELOW = '<!-- tests/flow/test_recordings.py --update writes what follows -->'
 # 40 of 51 MiB of headroom at a steady 10 MiB/s for 4 s, given back with 1.1 s left.
 LIKE_A_LEAK = {'harmless_saw_40_4000'}
 
@@ -37,6 +40,21 @@ def backtest():
     return rows
 
 
+def backtest_tables(names):
+    """What failsoftctl backtest prints of these recordings alone."""
+    with tempfile.TemporaryDirectory(prefix='failsoft-backtest-') as folder:
+        for name in names:
+            (pathlib.Path(folder) / f'{name}.fsr.xz').symlink_to(DATA / f'{name}.fsr.xz')
+        return run('backtest', folder).stdout
+
+
+def page(table, aside):
+    """README.md with its tables of today."""
+    head = (DATA / 'README.md').read_text(encoding='utf-8').split(BELOW)[0]
+    return (f'{head}{BELOW}\n\n## Held out: nothing was tuned on these\n\n{backtest_tables(aside)}\n'
+            f'## Used for tuning\n\n{backtest_tables(set(table) - aside)}')
+
+
 def inside(rows):
     """Share of the time with a forecast in which the truth lay in its 80 % interval."""
     scores = [s for r in rows for s in r['forecasts']]
@@ -50,7 +68,9 @@ def in_time(row):
 
 
 table = {r.name: r for r in recordings.table()}
-aside = recordings.held_out(recordings.table())
+aside = set(recordings.held_out(recordings.table()))
+if '--update' in sys.argv:
+    (DATA / 'README.md').write_text(page(table, aside), encoding='utf-8')
 rows = backtest()
 tap.check('every recording of the table is there, and no other',
           sorted(set(table) ^ {r['recording'] for r in rows}))
@@ -81,6 +101,8 @@ for rival in ('earlyoom', 'low-memory-monitor', 'systemd-oomd'):
     ours = sum(bool(r['at'][('failsoft', 'imminent')]) for r in harmless)
     tap.check(f'{rival}: does not see every run-out before the kill',
               [] if seen < len(run_outs) else [f'{seen} seen, {false} false, {ours} of ours'])
+tap.check('the tables of tests/data/recordings/README.md are those of today; else run me with --update',
+          [] if page(table, aside) == (DATA / 'README.md').read_text(encoding='utf-8') else ['they differ'])
 problems = []
 for row in rows:
     done = run('replay', DATA / f'{row["recording"]}.fsr.xz')
