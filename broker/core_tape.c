@@ -124,8 +124,8 @@ static const struct tape_field sample_fields[] = {
 	M(swap_total_bytes), M(swap_free_bytes), M(direct_reclaims), M(oom_kills),
 	M(memory_some_permyriad), M(memory_full_permyriad), M(memory_some_us), M(memory_full_us),
 	M(anon_bytes), M(shmem_bytes), M(kernel_bytes), M(unseen_bytes),
-	M(zram_stored_bytes), M(zram_used_bytes), M(delay_reclaim_permyriad), M(delay_cpu_permyriad),
-	M(rival_triggers),
+	M(zram_stored_bytes), M(zram_used_bytes), M(zram_limit_bytes), M(arc_bytes),
+	M(delay_reclaim_permyriad), M(delay_cpu_permyriad), M(rival_triggers),
 };
 
 #define J(m) TAPE_U(core_tape_join, m)

@@ -99,6 +99,23 @@ static uint32_t own_domains(struct broker *b, int32_t pid)
 	return bits;
 }
 
+/* There are 32 domains for all: nobody takes one for a cgroup that is not limited, and only root one
+ * for a cgroup of others. */
+static uint32_t named_domain(struct broker *b, const struct service_call *p)
+{
+	uint32_t d = core_domain_find(&b->core, p->domain);
+	uint32_t own = d < CORE_DOMAINS_MAX ? 0 : own_domains(b, p->offer.pid);
+
+	if (d == CORE_DOMAINS_MAX)
+		d = core_domain_find(&b->core, p->domain);
+	if (d == CORE_DOMAINS_MAX && p->offer.uid == 0)
+		d = domain_of(b, p->domain);
+	b->domains_stale |= own != 0;
+	if (d == CORE_DOMAINS_MAX || d == CORE_DOMAIN_SYSTEM || b->core.domain[d].is_configured)
+		return d;
+	return sense_domain_is_limited(b->sense, d) ? d : CORE_DOMAINS_MAX;
+}
+
 static int choose_domains(struct service_call *p, sd_bus_error *error)
 {
 	uint32_t d;
@@ -107,11 +124,12 @@ static int choose_domains(struct service_call *p, sd_bus_error *error)
 		p->offer.domains = own_domains(p->broker, p->offer.pid);
 		return 0;
 	}
-	d = domain_of(p->broker, p->domain);
+	d = named_domain(p->broker, p);
 	if (d == CORE_DOMAINS_MAX)
 		return service_error(error, "UnknownDomain",
 				     "there is no domain \"%s\": give \"system\" or the path of a "
-				     "cgroup with a memory limit", p->domain);
+				     "cgroup with a memory limit; one that the caller does not live in "
+				     "only root may name first", p->domain);
 	p->offer.domains = 1u << d;
 	return 0;
 }

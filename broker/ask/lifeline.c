@@ -2,6 +2,7 @@
 #include "ask/lifeline.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -73,6 +74,14 @@ static bool is_answer(const struct failsoft_answer *a, ssize_t bytes)
 	       a->result <= FAILSOFT_RESULT_REFUSED;
 }
 
+/* An empty datagram reads as the end does; only then is the other end asked for. */
+static enum lifeline_outcome empty_or_closed(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) > 0 ? LIFELINE_CLOSED : LIFELINE_GARBAGE;
+}
+
 enum lifeline_outcome lifeline_receive(int fd, struct failsoft_answer *ret)
 {
 	union {
@@ -87,8 +96,10 @@ enum lifeline_outcome lifeline_receive(int fd, struct failsoft_answer *ret)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return LIFELINE_NOTHING;
-	if (n <= 0)
+	if (n < 0)
 		return LIFELINE_CLOSED;
+	if (n == 0)
+		return empty_or_closed(fd);
 	if (!is_answer(&datagram.answer, n))
 		return LIFELINE_GARBAGE;
 	*ret = datagram.answer;

@@ -6,7 +6,7 @@
  *     headroom = MemFree + Active(file) + Inactive(file) - reserve + weight * SwapFree
  *
  * measured at 0.5-0.75 MiB in the last sample before the OOM kill at every leak rate, while
- * MemAvailable still showed 4.6-8.5 MiB (it counts half of the slab that cannot be reclaimed). In a
+ * MemAvailable still showed 4.6-8.5 MiB (it counts half of a reclaimable slab that was not given back). In a
  * cgroup it is limit - usage + file pages of the cgroup, with the same rule for swap.
  *
  * Time to exhaustion is headroom divided by the rate of its fall. The rate comes from several
@@ -17,7 +17,9 @@
  *
  * Known liars. MemAvailable: shown, never judged. File pages that are in use count as headroom
  * although dropping them makes the machine crawl (thrash): PSI triggers stand in as distress. Swap
- * on zram eats the memory that it offers: it counts by `swap_weight` only. Every PSI figure read in
+ * on zram eats the memory that it offers: it counts by `swap_weight` only. The cache of ZFS looks
+ * used and can be dropped. CmaFree is part of MemFree and counts: programs, which are what grows,
+ * may use it (mm/page_alloc.c, __rmqueue). Every PSI figure read in
  * a fast loop is too low (the kernel weights it by non-idle jiffies): only triggers are used.
  */
 #include "judge/estimate.h"
@@ -95,6 +97,21 @@ static uint64_t swap_weight_permyriad(const struct estimate_policy *p, const str
 				      PERMYRIAD);
 }
 
+/* A zram that may take no more memory is full, whatever swap says is free. */
+static uint64_t swap_left_bytes(const struct sample *s)
+{
+	double factor = 1, fits;
+
+	if (!(s->has & SAMPLE_HAS_ZRAM) || !s->zram_limit_bytes)
+		return s->swap_free_bytes;
+	if (s->zram_used_bytes >= s->zram_limit_bytes)
+		return 0;
+	if (s->zram_used_bytes && s->zram_stored_bytes >= ZRAM_TELLS_BYTES)
+		factor = (double)s->zram_stored_bytes / (double)s->zram_used_bytes;
+	fits = (double)(s->zram_limit_bytes - s->zram_used_bytes) * factor;
+	return fits < (double)s->swap_free_bytes ? (uint64_t)fits : s->swap_free_bytes;
+}
+
 /*
  * By so much more may free swap be worth: a page on a disk frees all of itself, however slowly. What
  * zram takes is known once something is there.
@@ -105,7 +122,7 @@ static uint64_t swap_doubt_bytes(const struct estimate_policy *p, const struct s
 
 	if (!(s->has & SAMPLE_HAS_SWAP) || is_known)
 		return 0;
-	return s->swap_free_bytes / PERMYRIAD * (PERMYRIAD - MIN_OF(p->swap_weight_permyriad, PERMYRIAD));
+	return swap_left_bytes(s) / PERMYRIAD * (PERMYRIAD - MIN_OF(p->swap_weight_permyriad, PERMYRIAD));
 }
 
 static enum estimate_limit limit_of(const struct estimate_policy *p, const struct sample *s)
@@ -119,10 +136,10 @@ static enum estimate_limit limit_of(const struct estimate_policy *p, const struc
 
 uint64_t estimate_headroom_bytes(const struct estimate_policy *p, const struct sample *s)
 {
-	uint64_t have = s->free_bytes + s->file_bytes;
+	uint64_t have = s->free_bytes + s->file_bytes + s->arc_bytes;
 
 	if (s->has & SAMPLE_HAS_SWAP)
-		have += s->swap_free_bytes / PERMYRIAD * swap_weight_permyriad(p, s);
+		have += swap_left_bytes(s) / PERMYRIAD * swap_weight_permyriad(p, s);
 	return have > s->reserve_bytes ? have - s->reserve_bytes : 0;
 }
 

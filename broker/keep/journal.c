@@ -40,6 +40,11 @@ static const struct {
 	[EVENT_EPISODE_OPENED] = { LOG_NOTICE, "653179bb3a7171693b76600b8749237c" },
 	[EVENT_EPISODE_CLOSED] = { LOG_NOTICE, "a7d95c714dc934fab93d6ee06af2311d" },
 	[EVENT_EPISODE_TAKEN_OVER] = { LOG_WARNING, "3c574a31a4441ea5e97c58743de6bf83" },
+	[EVENT_EVIDENCE] = { LOG_INFO, "ce00975456bd416b88309c0189e1778e" },
+	[EVENT_HELD_BACK] = { LOG_WARNING, "0bdcca12286b4315b58701a97dbc2d54" },
+	[EVENT_GROWER] = { LOG_NOTICE, "b859c59557214775a5af9e0329e94d4f" },
+	[EVENT_CLIENT_KILLED] = { LOG_WARNING, "480148c7b47243cb9bc7b91455c2fa15" },
+	[EVENT_OVERRUN] = { LOG_NOTICE, "125ae1fd64ac44a9a220751bb66e99fb" },
 };
 
 /* base/log.h and syslog.h use the same prefix for different things; this is the only bridge. */

@@ -131,9 +131,32 @@ int parse_zram(const char *text, size_t size, struct parse_zram *ret)
 	if (!scan_line(&s, &line))
 		return -ENODATA;
 	if (!take_figure(&line, false, &z.stored_bytes) || !scan_word(&line, &compressed) ||
-	    !take_figure(&line, false, &z.used_bytes))
+	    !take_figure(&line, false, &z.used_bytes) || !take_figure(&line, false, &z.limit_bytes))
 		return -EINVAL;
 	*ret = z;
+	return 0;
+}
+
+/* Lines of "name type figure"; type 4 is an unsigned number. */
+int parse_arc(const char *text, size_t size, struct parse_arc *ret)
+{
+	struct scan s = scan_of(text, size), line, name, type;
+	uint64_t bytes[2];
+	unsigned seen = 0;
+
+	while (seen != 3 && scan_line(&s, &line)) {
+		int i = !scan_word(&line, &name) ? -1 : scan_is(&name, "size") ? 0 :
+			scan_is(&name, "c_min") ? 1 : -1;
+
+		if (i < 0)
+			continue;
+		if (!scan_word(&line, &type) || !take_figure(&line, false, &bytes[i]))
+			return -EINVAL;
+		seen |= 1u << i;
+	}
+	if (seen != 3)
+		return -ENODATA;
+	ret->droppable_bytes = bytes[0] > bytes[1] ? bytes[0] - bytes[1] : 0;
 	return 0;
 }
 

@@ -36,11 +36,18 @@ struct parse_pools {
 };
 int parse_pools(const char *text, size_t size, struct parse_pools *ret);
 
-/* /sys/block/zramN/mm_stat: what was stored, before compression, and what that takes. */
+/* /sys/block/zramN/mm_stat: what was stored, before compression, what that takes, and what it may
+ * take at most (0: not limited). */
 struct parse_zram {
-	uint64_t stored_bytes, used_bytes;
+	uint64_t stored_bytes, used_bytes, limit_bytes;
 };
 int parse_zram(const char *text, size_t size, struct parse_zram *ret);
+
+/* /proc/spl/kstat/zfs/arcstats: how much ZFS's cache can still shrink. */
+struct parse_arc {
+	uint64_t droppable_bytes;
+};
+int parse_arc(const char *text, size_t size, struct parse_arc *ret);
 
 /* /proc/zoneinfo, sums over all zones, in pages. */
 struct parse_zoneinfo {

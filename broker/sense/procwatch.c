@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 const struct source_ops procwatch_ops = {
-	.name = "proc_events",
+	.name = "process-events",
 	.path = "netlink connector",
 	.gives = "births and ends of processes at once, and new programs in them",
 	.remedy = "CONFIG_PROC_EVENTS=y, CONFIG_CONNECTOR=y and CAP_NET_ADMIN",

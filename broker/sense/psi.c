@@ -67,6 +67,7 @@ static int arm_unprivileged(struct psi *p)
 
 	if (r < 0)
 		return r;
+	/* Its first event may come at once, without any stall (oven-sh/bun, PR 42784). */
 	p->is_doubtful = true;
 	p->needed_us = MAX_OF(threshold_us, 1u);
 	p->source.note = "windows of 2 s only: no CAP_SYS_RESOURCE";

@@ -21,6 +21,7 @@ enum sample_has {
 	SAMPLE_HAS_ZRAM = 1 << 8,	/* zram_* */
 	SAMPLE_HAS_DELAYS = 1 << 9,	/* delay_*_permyriad */
 	SAMPLE_HAS_RIVALS = 1 << 10,	/* rival_triggers were armed */
+	SAMPLE_HAS_ARC = 1 << 11,	/* arc_bytes */
 };
 
 /* The kernel's own cries since the previous sample of this domain. */
@@ -67,6 +68,8 @@ struct sample {
 	uint64_t unseen_bytes;		/* in no figure of meminfo: pipes, sockets, drivers, zram */
 	uint64_t zram_stored_bytes;	/* what was swapped to zram, before compression */
 	uint64_t zram_used_bytes;	/* what it takes of memory */
+	uint64_t zram_limit_bytes;	/* what it may take at most; 0: not limited */
+	uint64_t arc_bytes;		/* of ZFS's cache can be dropped; no figure of meminfo has it */
 	uint32_t delay_reclaim_permyriad; /* time that clients and growers lost in reclaim and thrashing */
 	uint32_t delay_cpu_permyriad;	/* ... waiting for a CPU, of the time they wanted one */
 	uint32_t rival_triggers;	/* enum sample_rival_trigger, since the previous sample */

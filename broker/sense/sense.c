@@ -46,7 +46,8 @@ struct sense {
 	struct sense_options options;	/* root NULL: not kept */
 	int root_fd;
 	struct source_room room;
-	struct source meminfo, pools, zoneinfo, vmstat, loadavg, cpu_pressure, memory_pressure, zram;
+	struct source meminfo, pools, zoneinfo, vmstat, loadavg, cpu_pressure, memory_pressure, zram,
+		arc;
 	struct kmsg kmsg;
 	struct cgroup_tree tree;
 	struct watch watch;		/* of the system */
@@ -91,6 +92,7 @@ static void probe_all(struct sense *s)
 	source_probe(&s->cpu_pressure, &cpu_pressure_ops, s->root_fd, &s->room);
 	source_probe(&s->memory_pressure, &memory_pressure_ops, s->root_fd, &s->room);
 	source_probe(&s->zram, &zram_ops, s->root_fd, &s->room);
+	source_probe(&s->arc, &arc_ops, s->root_fd, &s->room);
 	kmsg_open(&s->kmsg, s->root_fd);
 	cgroup_tree_open(&s->tree, s->root_fd, &s->room);
 	watch_open_system(&s->watch, s->root_fd, &s->options);
@@ -108,7 +110,7 @@ static struct sense *sense_new(const struct sense_options *o)
 	s->options.max_domains = domains;
 	s->root_fd = s->kmsg.source.fd = s->tree.source.fd = -1;
 	s->meminfo = s->pools = s->zoneinfo = s->vmstat = s->loadavg = s->cpu_pressure =
-		s->memory_pressure = s->zram = (struct source){ .fd = -1 };
+		s->memory_pressure = s->zram = s->arc = (struct source){ .fd = -1 };
 	s->watch = (struct watch){ .some.source.fd = -1, .full.source.fd = -1,
 				   .level_fd = -1, .usage_fd = -1 };
 	s->domain = calloc(domains, sizeof(*s->domain));
@@ -162,6 +164,7 @@ struct sense *sense_close(struct sense *s)
 	source_close(&s->cpu_pressure);
 	source_close(&s->memory_pressure);
 	source_close(&s->zram);
+	source_close(&s->arc);
 	file_close(s->root_fd);
 	free(s->room.buffer);
 	free(s->domain);
@@ -232,6 +235,7 @@ static void refresh_slow(struct sense *s, uint64_t now_us)
 	if (s->calls % ZONEINFO_EVERY == 0) {
 		refresh(s, &s->pools, SAMPLE_HAS_POOLS);
 		refresh(s, &s->zram, SAMPLE_HAS_ZRAM);
+		refresh(s, &s->arc, SAMPLE_HAS_ARC);
 	}
 	if (is_near || s->calls % ZONEINFO_EVERY == 0)
 		refresh(s, &s->zoneinfo, SAMPLE_HAS_RESERVE);
@@ -384,6 +388,13 @@ void sense_domain_remove(struct sense *s, uint32_t domain)
 	d->is_used = false;
 }
 
+bool sense_domain_is_limited(const struct sense *s, uint32_t domain)
+{
+	const struct sense_domain *d = domain_get(s, domain);
+
+	return d && d->cgroup.limit_bytes < s->system.total_bytes;
+}
+
 int sense_domain_directory(const struct sense *s, uint32_t domain)
 {
 	const struct sense_domain *d = domain_get(s, domain);
@@ -395,7 +406,7 @@ uint32_t sense_sources(const struct sense *s, struct sense_source *ret)
 {
 	const struct source *const all[] = {
 		&s->meminfo, &s->pools, &s->zoneinfo, &s->vmstat, &s->loadavg, &s->cpu_pressure,
-		&s->memory_pressure, &s->zram,
+		&s->memory_pressure, &s->zram, &s->arc,
 		&s->watch.some.source, &s->watch.full.source, &s->tree.source, &s->kmsg.source,
 	};
 	uint32_t count = 0;
@@ -403,8 +414,8 @@ uint32_t sense_sources(const struct sense *s, struct sense_source *ret)
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		const struct source *source = all[i];
 
-		if (source == &s->zram && source->error)
-			continue; /* no swap on zram is nothing to be added */
+		if ((source == &s->zram || source == &s->arc) && source->error)
+			continue; /* nothing that should be added */
 		ret[count++] = (struct sense_source){
 			.name = source->ops->name,
 			.is_present = source->error == 0,

@@ -67,6 +67,9 @@ int sense_cgroup_paths(struct sense *s, int32_t pid, struct cgroup_paths *ret);
 int sense_domain_add(struct sense *s, uint32_t domain, const char *name);
 void sense_domain_remove(struct sense *s, uint32_t domain);
 
+/* Whether its cgroup had a limit below the machine's memory when it was last read. */
+bool sense_domain_is_limited(const struct sense *s, uint32_t domain);
+
 /* Directory of the domain's cgroup, for the survey; borrowed. -1: the system, or no such domain. */
 int sense_domain_directory(const struct sense *s, uint32_t domain);
 

@@ -39,7 +39,7 @@ struct source_ops {
 };
 
 extern const struct source_ops meminfo_ops, pools_ops, zoneinfo_ops, vmstat_ops, loadavg_ops;
-extern const struct source_ops cpu_pressure_ops, memory_pressure_ops, zram_ops;
+extern const struct source_ops cpu_pressure_ops, memory_pressure_ops, zram_ops, arc_ops;
 
 /* For files that are read again and again. */
 int source_open_file(struct source *s, int root_fd);

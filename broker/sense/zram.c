@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Zram: swap that lies in memory. Its free space says little: what is stored there takes memory,
- * too, and how much depends on what the programs keep. Only the first device is read; more than
- * one is unheard of since it has streams of its own per CPU (Linux 3.15).
+ * too, and how much depends on what the programs keep; and where its memory is limited (mem_limit,
+ * Documentation/admin-guide/blockdev/zram.rst), it is full while swap is free. Only the first
+ * device is read; more than one is unheard of since it has streams of its own per CPU (Linux 3.15).
  */
 #include "base/file.h"
 #include "sense/parse.h"
@@ -18,6 +19,7 @@ static int zram_read(struct source *s, const struct source_room *room, struct sa
 		return r;
 	ret->zram_stored_bytes = z.stored_bytes;
 	ret->zram_used_bytes = z.used_bytes;
+	ret->zram_limit_bytes = z.limit_bytes;
 	ret->has |= SAMPLE_HAS_ZRAM;
 	return 0;
 }

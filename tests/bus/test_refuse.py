@@ -123,6 +123,35 @@ def other_users():
               true(never="only root" in never.stderr, reload=reload_.returncode != 0))
 
 
+def cgroup_tree(folder):
+    """A v2 hierarchy with one limited cgroup and one without a limit; nobody lives in either."""
+    (folder / "proc/mounts").write_text("cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n")
+    root = folder / "sys/fs/cgroup"
+    root.mkdir(parents=True)
+    (root / "cgroup.controllers").write_text("memory\n")
+    for name, limit in (("limited", 64 << 20), ("free", "max")):
+        (root / name).mkdir()
+        (root / name / "memory.max").write_text(f"{limit}\n")
+        (root / name / "memory.current").write_text("1048576\n")
+        (root / name / "memory.stat").write_text("anon 1048576\nactive_file 0\ninactive_file 0\n")
+
+
+def domains_by_name():
+    with World() as w:
+        cgroup_tree(w.folder / "root")
+        w.kill_broker()
+        w.start_broker()
+        register = "sa{sv}"
+        free = w.error_of("Register", "a", options(Domain="/free"), signature=register)
+        left = [str(d[0]) for d in w.call("ListDomains")]
+        bus = w.connection()
+        limited = w.call("Register", "a", options(Domain="/limited"), signature=register, bus=bus)
+        both = [str(d[0]) for d in w.call("ListDomains")]
+    tap.check("a domain by name: a cgroup without a limit is none and takes no room, a limited one is",
+              expect(free=(free, "UnknownDomain"), left=(left, ["system"]),
+                     both=(both, ["system", "/limited"])) + true(limited=limited))
+
+
 def wrong_command_lines():
     failsoftd = tap.program("failsoftd")
     with tap.bus() as (address, folder):
@@ -152,5 +181,6 @@ with World() as world:
 limits()
 garbage_on_the_lifeline()
 other_users()
+domains_by_name()
 wrong_command_lines()
 tap.done()

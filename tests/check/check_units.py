@@ -10,7 +10,12 @@ import xml.etree.ElementTree as ET
 import tap
 
 INTERFACES = tap.SOURCE / 'interfaces'
-EXPOSURE_MAX = 2.5
+# On a scale to 10. It was 2.2 with PrivateNetwork and without CAP_NET_ADMIN, but the kernel tells
+# births and ends of processes in the first network namespace only, before Linux 6.6 only to who has
+# that capability, and delays never without it.
+EXPOSURE_MAX = 2.9
+# What closes the network without a namespace of its own.
+NETWORK_CLOSED = {'IPAddressDeny': 'any', 'RestrictAddressFamilies': 'AF_UNIX AF_NETLINK'}
 ID = re.compile(r'[0-9a-f]{32}')
 
 
@@ -28,6 +33,13 @@ def exposure(directory):
     if not match:
         return [f'systemd-analyze says: {result.stderr.strip()}']
     return [] if float(match.group(1)) <= EXPOSURE_MAX else [f'{match.group(1)}, at most {EXPOSURE_MAX}']
+
+
+def network_open():
+    """systemd takes the last line of a kind here, and a second one would add to it."""
+    lines = (INTERFACES / 'failsoftd.service.in').read_text().splitlines()
+    return [f'{setting} is {found}, not {value}' for setting, value in NETWORK_CLOSED.items()
+            if (found := [line for line in lines if line.startswith(f'{setting}=')]) != [f'{setting}={value}']]
 
 
 def unknown_settings(directory):
@@ -64,6 +76,13 @@ def message_ids():
             + ([] if listed else ['the catalogue is empty']))
 
 
+def silent_events():
+    """A kind without a message id never reaches the journal."""
+    kinds = set(re.findall(r'\b(EVENT_[A-Z_]+),', (tap.SOURCE / 'broker/keep/event.h').read_text()))
+    told = set(re.findall(r'\[(EVENT_\w+)\] =', (tap.SOURCE / 'broker/keep/journal.c').read_text()))
+    return [f'{kind}: has no message id in journal.c' for kind in sorted(kinds - told - {'EVENT_NONE'})]
+
+
 def catalogue_compiles(directory):
     place = pathlib.Path(directory, 'usr/lib/systemd/catalog')
     place.mkdir(parents=True)
@@ -87,10 +106,12 @@ def well_formed():
 
 with tempfile.TemporaryDirectory(prefix='failsoft-check-') as scratch:
     tap.check(f'the unit\'s exposure is at most {EXPOSURE_MAX}', exposure(scratch))
+    tap.check('the unit has no network but netlink', network_open())
     tap.check('systemd knows every setting of the unit', unknown_settings(scratch))
     tap.check('sysusers makes the group', sysusers(scratch))
     tap.check('tmpfiles makes the directories', tmpfiles(scratch))
     tap.check('the catalogue compiles', catalogue_compiles(scratch))
 tap.check('message ids of code and catalogue agree', message_ids())
+tap.check('every kind of event reaches the journal', silent_events())
 tap.check('XML is well formed', well_formed())
 tap.done()

@@ -16,7 +16,7 @@
 /* All targets, by the name of their folder in tests/data/fuzz/. meson.build has them, too. */
 /* clang-format off */
 #define FUZZ_TARGETS(X) \
-	X(meminfo) X(columns) X(zoneinfo) X(vmstat) X(decimal) X(pressure) X(value) X(key) \
+	X(meminfo) X(columns) X(arc) X(zoneinfo) X(vmstat) X(decimal) X(pressure) X(value) X(key) \
 	X(cgroup_stat) X(cgroup_events) X(mount) X(cgroups) X(status) X(stat) X(adj) X(kmsg) \
 	X(process_events) X(delays) X(trace) X(scan) X(tape) X(replay)
 /* clang-format on */

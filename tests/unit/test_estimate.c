@@ -22,6 +22,14 @@ static const struct row {
 	{ "swap counts by half", { .has = SAMPLE_HAS_SWAP, .swap_free_bytes = 10 * MIB }, 5 * MIB - 2880 },
 	{ "swap that was not read does not", { .swap_free_bytes = 10 * MIB }, 0 },
 	{ "MemAvailable is not asked", { .available_bytes = 99 * MIB }, 0 },
+	{ "what ZFS can give back counts", { .free_bytes = MIB, .arc_bytes = 9 * MIB }, 10 * MIB },
+	{ "zram that may take no more is full, whatever swap says",
+	  { .has = SAMPLE_HAS_SWAP | SAMPLE_HAS_ZRAM, .swap_free_bytes = 10 * MIB, .free_bytes = MIB,
+	    .zram_stored_bytes = 20 * MIB, .zram_used_bytes = 8 * MIB, .zram_limit_bytes = 8 * MIB }, MIB },
+	{ "zram with 2 MiB left, where 5 fit: each frees three fifths of itself",
+	  { .has = SAMPLE_HAS_SWAP | SAMPLE_HAS_ZRAM, .swap_free_bytes = 10 * MIB,
+	    .zram_stored_bytes = 20 * MIB, .zram_used_bytes = 8 * MIB, .zram_limit_bytes = 10 * MIB },
+	  3 * MIB - 2048 },
 };
 
 static void headroom(void **state)

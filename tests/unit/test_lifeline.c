@@ -251,6 +251,7 @@ static const struct answer_row {
 	{ "a size that is not its length", SIZE, 65, 64, LIFELINE_GARBAGE },
 	{ "one byte short", SIZE, 63, 63, LIFELINE_GARBAGE },
 	{ "a single byte", NO_FIELD, 0, 1, LIFELINE_GARBAGE },
+	{ "nothing at all", NO_FIELD, 0, 0, LIFELINE_GARBAGE },
 	{ "a longer one of a newer client", SIZE, 96, 96, LIFELINE_ANSWER },
 	{ "a longer one that claims to be short", SIZE, 64, 96, LIFELINE_GARBAGE },
 	{ "larger than the room for it", SIZE, 4096, 4096, LIFELINE_ANSWER },

@@ -64,7 +64,17 @@ static int zram(const char *text, size_t size, uint64_t *f)
 	int r = parse_zram(text, size, &z);
 
 	if (r == 0)
-		f[0] = z.stored_bytes, f[1] = z.used_bytes;
+		f[0] = z.stored_bytes, f[1] = z.used_bytes, f[2] = z.limit_bytes;
+	return r;
+}
+
+static int arc(const char *text, size_t size, uint64_t *f)
+{
+	struct parse_arc a;
+	int r = parse_arc(text, size, &a);
+
+	if (r == 0)
+		f[0] = a.droppable_bytes;
 	return r;
 }
 
@@ -152,6 +162,12 @@ static const struct row rows[] = {
 	 {8 * KIB, 0, 0, 0}},
 	{"pools of an old kernel", pools, "MemTotal: 1 kB\nMemFree: 1 kB\n", -ENODATA, {0}},
 	{"zram", zram, "  8192 4000 4096 0 4096 1 0 0\n", 0, {8192, 4096}},
+	{"zram with a limit", zram, "8192 4000 4096 65536 4096 1 0 0\n", 0, {8192, 4096, 65536}},
+	{"zram without its limit", zram, "8192 4000 4096\n", -EINVAL, {0}},
+	{"arc", arc, "13 1 0x01 2 9 8 7\nname type data\nc_min 4 1000\nc_max 4 9\nsize 4 5000\n", 0, {4000}},
+	{"arc, as small as it gets", arc, "size 4 1000\nc_min 4 1001\n", 0, {0}},
+	{"arc without its least size", arc, "size 4 1000\n", -ENODATA, {0}},
+	{"arc, not a figure", arc, "size 4 x\nc_min 4 1\n", -EINVAL, {0}},
 	{"zram cut", zram, "8192 4000\n", -EINVAL, {0}},
 	{"zram without figures", zram, "a b c\n", -EINVAL, {0}},
 	{"zram empty", zram, "", -ENODATA, {0}},
