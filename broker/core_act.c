@@ -123,13 +123,17 @@ static bool is_corroborated(struct core *c, uint32_t domain, const struct victim
 {
 	struct core_domain *d = &c->domain[domain];
 	struct event e = {
-		.kind = EVENT_HELD_BACK, .domain = (uint16_t)domain, .a = (uint64_t)victim->pid,
+		.kind = EVENT_EVIDENCE, .to = STAGE_SHUTDOWN, .domain = (uint16_t)domain, .a = (uint64_t)victim->pid,
 		.evidence = core_evidence(c, domain, STAGE_SHUTDOWN, victim->all_growth_bytes),
 	};
 
-	if (evidence_is_enough(&e.evidence))
-		return true;
 	memcpy(e.name, victim->name, sizeof(victim->name));
+	if (evidence_is_enough(&e.evidence)) {
+		core_add_event(c, &e, now_us);
+		return true;
+	}
+	e.kind = EVENT_HELD_BACK;
+	e.to = STAGE_NORMAL;
 	if (!d->said_held_back)
 		core_add_event(c, &e, now_us);
 	d->said_held_back = true;

@@ -32,7 +32,7 @@ static const struct event_shape shapes[] = {
 	[EVENT_EPISODE_OPENED] = { "episode_opened", { NULL } },
 	[EVENT_EPISODE_CLOSED] = { "episode_closed", { "duration_us", "victims", "missed" } },
 	[EVENT_EPISODE_TAKEN_OVER] = { "episode_taken_over", { NULL, "goes_on" } },
-	[EVENT_EVIDENCE] = { "evidence", { NULL } },
+	[EVENT_EVIDENCE] = { "evidence", { "pid" } },
 	[EVENT_HELD_BACK] = { "held_back", { "pid" } },
 	[EVENT_GROWER] = { "grower", { "pid", "grown_bytes", "bytes_per_s", "share_permyriad",
 				       "processes" } },
@@ -231,10 +231,15 @@ static void say_evidence(struct text *t, const struct event *e)
 {
 	unsigned groups = evidence_groups(&e->evidence);
 
-	text_add(t, "%s rests on ", stage_name(e->to));
+	const char *one = e->a ? "the kernel has ended programs already"
+			       : "one witness, enough for what can be taken back";
+
+	if (e->a)
+		text_add(t, "ending %s (pid %" PRIu64 ") rests on ", e->name, e->a);
+	else
+		text_add(t, "%s rests on ", stage_name(e->to));
 	say_witnesses(t, &e->evidence);
-	text_add(t, "; %s", groups >= 2 ? "independent witnesses agree"
-					: "one witness, enough for what can be taken back");
+	text_add(t, "; %s", groups >= 2 ? "independent witnesses agree" : one);
 }
 
 static void say_grower(struct text *t, const struct event *e)

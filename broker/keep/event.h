@@ -19,7 +19,7 @@ enum event_kind {
 	EVENT_BROKER_STOPPED,
 	EVENT_CONFIG_RELOADED,
 	EVENT_SOURCE_ABSENT,		/* name: the source */
-	EVENT_DOMAIN_ADDED,		/* name: tail of its path; a: limit bytes */
+	EVENT_DOMAIN_ADDED,		/* name: tail of its path */
 	EVENT_DOMAIN_REMOVED,
 	EVENT_CLIENT_JOINED,		/* client, name, a: pid, b: uid */
 	EVENT_CLIENT_LEFT,		/* client, name, a: pid */
@@ -38,7 +38,8 @@ enum event_kind {
 	EVENT_EPISODE_OPENED,		/* episode */
 	EVENT_EPISODE_CLOSED,		/* episode, a: duration us, b: victims ended, c: requests missed */
 	EVENT_EPISODE_TAKEN_OVER,	/* episode was open when the broker ended; b: 1 goes on, 0 closed */
-	EVENT_EVIDENCE,			/* evidence: what the stage that was entered rests on; to */
+	EVENT_EVIDENCE,			/* evidence: what the stage that was entered rests on; to; or, with
+					 * a: pid and name, what ending that program does */
 	EVENT_HELD_BACK,		/* evidence: too little for ending a program; name: who it was */
 	EVENT_GROWER,			/* name, a: pid (0: no process), b: grew by, c: bytes/s,
 					 * d: share permyriad, e: processes */
