@@ -123,7 +123,8 @@ static bool is_corroborated(struct core *c, uint32_t domain, const struct victim
 {
 	struct core_domain *d = &c->domain[domain];
 	struct event e = {
-		.kind = EVENT_EVIDENCE, .to = STAGE_SHUTDOWN, .domain = (uint16_t)domain, .a = (uint64_t)victim->pid,
+		.kind = EVENT_EVIDENCE, .to = STAGE_SHUTDOWN, .domain = (uint16_t)domain,
+		.a = (uint64_t)victim->pid,
 		.evidence = core_evidence(c, domain, STAGE_SHUTDOWN, victim->all_growth_bytes),
 	};
 

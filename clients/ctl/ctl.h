@@ -34,7 +34,7 @@ struct ctl {
 	const char *address;		/* NULL: the default */
 	const char *argument;		/* of a verb that takes one */
 	bool json, raw, colour, nagios, history, stand_alone, draw;
-	double speed;			/* replay --draw: times real time; 0: as fast as it goes */
+	double speed;			/* replay --draw: times real time; 0: not given */
 	long count;			/* -n; 0: endless */
 	long seconds;			/* 0: endless */
 	const char *note;		/* NULL: none */
@@ -138,6 +138,7 @@ int explain_verb(struct ctl *c);
 int reload_verb(struct ctl *c);
 int monitor_verb(struct ctl *c);
 int watch_verb(struct ctl *c);
+int top_verb(struct ctl *c);
 /* Those of ../tape. */
 int record_verb(struct ctl *c);
 int replay_verb(struct ctl *c);

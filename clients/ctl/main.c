@@ -16,7 +16,9 @@ static const struct {
 } verbs[] = {
 	{ "status", "one screen: stage, headroom, time left, clients (the default)", status_verb,
 	  NULL, false },
-	{ "watch", "the same, live; q ends it", watch_verb, NULL, false },
+	{ "top", "how near the end is, who grows, who would be hit, live; q ends it", top_verb,
+	  NULL, false },
+	{ "watch", "the status of all domains, live; q ends it", watch_verb, NULL, false },
 	{ "clients", "who is registered, what they are asked, how they answered", clients_verb, NULL, false },
 	{ "domains", "each pool of memory that can run out", domains_verb, NULL, false },
 	{ "sources", "what the kernel tells, and what it does not", sources_verb, NULL, false },
@@ -26,12 +28,14 @@ static const struct {
 	  "the number of an episode", false },
 	{ "record", "FILE: everything the broker sees and decides, until Ctrl-C", record_verb,
 	  "the name of a file", true },
-	{ "replay", "FILE: the same decisions again, or those of --config", replay_verb,
+	{ "replay", "FILE: the same decisions again, or those of --config; --draw", replay_verb,
 	  "the name of a recording", true },
 	{ "backtest", "DIRECTORY: what each rule would have said of its recordings", backtest_verb,
 	  "a directory of recordings", true },
 	{ "reload", "read the configuration again (root or group failsoft)", reload_verb, NULL, false },
 };
+/* A recording of a year within a second; beyond, times would overflow. */
+#define SPEED_MAX 1e8
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
 static void print_help(FILE *out)
@@ -49,7 +53,9 @@ static void print_help(FILE *out)
 	      "  --note=TEXT    record --stand-alone: words kept with it; SIGUSR1 adds \"mark\"\n"
 	      "  --config=FILE  replay, backtest: decided under this configuration; backtest\n"
 	      "                 takes several\n"
-	      "  -n, --count=N  watch, monitor: end after N looks or events\n"
+	      "  --draw         replay: on the screen of top, as fast as it happened; q ends it\n"
+	      "  --speed=N      replay --draw: N times as fast\n"
+	      "  -n, --count=N  top, watch, replay --draw, monitor: end after N looks or events\n"
 	      "  --raw          plain bytes and microseconds\n"
 	      "  --no-color     no colours (also: NO_COLOR set, or not a terminal)\n"
 	      "  --help, --version\n\n"
@@ -58,7 +64,7 @@ static void print_help(FILE *out)
 }
 
 enum { OPT_BUS = 256, OPT_JSON, OPT_NAGIOS, OPT_HISTORY, OPT_RAW, OPT_PLAIN,
-	OPT_ALONE, OPT_CGROUP, OPT_SECONDS, OPT_NOTE, OPT_CONFIG };
+	OPT_ALONE, OPT_CGROUP, OPT_SECONDS, OPT_NOTE, OPT_CONFIG, OPT_DRAW, OPT_SPEED };
 
 static const struct option long_options[] = {
 	{ "bus", required_argument, NULL, OPT_BUS },
@@ -71,6 +77,8 @@ static const struct option long_options[] = {
 	{ "seconds", required_argument, NULL, OPT_SECONDS },
 	{ "note", required_argument, NULL, OPT_NOTE },
 	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "draw", no_argument, NULL, OPT_DRAW },
+	{ "speed", required_argument, NULL, OPT_SPEED },
 	{ "raw", no_argument, NULL, OPT_RAW },
 	{ "no-color", no_argument, NULL, OPT_PLAIN },
 	{ "help", no_argument, NULL, 'h' },
@@ -87,6 +95,19 @@ static int read_count(const char *option, const char *text, long *ret)
 	value = strtol(text, &end, 10);
 	if (errno || *end || end == text || value < 1) {
 		fprintf(stderr, "failsoftctl: %s %s: give a number of 1 or more\n", option, text);
+		return -EINVAL;
+	}
+	*ret = value;
+	return 0;
+}
+
+static int read_speed(const char *text, double *ret)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (*end || end == text || !(value > 0) || value > SPEED_MAX) {
+		fprintf(stderr, "failsoftctl: --speed %s: give a number above 0, such as 10 or 0.5\n", text);
 		return -EINVAL;
 	}
 	*ret = value;
@@ -119,6 +140,11 @@ static int take_tape_option(struct ctl *c, int option)
 		return 0;
 	case OPT_CONFIG:
 		return add_text("--config", c->configs, CONFIGS_MAX, &c->configs_count);
+	case OPT_DRAW:
+		c->draw = true;
+		return 0;
+	case OPT_SPEED:
+		return read_speed(optarg, &c->speed);
 	default:
 		fputs("failsoftctl: see failsoftctl --help\n", stderr);
 		return -EINVAL;

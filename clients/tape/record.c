@@ -20,7 +20,8 @@ static int open_file(const char *path)
 
 	if (!strcmp(path, "-"))
 		return STDOUT_FILENO;
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
+	/* For its owner: it has the names and users of all processes. */
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
 	if (fd < 0 && errno == EEXIST)
 		fprintf(stderr, "failsoftctl: %s exists; give another name, or remove it first\n", path);
 	else if (fd < 0)

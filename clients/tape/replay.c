@@ -8,6 +8,7 @@
 #include "config.h"
 #include "config_policy.h"
 #include "keep/export.h"
+#include "draw.h"
 #include "player.h"
 #include "tape_verbs.h"
 
@@ -59,10 +60,19 @@ static void print_end(const struct ctl *c, const struct player *p, uint64_t took
 		fprintf(out, "# all %" PRIu64 " decisions are the recorded ones\n", p->replay.same);
 }
 
+/* The exit code of a recording that was played to its end. */
+static int verdict(const struct player *p)
+{
+	char problem[256];
+
+	if (*player_problem(p, problem, sizeof(problem)))
+		fprintf(stderr, "failsoftctl: %s: %s\n", p->path, problem);
+	return p->end == TAPE_DAMAGED || p->wrong_count ? EXIT_UNKNOWN : EXIT_OK;
+}
+
 static int play(struct ctl *c, struct player *p)
 {
 	uint64_t begun_us = clock_now_us(), number = 0;
-	char problem[256];
 	bool is_ready = false;
 
 	while (player_next(p)) {
@@ -73,11 +83,31 @@ static int play(struct ctl *c, struct player *p)
 			print_new_events(c, p, &number);
 	}
 	print_end(c, p, clock_now_us() - begun_us);
-	if (*player_problem(p, problem, sizeof(problem)))
-		fprintf(stderr, "failsoftctl: %s: %s\n", p->path, problem);
-	if (p->end == TAPE_DAMAGED || p->wrong_count)
+	if (verdict(p) == EXIT_UNKNOWN)
 		return EXIT_UNKNOWN;
 	return p->replay.different && !p->policy ? EXIT_WARNING : EXIT_OK;
+}
+
+/* Who came to look asks not whether all decisions are the recorded ones; the lines that tell it would
+ * push the picture off the terminal. */
+static int draw(struct ctl *c, struct player *p)
+{
+	int r = draw_recording(c, p);
+
+	if (r < 0)
+		return EXIT_UNKNOWN;
+	return r ? verdict(p) : EXIT_OK; /* 0: the user left before the end */
+}
+
+static bool is_wrong_use(const struct ctl *c)
+{
+	const char *text = c->configs_count > 1 ? "replay takes one --config" :
+			   c->draw && c->json ? "--draw is for people, --json for programs: take one" :
+			   c->speed > 0 && !c->draw ? "--speed goes with --draw" : NULL;
+
+	if (text)
+		fprintf(stderr, "failsoftctl: %s\n", text);
+	return text;
 }
 
 int tape_policy(const char *file, struct core_policy *ret)
@@ -101,15 +131,15 @@ int replay_verb(struct ctl *c)
 	struct core_policy policy;
 	int code;
 
-	if (c->configs_count > 1) {
-		fputs("failsoftctl: replay takes one --config\n", stderr);
+	if (is_wrong_use(c))
 		return EXIT_USAGE;
-	}
+	if (!(c->speed > 0))
+		c->speed = 1;
 	if (c->configs_count && tape_policy(c->configs[0], &policy) < 0)
 		return EXIT_USAGE;
 	if (player_open(&player, c->argument, c->configs_count ? &policy : NULL) < 0)
 		return EXIT_UNKNOWN;
-	code = play(c, &player);
+	code = c->draw ? draw(c, &player) : play(c, &player);
 	player_close(&player);
 	return code;
 }
