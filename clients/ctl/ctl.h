@@ -25,6 +25,7 @@
 #define DOMAIN_MAX_BYTES 256
 #define CELL_MAX_BYTES	(4 * 80 + 1)
 #define LINE_WIDTH	79u	/* a full last column makes some terminals wrap */
+#define PIPE_WIDTH	300u	/* where nothing wraps */
 
 /* Exit codes; the first four as monitoring plugins have them. */
 enum { EXIT_OK = 0, EXIT_WARNING = 1, EXIT_CRITICAL = 2, EXIT_UNKNOWN = 3, EXIT_USAGE = 2 };

@@ -101,7 +101,7 @@ static void show(struct live *l)
 		l->view->draw(&l->picture, &b);
 		terminal_show(t);
 	} else {
-		b = brush_begin(l->c, stdout, LINE_WIDTH, 1);
+		b = brush_begin(l->c, stdout, PIPE_WIDTH, 1);
 		l->view->line(&l->picture, &b);
 		fflush(stdout);
 	}

@@ -216,7 +216,7 @@ static void show(struct draw *w)
 		picture_draw(&w->picture, &b);
 		terminal_show(t);
 	} else {
-		b = brush_begin(w->c, stdout, LINE_WIDTH, 1);
+		b = brush_begin(w->c, stdout, PIPE_WIDTH, 1);
 		picture_line(&w->picture, &b);
 		fflush(stdout);
 	}
