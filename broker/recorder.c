@@ -83,10 +83,9 @@ static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *us
 	return 0;
 }
 
-static struct core_tape_machine machine_now(const struct broker *b)
+struct core_tape_machine recorder_machine(void)
 {
-	const struct estimate *e = &b->core.domain[CORE_DOMAIN_SYSTEM].estimate;
-	struct core_tape_machine m = { .now_us = clock_now_us(), .total_bytes = e->total_bytes };
+	struct core_tape_machine m = { .now_us = clock_now_us() };
 	struct timespec real;
 	struct utsname name;
 
@@ -115,7 +114,8 @@ static int open_socket(struct broker *b, int *ret_fd)
 int recorder_start(struct broker *b, int *ret_fd)
 {
 	struct recorder *r = &b->recorder;
-	const struct core_tape_machine machine = machine_now(b);
+	const struct estimate *e = &b->core.domain[CORE_DOMAIN_SYSTEM].estimate;
+	struct core_tape_machine machine = recorder_machine();
 	int fd = -1, error = -ENOMEM;
 
 	if (r->fd >= 0)
@@ -132,6 +132,7 @@ int recorder_start(struct broker *b, int *ret_fd)
 	}
 	tape_init(r->tape, core_tape_shapes, CORE_TAPE_KIND_COUNT);
 	tape_begin(r->tape, r->ring, RING_BYTES, "failsoftd " FAILSOFT_VERSION);
+	machine.total_bytes = e->total_bytes;
 	core_tape_start(&b->core, r->tape, &machine);
 	*ret_fd = fd;
 	return 0;

@@ -7,6 +7,10 @@
 #pragma once
 
 #include "broker.h"
+#include "core_tape.h"
+
+/* Where and when this is; without its memory. */
+struct core_tape_machine recorder_machine(void);
 
 /* *ret_fd is the reader's end. -EBUSY: there is a recording already; -ENOMEM, or another errno. */
 int recorder_start(struct broker *b, int *ret_fd);

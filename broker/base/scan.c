@@ -82,6 +82,17 @@ bool scan_u64(struct scan *s, uint64_t *ret)
 	return true;
 }
 
+bool scan_pid(const char *name, int32_t *ret)
+{
+	struct scan s = scan_of(name, strlen(name));
+	uint64_t value;
+
+	if (!scan_u64(&s, &value) || scan_left(&s) || value == 0 || value > INT32_MAX)
+		return false;
+	*ret = (int32_t)value;
+	return true;
+}
+
 bool scan_hundredths(struct scan *s, uint64_t *ret)
 {
 	struct scan here = *s;

@@ -49,6 +49,9 @@ bool scan_is(const struct scan *s, const char *literal);
 /* Takes decimal digits. false, and nothing moved: no digit, or more than 64 bit. */
 bool scan_u64(struct scan *s, uint64_t *ret);
 
+/* Is the whole name a process's number? */
+bool scan_pid(const char *name, int32_t *ret);
+
 /* Takes "12", "12.3" or "12.34567" in hundredths (1234); further digits are dropped. */
 bool scan_hundredths(struct scan *s, uint64_t *ret);
 

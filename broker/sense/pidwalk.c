@@ -50,17 +50,6 @@ static ssize_t read_entries(int fd, char *piece, size_t size)
 	return n < 0 ? -errno : n;
 }
 
-static bool is_pid(const char *name, int32_t *ret)
-{
-	struct scan s = scan_of(name, strlen(name));
-	uint64_t value;
-
-	if (!scan_u64(&s, &value) || scan_left(&s) || value == 0 || value > INT32_MAX)
-		return false;
-	*ret = (int32_t)value;
-	return true;
-}
-
 static int next_of_proc(struct pidwalk *w, int32_t *ret_pid)
 {
 	if (!w->is_running && lseek(w->proc_fd, 0, SEEK_SET) < 0)
@@ -73,7 +62,7 @@ static int next_of_proc(struct pidwalk *w, int32_t *ret_pid)
 			const struct dirent64 *entry = (const void *)(w->piece + w->at);
 
 			w->at += entry->d_reclen;
-			if (is_pid(entry->d_name, ret_pid))
+			if (scan_pid(entry->d_name, ret_pid))
 				return 1;
 		}
 		size = read_entries(w->proc_fd, w->piece, sizeof(w->piece));

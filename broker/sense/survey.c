@@ -187,17 +187,6 @@ static void visit(struct pass *p, int32_t pid)
 	p->ret[p->count++] = process;
 }
 
-static bool is_pid(const char *name, int32_t *ret)
-{
-	struct scan s = scan_of(name, strlen(name));
-	uint64_t value;
-
-	if (!scan_u64(&s, &value) || scan_left(&s) || value == 0 || value > INT32_MAX)
-		return false;
-	*ret = (int32_t)value;
-	return true;
-}
-
 /* The next piece of a directory: getdents64, because readdir needs an allocation. */
 static ssize_t next_entries(int fd, char *piece, size_t size)
 {
@@ -218,7 +207,7 @@ static int visit_proc(struct pass *p)
 			const struct dirent64 *entry = (const void *)(piece + at);
 			int32_t pid;
 
-			if (is_pid(entry->d_name, &pid))
+			if (scan_pid(entry->d_name, &pid))
 				visit(p, pid);
 			at += entry->d_reclen;
 		}

@@ -14,9 +14,7 @@
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/epoll.h>
-#include <sys/utsname.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -24,6 +22,7 @@
 #include "config.h"
 #include "config_policy.h"
 #include "core_tape.h"
+#include "recorder.h"
 #include "sense/psi.h"
 #include "sense/sense.h"
 #include "tape_verbs.h"
@@ -261,17 +260,10 @@ static void protect_self(void)
 
 static struct core_tape_machine machine_now(struct lone *l)
 {
-	struct core_tape_machine m = { .now_us = clock_now_us(), .is_stand_alone = true };
+	struct core_tape_machine m = recorder_machine();
 	struct sample sample;
-	struct timespec real;
-	struct utsname name;
 
-	clock_gettime(CLOCK_REALTIME, &real);
-	m.real_us = (uint64_t)real.tv_sec * US_PER_S + (uint64_t)real.tv_nsec / 1000;
-	m.cpus = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
-	m.page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
-	if (uname(&name) == 0)
-		(void)snprintf(m.kernel, sizeof(m.kernel), "%.40s %.20s", name.release, name.machine);
+	m.is_stand_alone = true;
 	if (sense_read(l->sense, CORE_DOMAIN_SYSTEM, m.now_us, &sample) == 0) {
 		m.total_bytes = sample.total_bytes;
 		m.swap_total_bytes = sample.swap_total_bytes;

@@ -92,3 +92,42 @@ static inline void row_run(const struct ctl_row *row, const struct fake_daemon *
 	ctl_broker_stop(&broker);
 	row_judge(row, &have);
 }
+
+/* ---- on a terminal ---- */
+
+#define SCREEN_FRAME	"\x1b[J"	/* the end of a picture */
+#define SCREEN_CURSOR	"\x1b[?25h"	/* it is visible again */
+
+/* is_as_before: the terminal's settings; out: up to `outs` parts that must be there, or NULL. */
+static inline void screen_judge(const struct ctl_result *have, int code, bool is_as_before,
+				const char *const *out, unsigned outs)
+{
+	if (have->code != code)
+		print_error("%s", have->out); /* says why */
+	assert_int_equal(have->code, code);
+	assert_true(is_as_before);
+	assert_non_null(strstr(have->out, SCREEN_CURSOR));
+	assert_string_equal(ctl_picture_fault(have->out), "");
+	for (unsigned i = 0; i < outs && out[i]; i++)
+		if (!strstr(have->out, out[i]))
+			fail_msg("\"%s\" is not in:\n%s", out[i], have->out);
+}
+
+/* The terminal of a serial line knows no blocks. */
+static inline void screen_in_plain_letters(const char *verb, const struct ctl_script *script,
+					   const struct fake_daemon *daemon)
+{
+	static struct ctl_result have;
+	const struct ctl_call call = { .address = daemon->address, .locale = "C", .arg = { verb, "-n2" } };
+	struct ctl_broker broker;
+	struct ctl_terminal t;
+
+	ctl_broker_start(&broker, daemon->address, script);
+	ctl_terminal_open(&t, &call);
+	assert_true(ctl_terminal_end(&t, &have));
+	ctl_broker_stop(&broker);
+	assert_int_equal(have.code, 0);
+	assert_non_null(strstr(have.out, "#####....."));
+	for (const char *at = have.out; *at; at++)
+		assert_true((unsigned char)*at < 0x80);
+}

@@ -17,8 +17,6 @@
 #include "ctl_row.h"
 #include "ctl_scripts.h"
 
-#define FRAME	"\x1b[J"	/* the end of a picture */
-#define CURSOR	"\x1b[?25h"	/* it is visible again */
 
 enum end { END_BY_ITSELF, END_KEY, END_SIGNAL, END_BROKER };
 
@@ -84,39 +82,17 @@ static void run_row(void **state)
 	have.out[0] = 0;
 	ctl_broker_start(&broker, daemon_here.address, row->script);
 	ctl_terminal_open(&t, &call);
-	assert_true(ctl_terminal_wait(&t, FRAME, &have));
+	assert_true(ctl_terminal_wait(&t, SCREEN_FRAME, &have));
 	end_it(row, &t, &broker);
 	is_as_before = ctl_terminal_end(&t, &have);
 	ctl_broker_stop(&broker);
-	if (have.code != row->code)
-		print_error("%s", have.out); /* says why */
-	assert_int_equal(have.code, row->code);
-	assert_true(is_as_before);
-	assert_non_null(strstr(have.out, CURSOR));
-	assert_string_equal(ctl_picture_fault(have.out), "");
-	for (unsigned i = 0; i < 3 && row->out[i]; i++)
-		if (!strstr(have.out, row->out[i]))
-			fail_msg("\"%s\" is not in:\n%s", row->out[i], have.out);
+	screen_judge(&have, row->code, is_as_before, row->out, 3);
 }
 
-/* The terminal of a serial line knows no blocks. */
 static void plain_letters_where_the_locale_is_c(void **state)
 {
-	static struct ctl_result have;
-	const struct ctl_call call = { .address = daemon_here.address, .locale = "C",
-		.arg = { "watch", "-n2" } };
-	struct ctl_broker broker;
-	struct ctl_terminal t;
-
 	(void)state;
-	ctl_broker_start(&broker, daemon_here.address, &dying);
-	ctl_terminal_open(&t, &call);
-	assert_true(ctl_terminal_end(&t, &have));
-	ctl_broker_stop(&broker);
-	assert_int_equal(have.code, 0);
-	assert_non_null(strstr(have.out, "#####....."));
-	for (const char *at = have.out; *at; at++)
-		assert_true((unsigned char)*at < 0x80);
+	screen_in_plain_letters("watch", &dying, &daemon_here);
 }
 
 /* ---- running ---- */

@@ -10,6 +10,26 @@
 #include "base/scan.h"
 #include "base/units.h"
 
+static void scan_pids(void **state)
+{
+	static const struct {
+		const char *given;
+		bool expect;
+		int32_t value;
+	} rows[] = {
+		{"1", true, 1}, {"2147483647", true, INT32_MAX}, {"2147483648", false, 0},
+		{"0", false, 0}, {"", false, 0}, {"1x", false, 0}, {"self", false, 0}, {"-1", false, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int32_t value = 0;
+
+		assert_int_equal(scan_pid(rows[i].given, &value), rows[i].expect);
+		assert_int_equal(value, rows[i].value);
+	}
+}
+
 static void scan_figures(void **state)
 {
 	static const struct {
@@ -88,6 +108,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scan_figures),
+		cmocka_unit_test(scan_pids),
 		cmocka_unit_test(scan_decimals),
 		cmocka_unit_test(scan_pieces),
 	};
