@@ -34,3 +34,6 @@ void brush_bar(struct brush *b, double share, unsigned columns);
 #define BRUSH_LEVELS	8
 /* One column each; a level is BRUSH_BLANK or below BRUSH_LEVELS. */
 void brush_spark(struct brush *b, const int *level, unsigned count);
+
+/* "in 2.3 s (1.6-4.1)", "not falling", or what a broker of before intervals tells. */
+void brush_time_left(struct brush *b, const struct domain_row *d);

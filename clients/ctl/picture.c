@@ -112,48 +112,6 @@ void picture_add_event(struct picture *p, const char *sentence)
 
 /* ---- the nearest domain ---- */
 
-/* In one unit, so that three figures can be compared at a glance. */
-static void put_interval(struct brush *b, const struct domain_row *d)
-{
-	static const struct {
-		uint64_t below_us;
-		double us;
-		int decimals;
-		const char *name;
-	} units[] = {
-		{ 10000, 1e3, 1, "ms" }, { 1000000, 1e3, 0, "ms" }, { 600000000, 1e6, 1, "s" },
-		{ 36000000000, 6e7, 0, "min" }, { NEVER_US, 3.6e9, 0, "h" },
-	};
-	unsigned u = 0;
-
-	while (d->tte_us >= units[u].below_us)
-		u++;
-	brush_text(b, "in %.*f %s (%.*f-", units[u].decimals, (double)d->tte_us / units[u].us,
-		   units[u].name, units[u].decimals, (double)d->tte_early_us / units[u].us);
-	if (d->tte_late_us == NEVER_US)
-		brush_text(b, "never)");
-	else
-		brush_text(b, "%.*f)", units[u].decimals, (double)d->tte_late_us / units[u].us);
-}
-
-static void put_time_left(struct brush *b, const struct domain_row *d)
-{
-	char low[24], tte[24];
-
-	if (d->tte_us == NEVER_US && d->tte_low_us == NEVER_US)
-		brush_text(b, "not falling");
-	else if (d->tte_us == NEVER_US)
-		brush_text(b, "at worst in %s", print_us(b->c, d->tte_low_us, low, sizeof(low)));
-	else if (b->c->raw)
-		brush_text(b, "in %" PRIu64 " (%" PRIu64 "-%" PRIu64 ")", d->tte_us, d->tte_early_us,
-			   d->tte_late_us);
-	else if (d->tte_early_us == NEVER_US) /* an older broker */
-		brush_text(b, "in %s (at worst %s)", print_us(b->c, d->tte_us, tte, sizeof(tte)),
-			   print_us(b->c, d->tte_low_us, low, sizeof(low)));
-	else
-		put_interval(b, d);
-}
-
 static void draw_domain(const struct picture *p, struct brush *b)
 {
 	const struct domain_row *d = picture_nearest(p);
@@ -179,7 +137,7 @@ static void draw_domain(const struct picture *p, struct brush *b)
 	brush_end(b);
 
 	brush_text(b, " exhausted  ");
-	put_time_left(b, d);
+	brush_time_left(b, d);
 	if (d->limited_by[0])
 		brush_text(b, ", limited by %s", d->limited_by);
 	if (d->rate > 0 && d->tte_us != NEVER_US)
@@ -307,7 +265,7 @@ void picture_line(const struct picture *p, struct brush *b)
 	brush_text(b, "%s ", print_cut(d->stage, 9, cut));
 	brush_text(b, "%s headroom %s (%.0f %%) ", print_cut(d->name, -16, cut),
 		   print_bytes(b->c, d->headroom_bytes, a, sizeof(a)), picture_share(d) * 100);
-	put_time_left(b, d);
+	brush_time_left(b, d);
 	if (p->growers)
 		brush_text(b, ", %s grows %s/s", p->grower[0].name,
 			   print_bytes(b->c, p->grower[0].bytes_per_s, a, sizeof(a)));

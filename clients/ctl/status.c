@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl.h"
+#include "brush.h"
+#include "status.h"
 
-#define WARNINGS_MAX	16u
-#define ABSENT_MAX	16u
 #define ROWS_MAX	23u	/* of 24: the prompt needs one */
+#define GROWERS_SHOWN	2u
+#define HEAD_WIDTH	13u
 
-struct view {
-	struct domain_row domain[DOMAINS_MAX];
-	struct client_row *client;
-	uint32_t domains, clients;
-	char stage[16], nearest[DOMAIN_MAX_BYTES], version[32];
-	char warning[WARNINGS_MAX][300];
-	uint32_t warnings;
-	struct source_row absent[ABSENT_MAX];
-	uint32_t absents;
-	struct episode_row last;
-	unsigned rows;			/* left on the screen */
-};
 
 int status_rank(const char *stage)
 {
@@ -40,7 +28,7 @@ static int exit_code(const char *stage)
 	return status_rank(stage) < 0 ? EXIT_UNKNOWN : codes[status_rank(stage)];
 }
 
-static int read_warnings(struct ctl *c, struct view *v)
+static int read_warnings(struct ctl *c, struct status_view *v)
 {
 	sd_bus_message *reply = NULL;
 	const char *text;
@@ -56,7 +44,7 @@ static int read_warnings(struct ctl *c, struct view *v)
 	return r;
 }
 
-static int read_absent(struct ctl *c, struct view *v)
+static int read_absent(struct ctl *c, struct status_view *v)
 {
 	sd_bus_message *reply = NULL;
 	int r = call_method(c, &reply, "ListSources", NULL);
@@ -71,7 +59,7 @@ static int read_absent(struct ctl *c, struct view *v)
 }
 
 /* The newest is the last one. */
-static int read_last_episode(struct ctl *c, struct view *v)
+static int read_last_episode(struct ctl *c, struct status_view *v)
 {
 	sd_bus_message *reply = NULL;
 	int r = call_method(c, &reply, "ListEpisodes", NULL);
@@ -84,7 +72,7 @@ static int read_last_episode(struct ctl *c, struct view *v)
 	return r;
 }
 
-static int read_view(struct ctl *c, struct view *v)
+static int read_view(struct ctl *c, struct status_view *v)
 {
 	int r;
 
@@ -101,13 +89,17 @@ static int read_view(struct ctl *c, struct view *v)
 	if (r >= 0)
 		r = call_clients(c, v->client, CLIENTS_MAX, &v->clients);
 	if (r >= 0)
+		r = call_growers(c, "", v->grower, STATUS_GROWERS_MAX, &v->growers);
+	if (r >= 0)
+		r = call_outlook(c, &v->outlook);
+	if (r >= 0)
 		r = read_absent(c, v);
 	if (r >= 0)
 		r = read_last_episode(c, v);
 	return r < 0 ? r : read_warnings(c, v);
 }
 
-static const struct domain_row *nearest(const struct view *v)
+static const struct domain_row *nearest(const struct status_view *v)
 {
 	for (uint32_t i = 0; i < v->domains; i++)
 		if (!strcmp(v->domain[i].name, v->nearest))
@@ -119,17 +111,13 @@ static const struct domain_row *nearest(const struct view *v)
 
 void status_print_time_left(struct ctl *c, const struct domain_row *d)
 {
-	char a[32], b[32];
+	struct brush b = brush_begin(c, stdout, LINE_WIDTH - HEAD_WIDTH, 1);
+	char a[32];
 
-	if (d->tte_low_us == NEVER_US)
-		printf("not falling");
-	else if (d->tte_us == NEVER_US)
-		printf("at worst in %s", print_us(c, d->tte_low_us, b, sizeof(b)));
-	else
-		printf("in %s (at worst %s)", print_us(c, d->tte_us, a, sizeof(a)),
-		       print_us(c, d->tte_low_us, b, sizeof(b)));
+	brush_time_left(&b, d);
 	if (d->guaranteed_us != NEVER_US)
-		printf("; never sooner than %s", print_us(c, d->guaranteed_us, a, sizeof(a)));
+		brush_text(&b, "; never sooner than %s", print_us(c, d->guaranteed_us, a, sizeof(a)));
+	brush_end(&b);
 }
 
 static void print_domain(struct ctl *c, const struct domain_row *d)
@@ -144,9 +132,9 @@ static void print_domain(struct ctl *c, const struct domain_row *d)
 	       print_us(c, d->lead_us[0], lead, sizeof(lead)));
 }
 
-static void print_domains(struct ctl *c, struct view *v)
+static void print_domains(struct ctl *c, struct status_view *v)
 {
-	uint32_t shown = v->domains > 5 ? 4 : v->domains;
+	uint32_t shown = v->domains > 4 ? 3 : v->domains;
 
 	printf("\n%-24s %-9s %9s %9s %11s %11s\n", "DOMAIN", "STAGE", "HEADROOM", "LIMIT",
 	       "AT WORST IN", "LEAD NEEDED");
@@ -157,7 +145,7 @@ static void print_domains(struct ctl *c, struct view *v)
 	v->rows -= 2 + shown + (v->domains > shown);
 }
 
-static void print_clients(struct ctl *c, struct view *v)
+static void print_clients(struct ctl *c, struct status_view *v)
 {
 	uint32_t asked = 0, missed = 0;
 	uint64_t exposed = 0;
@@ -177,7 +165,7 @@ static void print_clients(struct ctl *c, struct view *v)
 
 /* The rows that are left, shared out: the broker's own sentences in full where there is room, then one
  * row for each absent source. */
-static void print_weak_points(struct view *v)
+static void print_weak_points(struct status_view *v)
 {
 	const char *head = "weak points  ";
 	char text[512];
@@ -200,7 +188,7 @@ static void print_weak_points(struct view *v)
 	}
 }
 
-static void print_last_episode(struct view *v)
+static void print_last_episode(struct status_view *v)
 {
 	const struct episode_row *e = &v->last;
 	char text[512];
@@ -212,22 +200,77 @@ static void print_last_episode(struct view *v)
 	v->rows -= print_wrapped("last episode ", text, 1);
 }
 
-static void print_people(struct ctl *c, struct view *v)
+static void print_headroom(struct ctl *c, const struct domain_row *d)
+{
+	char a[32], b[32];
+
+	printf("headroom     %s of %s", print_bytes(c, d->headroom_bytes, a, sizeof(a)),
+	       print_bytes(c, d->limit_bytes, b, sizeof(b)));
+	if (d->limited_by[0])
+		printf(", limited by %s", d->limited_by);
+	if (d->some_permyriad != UINT32_MAX)
+		printf("; PSI some %.1f %%, full %.1f %%", d->some_permyriad / 100.0,
+		       d->full_permyriad / 100.0);
+	putchar('\n');
+}
+
+static void print_growers(struct ctl *c, struct status_view *v)
+{
+	const char *head = "grows        ";
+	char text[256], what[40], rate[32], holds[32];
+
+	for (uint32_t i = 0; i < v->growers && i < GROWERS_SHOWN; i++) {
+		const struct grower_row *g = &v->grower[i];
+
+		if (!g->pid)
+			snprintf(what, sizeof(what), "in no process");
+		else if (g->processes > 1)
+			snprintf(what, sizeof(what), "pid %u and %u more", g->pid, g->processes - 1);
+		else
+			snprintf(what, sizeof(what), "pid %u", g->pid);
+		snprintf(text, sizeof(text), "%s (%s): %s/s, %u %%, holds %s", g->name, what,
+			 print_bytes(c, g->bytes_per_s, rate, sizeof(rate)), g->share_permyriad / 100,
+			 print_bytes(c, g->bytes, holds, sizeof(holds)));
+		v->rows -= print_wrapped(head, text, 1);
+		head = "             ";
+	}
+}
+
+/* What would happen now without us. */
+static void print_outlook(struct status_view *v)
+{
+	const struct outlook_row *o = &v->outlook;
+	char text[512];
+	size_t used = 0;
+
+	if (o->pid) {
+		snprintf(text, sizeof(text), "would end %s (pid %u) now, its oom_score is %u", o->name,
+			 o->pid, o->score);
+		v->rows -= print_wrapped("the kernel   ", text, 1);
+	}
+	for (uint32_t i = 0; i < o->rivals && used < sizeof(text); i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s: %s", i ? "; " : "",
+					 o->rival[i].name, o->rival[i].word);
+	if (o->rivals)
+		v->rows -= print_wrapped("others would ", text, 1);
+}
+
+static void print_people(struct ctl *c, struct status_view *v)
 {
 	const struct domain_row *d = nearest(v);
-	char a[CELL_MAX_BYTES], b[32];
+	char a[CELL_MAX_BYTES];
 
 	printf("stage        %s%s%s\n", print_stage(c, v->stage), print_cut(v->stage, 9, a),
 	       print_plain(c));
 	printf("nearest      %s\n", print_cut(d->name, -60, a));
-	printf("headroom     %s of %s\n", print_bytes(c, d->headroom_bytes, a, sizeof(a)),
-	       print_bytes(c, d->limit_bytes, b, sizeof(b)));
+	print_headroom(c, d);
 	printf("exhausted    ");
 	status_print_time_left(c, d);
-	putchar('\n');
 	v->rows = ROWS_MAX - 4;
 	if (d->reason[0] && status_rank(v->stage))
-		v->rows -= print_wrapped("because      ", d->reason, 4);
+		v->rows -= print_wrapped("because      ", d->reason, 3);
+	print_growers(c, v);
+	print_outlook(v);
 	print_domains(c, v);
 	print_clients(c, v);
 	print_last_episode(v);
@@ -241,7 +284,7 @@ static void without_bars(char *text)
 		*text = '_';
 }
 
-static void print_nagios(struct ctl *c, const struct view *v)
+static void print_nagios(struct ctl *c, const struct status_view *v)
 {
 	static const char *const words[] = { "OK", "WARNING", "CRITICAL", "CRITICAL" };
 	const struct domain_row *d = nearest(v);
@@ -258,82 +301,6 @@ static void print_nagios(struct ctl *c, const struct view *v)
 	       d->limit_bytes, v->clients);
 }
 
-/* ---- for programs ---- */
-
-static void put_time(struct json_object *o, const char *key, uint64_t us)
-{
-	/* null: not falling */
-	json_object_object_add(o, key, us == NEVER_US ? NULL : json_object_new_uint64(us));
-}
-
-static struct json_object *domain_json(const struct domain_row *d)
-{
-	struct json_object *o = json_object_new_object();
-
-	json_object_object_add(o, "name", json_object_new_string(d->name));
-	json_object_object_add(o, "stage", json_object_new_string(d->stage));
-	json_object_object_add(o, "headroom_bytes", json_object_new_uint64(d->headroom_bytes));
-	json_object_object_add(o, "limit_bytes", json_object_new_uint64(d->limit_bytes));
-	put_time(o, "exhaustion_us", d->tte_us);
-	put_time(o, "exhaustion_low_us", d->tte_low_us);
-	put_time(o, "guaranteed_us", d->guaranteed_us);
-	json_object_object_add(o, "lead_warning_us", json_object_new_uint64(d->lead_us[0]));
-	json_object_object_add(o, "lead_imminent_us", json_object_new_uint64(d->lead_us[1]));
-	json_object_object_add(o, "lead_shutdown_us", json_object_new_uint64(d->lead_us[2]));
-	json_object_object_add(o, "episode", json_object_new_uint64(d->episode));
-	json_object_object_add(o, "clients", json_object_new_uint64(d->clients));
-	json_object_object_add(o, "reason", json_object_new_string(d->reason));
-	return o;
-}
-
-static struct json_object *last_episode_json(const struct episode_row *e)
-{
-	struct json_object *o = e->number ? json_object_new_object() : NULL;
-
-	if (!o)
-		return NULL;
-	json_object_object_add(o, "episode", json_object_new_uint64(e->number));
-	json_object_object_add(o, "domain", json_object_new_string(e->domain));
-	json_object_object_add(o, "highest_stage", json_object_new_string(e->stage));
-	json_object_object_add(o, "outcome", json_object_new_string(e->outcome));
-	return o;
-}
-
-static struct json_object *absent_json(const struct view *v)
-{
-	struct json_object *list = json_object_new_array();
-
-	for (uint32_t i = 0; i < v->absents; i++) {
-		struct json_object *o = json_object_new_object();
-
-		json_object_object_add(o, "name", json_object_new_string(v->absent[i].name));
-		json_object_object_add(o, "remedy", json_object_new_string(v->absent[i].remedy));
-		json_object_array_add(list, o);
-	}
-	return list;
-}
-
-static void print_json(const struct view *v)
-{
-	struct json_object *o = json_object_new_object(), *list = json_object_new_array();
-	struct json_object *warnings = json_object_new_array();
-
-	json_object_object_add(o, "stage", json_object_new_string(v->stage));
-	json_object_object_add(o, "nearest", json_object_new_string(v->nearest));
-	json_object_object_add(o, "version", json_object_new_string(v->version));
-	json_object_object_add(o, "clients", json_object_new_uint64(v->clients));
-	for (uint32_t i = 0; i < v->domains; i++)
-		json_object_array_add(list, domain_json(&v->domain[i]));
-	json_object_object_add(o, "domains", list);
-	for (uint32_t i = 0; i < v->warnings; i++)
-		json_object_array_add(warnings, json_object_new_string(v->warning[i]));
-	json_object_object_add(o, "warnings", warnings);
-	json_object_object_add(o, "absent_sources", absent_json(v));
-	json_object_object_add(o, "last_episode", last_episode_json(&v->last));
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
-}
-
 int status_unknown(struct ctl *c)
 {
 	if (c->nagios)
@@ -341,7 +308,7 @@ int status_unknown(struct ctl *c)
 	return EXIT_UNKNOWN;
 }
 
-static int print_view(struct ctl *c, struct view *v)
+static int print_view(struct ctl *c, struct status_view *v)
 {
 	if (!v->domains) {
 		fputs("failsoftctl: the broker watches no domain; see failsoftctl sources\n",
@@ -349,7 +316,7 @@ static int print_view(struct ctl *c, struct view *v)
 		return status_unknown(c);
 	}
 	if (c->json)
-		print_json(v);
+		status_print_json(v);
 	else if (c->nagios)
 		print_nagios(c, v);
 	else
@@ -359,7 +326,7 @@ static int print_view(struct ctl *c, struct view *v)
 
 int status_verb(struct ctl *c)
 {
-	struct view *v = calloc(1, sizeof(*v));
+	struct status_view *v = calloc(1, sizeof(*v));
 	int code = v && read_view(c, v) >= 0 ? print_view(c, v) : status_unknown(c);
 
 	if (v)

@@ -116,7 +116,6 @@ static void domain_line(struct ctl *c, const struct domain_row *d)
 	       print_bytes(c, d->headroom_bytes, a, sizeof(a)),
 	       print_bytes(c, d->limit_bytes, b, sizeof(b)), d->clients);
 	status_print_time_left(c, d);
-	putchar('\n');
 	printf("  lead needed: warning %s, imminent %s, shutdown %s\n",
 	       print_us(c, d->lead_us[0], lead[0], sizeof(lead[0])),
 	       print_us(c, d->lead_us[1], lead[1], sizeof(lead[1])),
@@ -228,11 +227,47 @@ int episodes_verb(struct ctl *c)
 	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
 }
 
+/* "+12.345 s  what happened"; a broker of before 1.1 tells no time: then *ret_text is all of it. */
+static bool split_sentence(const char *sentence, double *ret_after_s, const char **ret_text)
+{
+	char *end;
+
+	*ret_text = sentence;
+	if (*sentence != '+')
+		return false;
+	*ret_after_s = strtod(sentence + 1, &end);
+	if (strncmp(end, " s  ", 4))
+		return false;
+	*ret_text = end + 4;
+	return true;
+}
+
+static void print_sentence(const struct ctl *c, const char *sentence)
+{
+	char head[32] = "            ", clean[600];
+	const char *text;
+	double after_s = 0;
+	bool has_time = split_sentence(sentence, &after_s, &text);
+
+	print_clean(clean, sizeof(clean), text);
+	if (c->json) {
+		struct json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "after_s", has_time ? json_object_new_double(after_s) : NULL);
+		json_object_object_add(o, "text", json_object_new_string(clean));
+		print_json_line(o);
+		return;
+	}
+	if (has_time)
+		snprintf(head, sizeof(head), "%9.3f s ", after_s);
+	print_wrapped(head, clean, UINT_MAX);
+}
+
 int explain_verb(struct ctl *c)
 {
 	sd_bus_message *reply = NULL;
 	const char *sentence, *number = c->argument;
-	char clean[600], *end;
+	char *end;
 	uint64_t episode;
 	int r;
 
@@ -246,10 +281,8 @@ int explain_verb(struct ctl *c)
 	r = call_method(c, &reply, "Explain", "t", episode);
 	if (r >= 0)
 		r = sd_bus_message_enter_container(reply, 'a', "s");
-	while (r >= 0 && (r = sd_bus_message_read(reply, "s", &sentence)) > 0) {
-		print_clean(clean, sizeof(clean), sentence);
-		puts(clean);
-	}
+	while (r >= 0 && (r = sd_bus_message_read(reply, "s", &sentence)) > 0)
+		print_sentence(c, sentence);
 	sd_bus_message_unref(reply);
 	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
 }

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* What failsoftctl status has asked for, and its two faces. */
+#pragma once
+
+#include "ctl.h"
+
+#define WARNINGS_MAX	16u
+#define ABSENT_MAX	16u
+#define STATUS_GROWERS_MAX 8u
+
+struct status_view {
+	struct domain_row domain[DOMAINS_MAX];
+	struct client_row *client;
+	uint32_t domains, clients;
+	char stage[16], nearest[DOMAIN_MAX_BYTES], version[32];
+	char warning[WARNINGS_MAX][300];
+	uint32_t warnings;
+	struct source_row absent[ABSENT_MAX];
+	uint32_t absents;
+	struct episode_row last;
+	struct grower_row grower[STATUS_GROWERS_MAX]; /* of the nearest domain */
+	uint32_t growers;
+	struct outlook_row outlook;
+	unsigned rows;			/* left on the screen */
+};
+
+void status_print_json(const struct status_view *v);
