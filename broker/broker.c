@@ -83,7 +83,8 @@ static void choose_victim(struct broker *b, uint32_t domain)
 {
 	uint32_t count = take_survey(b, domain);
 	struct victim victim;
-	bool found = victim_choose(b->processes, count, b->scratch, &b->core.sessions, &victim);
+	bool found = victim_choose(b->processes, count, b->scratch, &b->core.sessions,
+				   b->core.domain[domain].estimate.pools_grown_bytes, &victim);
 
 	/* one that has ended since the survey is nobody's cause any more */
 	found = found && terminate_hold(&b->terminate, domain, &victim) > 0;

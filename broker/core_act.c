@@ -162,7 +162,7 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 	escalate_take(&d->escalate, victim);
 	core_note_victim(c, EVENT_VICTIM, domain, (struct event){
 		.b = victim->memory_bytes, .c = victim->growth_bytes,
-		.d = victim->all_growth_bytes, .e = victim->pids_count }, now_us);
+		.d = victim->all_growth_bytes, .e = victim->pids_count, .why = victim->is_writer }, now_us);
 	core_advance(c, domain, now_us);
 }
 

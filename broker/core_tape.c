@@ -69,7 +69,7 @@ static const struct tape_field domain_fields[] = {
 	DU(escalate.victim.kind), DU(escalate.victim.client), DI(escalate.victim.pid),
 	D(escalate.victim.name, TAPE_TEXT), DU(escalate.victim.memory_bytes),
 	DU(escalate.victim.growth_bytes), DU(escalate.victim.all_growth_bytes),
-	DU(escalate.victim.pids_count),
+	DU(escalate.victim.pids_count), DB(escalate.victim.is_writer),
 };
 
 #define SUMS(m) DD(m.weight), DD(m.t), DD(m.tt), DD(m.y), DD(m.ty)
@@ -145,7 +145,7 @@ static const struct tape_field survey_fields[] = {
 	V(now_us), V(domain), TAPE_B(core_tape_survey, found), V(victim.kind), V(victim.client),
 	TAPE_I(core_tape_survey, victim.pid), TAPE_T(core_tape_survey, victim.name),
 	V(victim.memory_bytes), V(victim.growth_bytes), V(victim.all_growth_bytes),
-	V(victim.pids_count),
+	V(victim.pids_count), TAPE_B(core_tape_survey, victim.is_writer),
 };
 
 #define G(m) TAPE_U(core_tape_grower, m)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The rule. Who caused it is who grew; where growth is unknown (everything is older than the
- * baseline and nothing grew since), who is largest. Candidates are
+ * baseline and nothing grew since), who is largest. Where more grew in memory that no process shows
+ * (tmpfs, pipes, sockets) than in all processes, it is who wrote most since then, if that is a
+ * quarter of it or more; else nobody: ending bystanders would give nothing back. Candidates are
  *   1. each single process,
  *   2. each tree: a process and all its descendants,
  *   3. all processes of one name and user (a fork tree whose parents have exited).
@@ -20,6 +22,9 @@
 
 /* Growth below this is noise: then size decides. Source: resting programs moved by < 1 MiB. */
 #define GROWTH_MIN_BYTES	(2 * MIB)
+/* Half: who writes its log while something fills a tmpfs is ended; double: two writers share it and
+ * none is. */
+#define WRITTEN_SHARE		4u
 #define PARENTS_MAX		64	/* deeper trees are cut, a loop in a torn survey ends */
 #define TAINTED			(UINT64_C(1) << 63)
 #define MAY_ALONE		(UINT64_C(1) << 0)
@@ -34,7 +39,8 @@ struct rule {
 	uint64_t *may;			/* MAY_* */
 	uint64_t *by_name;		/* hash of name and user << 32 | index, sorted */
 	struct session_table *clients;
-	bool by_size;			/* weigh memory instead of growth */
+	enum { BY_GROWTH, BY_SIZE, BY_WRITING } by;
+	uint64_t pools_bytes;
 	uint64_t total;
 };
 
@@ -67,7 +73,8 @@ static uint64_t may_of(const struct rule *r, const struct process *p)
 
 static uint64_t weight(const struct rule *r, const struct process *p)
 {
-	return r->by_size ? p->memory_bytes : p->growth_bytes;
+	return r->by == BY_SIZE ? p->memory_bytes : r->by == BY_WRITING ? p->written_bytes
+									: p->growth_bytes;
 }
 
 /* May it be ended as a part of a group? */
@@ -222,12 +229,16 @@ static void describe(const struct rule *r, enum victim_kind kind, uint32_t chose
 	ret->client = client ? client->id : 0;
 	memcpy(ret->name, r->p[chosen].name, sizeof(ret->name));
 	ret->name[sizeof(ret->name) - 1] = 0;
+	ret->is_writer = r->by == BY_WRITING;
+	if (ret->is_writer)
+		ret->all_growth_bytes = r->pools_bytes;
 	for (uint32_t i = 0; i < r->count; i++) {
-		ret->all_growth_bytes += r->p[i].growth_bytes;
+		if (!ret->is_writer)
+			ret->all_growth_bytes += r->p[i].growth_bytes;
 		if (!belongs(r, ret, chosen, i))
 			continue;
 		ret->memory_bytes += r->p[i].memory_bytes;
-		ret->growth_bytes += r->p[i].growth_bytes;
+		ret->growth_bytes += r->by == BY_WRITING ? r->p[i].written_bytes : r->p[i].growth_bytes;
 		if (ret->pids_count < VICTIM_PIDS_MAX) {
 			ret->pids[ret->pids_count] = r->p[i].pid;
 			ret->start_ticks[ret->pids_count++] = r->p[i].start_ticks;
@@ -237,7 +248,7 @@ static void describe(const struct rule *r, enum victim_kind kind, uint32_t chose
 
 static void rule_init(struct rule *r, uint64_t *scratch)
 {
-	uint64_t growth = 0, memory = 0;
+	uint64_t growth = 0, memory = 0, written = 0;
 
 	r->by_pid = scratch;
 	r->tree_weight = scratch + r->count;
@@ -250,16 +261,18 @@ static void rule_init(struct rule *r, uint64_t *scratch)
 			continue;
 		growth += r->p[i].growth_bytes;
 		memory += r->p[i].memory_bytes;
+		written += r->p[i].written_bytes;
 	}
-	r->by_size = growth < GROWTH_MIN_BYTES;
-	r->total = r->by_size ? memory : growth;
+	r->by = r->pools_bytes >= GROWTH_MIN_BYTES && r->pools_bytes > growth ? BY_WRITING
+		: growth < GROWTH_MIN_BYTES				       ? BY_SIZE : BY_GROWTH;
+	r->total = r->by == BY_SIZE ? memory : r->by == BY_WRITING ? written : growth;
 	weigh_trees(r);
 }
 
 bool victim_choose(const struct process *processes, uint32_t count, uint64_t *scratch,
-		   struct session_table *clients, struct victim *ret)
+		   struct session_table *clients, uint64_t pools_bytes, struct victim *ret)
 {
-	struct rule r = { .p = processes, .count = count, .clients = clients };
+	struct rule r = { .p = processes, .count = count, .clients = clients, .pools_bytes = pools_bytes };
 	uint32_t single, tree, names;
 	uint64_t single_weight, tree_weight, names_weight;
 
@@ -281,7 +294,9 @@ bool victim_choose(const struct process *processes, uint32_t count, uint64_t *sc
 		describe(&r, VICTIM_TREE, tree, ret);
 	else
 		describe(&r, VICTIM_NAMESAKES, names, ret);
-	return true;
+	if (r.by == BY_WRITING && ret->growth_bytes < pools_bytes / WRITTEN_SHARE)
+		ret->kind = VICTIM_NONE;
+	return ret->kind != VICTIM_NONE;
 }
 
 static bool holds_pid(const struct victim *v, int32_t pid)

@@ -21,7 +21,8 @@ struct victim {
 	uint64_t client;		/* id of the session it is; 0: never heard of failsoft */
 	int32_t pid;			/* the process, or the root of the tree */
 	char name[16];
-	uint64_t memory_bytes, growth_bytes;
+	uint64_t memory_bytes, growth_bytes; /* growth: what it wrote, of a writer */
+	bool is_writer;			/* of what grew in memory that no process shows */
 	uint64_t all_growth_bytes;	/* of the whole survey, for the share */
 	uint32_t pids_count;		/* processes to end; more than the array: the next pass */
 	int32_t pids[VICTIM_PIDS_MAX];
@@ -40,8 +41,9 @@ uint32_t victim_extend(struct victim *v, const struct process *processes, uint32
 		       struct session_table *clients);
 
 /*
- * processes: the survey, count of them; scratch: VICTIM_SCRATCH(count) elements, used inside.
+ * processes: the survey, count of them; scratch: VICTIM_SCRATCH(count) elements, used inside;
+ * pools_bytes: so much grew meanwhile in memory that no process shows.
  * Returns false and VICTIM_NONE when nobody may be ended.
  */
 bool victim_choose(const struct process *processes, uint32_t count, uint64_t *scratch,
-		   struct session_table *clients, struct victim *ret);
+		   struct session_table *clients, uint64_t pools_bytes, struct victim *ret);

@@ -191,11 +191,11 @@ static void say_victim(struct text *t, const struct event *e)
 	if (e->e > 1)
 		text_add(t, "%" PRIu64 " processes, ", e->e);
 	text_add_bytes(t, e->b);
-	text_add(t, ") caused it: grew by ");
+	text_add(t, ") caused it: %s ", e->why ? "wrote" : "grew by");
 	text_add_bytes(t, e->c);
-	text_add(t, " of ");
+	text_add(t, e->why ? " while " : " of ");
 	text_add_bytes(t, e->d);
-	text_add(t, " in all");
+	text_add(t, e->why ? " grew that no process shows" : " in all");
 }
 
 static void say_action(struct text *t, const struct event *e)

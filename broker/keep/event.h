@@ -30,7 +30,8 @@ enum event_kind {
 					 * c: new deadline_us (busy) */
 	EVENT_SHIELD,			/* client, name, a: 1 up / 0 down */
 	EVENT_SHIELD_FAILED,		/* client, name, a: errno */
-	EVENT_VICTIM,			/* name, a: pid, b: memory, c: growth, d: all growth, e: processes */
+	EVENT_VICTIM,			/* name, a: pid, b: memory, c: growth, d: all growth, e: processes;
+					 * why 1: c was written, d grew where no process shows it */
 	EVENT_NO_VICTIM,		/* nobody may be ended */
 	EVENT_ACTION,			/* name, rung, a: pid, b: processes, c: deadline_us, d: dry run */
 	EVENT_ENDED,			/* name, a: pid, b: headroom now: the victim is gone */

@@ -6,7 +6,8 @@
 
 struct baseline_entry {
 	int32_t pid;			/* 0: empty */
-	uint64_t start_ticks, bytes;
+	uint64_t start_ticks;
+	struct baseline_figures figures;
 };
 
 struct baseline {
@@ -52,22 +53,23 @@ static uint32_t place_of(const struct baseline *b, int32_t pid)
 	return i;
 }
 
-void baseline_set(struct baseline *b, int32_t pid, uint64_t start_ticks, uint64_t bytes)
+void baseline_set(struct baseline *b, int32_t pid, uint64_t start_ticks, struct baseline_figures f)
 {
 	struct baseline_entry *e = &b->entry[place_of(b, pid)];
 
 	if (!e->pid && b->count == b->max)
 		return;
 	b->count += !e->pid;
-	*e = (struct baseline_entry){ pid, start_ticks, bytes };
+	*e = (struct baseline_entry){ pid, start_ticks, f };
 }
 
-bool baseline_get(const struct baseline *b, int32_t pid, uint64_t start_ticks, uint64_t *ret_bytes)
+bool baseline_get(const struct baseline *b, int32_t pid, uint64_t start_ticks,
+		  struct baseline_figures *ret)
 {
 	const struct baseline_entry *e = &b->entry[place_of(b, pid)];
 
 	if (e->pid != pid || e->start_ticks != start_ticks)
 		return false;
-	*ret_bytes = e->bytes;
+	*ret = e->figures;
 	return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Baseline: how much memory each process held at one moment. Edge for its one allocation. A fixed
- * table by pid and start time; bytes.
+ * Baseline: how much memory each process held, and how much it had written, at one moment. Edge for
+ * its one allocation. A fixed table by pid and start time; bytes.
  */
 #pragma once
 
@@ -15,6 +15,10 @@ struct baseline *baseline_free(struct baseline *b);
 
 void baseline_clear(struct baseline *b);
 /* Processes beyond max_processes are not remembered. */
-void baseline_set(struct baseline *b, int32_t pid, uint64_t start_ticks, uint64_t bytes);
+struct baseline_figures {
+	uint64_t memory_bytes, written_bytes;
+};
+void baseline_set(struct baseline *b, int32_t pid, uint64_t start_ticks, struct baseline_figures f);
 /* false: this very process was not there, or was not remembered. */
-bool baseline_get(const struct baseline *b, int32_t pid, uint64_t start_ticks, uint64_t *ret_bytes);
+bool baseline_get(const struct baseline *b, int32_t pid, uint64_t start_ticks,
+		  struct baseline_figures *ret);

@@ -189,6 +189,22 @@ int parse_process_start(const char *text, size_t size, uint64_t *ret_ticks)
 	return 0;
 }
 
+int parse_process_io(const char *text, size_t size, uint64_t *ret_written_bytes)
+{
+	struct scan s = scan_of(text, size), line, key;
+	uint64_t value;
+
+	while (scan_line(&s, &line)) {
+		if (!scan_word(&line, &key) || !scan_is(&key, "wchar:"))
+			continue;
+		if (!take_u64(&line, &value))
+			return -EINVAL;
+		*ret_written_bytes = value;
+		return 0;
+	}
+	return -ENODATA;
+}
+
 int parse_process_adj(const char *text, size_t size, int32_t *ret)
 {
 	struct scan s = scan_of(text, size), line;

@@ -37,6 +37,9 @@ int parse_process_start(const char *text, size_t size, uint64_t *ret_ticks);
 /* A file with one signed figure, like oom_score_adj. */
 int parse_process_adj(const char *text, size_t size, int32_t *ret);
 
+/* /proc/PID/io: wchar, what was written to anything: files, pipes, tmpfs. */
+int parse_process_io(const char *text, size_t size, uint64_t *ret_written_bytes);
+
 /* One record of /dev/kmsg. -ENODATA: it does not speak of an OOM kill, or not the kernel wrote it.
  */
 enum parse_process_oom_kind {

@@ -20,4 +20,5 @@ struct process {
 	bool in_domain;			/* belongs to the domain that was surveyed */
 	char name[16];			/* comm, NUL-terminated */
 	uint64_t resident_bytes, swap_bytes, page_table_bytes; /* what the kernel's own rule weighs */
+	uint64_t written_bytes;		/* by write(2) and its like since the baseline; 0: not known */
 };

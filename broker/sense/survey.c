@@ -137,6 +137,15 @@ static int read_status(struct survey *s, struct process *ret, bool *ret_user)
 	return 0;
 }
 
+/* 0: the kernel counts none, or hides it from us (CAP_SYS_PTRACE). */
+static uint64_t read_written(struct survey *s, int32_t pid)
+{
+	ssize_t size = read_file(s, pid, "io");
+	uint64_t written_bytes;
+
+	return size < 0 || parse_process_io(s->room, (size_t)size, &written_bytes) < 0 ? 0 : written_bytes;
+}
+
 static int read_process(struct survey *s, struct process *ret, bool *ret_user)
 {
 	ssize_t size;
@@ -148,19 +157,28 @@ static int read_process(struct survey *s, struct process *ret, bool *ret_user)
 	r = size < 0 ? (int)size : parse_process_start(s->room, (size_t)size, &ret->start_ticks);
 	if (r < 0)
 		return r;
+	ret->written_bytes = read_written(s, ret->pid);
 	size = read_file(s, ret->pid, "oom_score_adj");
 	return size < 0 ? (int)size : parse_process_adj(s->room, (size_t)size, &ret->oom_score_adj);
 }
 
-static uint64_t growth(struct survey *s, const struct process *p)
+/* From figures since its birth to figures since the baseline. */
+static void subtract_baseline(struct survey *s, struct process *p)
 {
 	uint64_t start_us = p->start_ticks / s->ticks_per_s * US_PER_S +
 			    p->start_ticks % s->ticks_per_s * US_PER_S / s->ticks_per_s;
-	uint64_t baseline_bytes;
+	struct baseline_figures then;
 
-	if (baseline_get(s->baseline, p->pid, p->start_ticks, &baseline_bytes))
-		return p->memory_bytes > baseline_bytes ? p->memory_bytes - baseline_bytes : 0;
-	return s->now_us < start_us + YOUNG_US ? p->memory_bytes : 0;
+	if (!baseline_get(s->baseline, p->pid, p->start_ticks, &then)) {
+		bool is_young = s->now_us < start_us + YOUNG_US;
+
+		p->growth_bytes = is_young ? p->memory_bytes : 0;
+		p->written_bytes = is_young ? p->written_bytes : 0;
+		return;
+	}
+	p->growth_bytes = p->memory_bytes > then.memory_bytes ? p->memory_bytes - then.memory_bytes : 0;
+	p->written_bytes = p->written_bytes > then.written_bytes ? p->written_bytes - then.written_bytes
+								 : 0;
 }
 
 /* One process. What cannot be read has ended meanwhile: it is left out. */
@@ -174,14 +192,16 @@ static void visit(struct pass *p, int32_t pid)
 		return;
 	if (!p->ret) {
 		if (is_user)
-			baseline_set(s->baseline, pid, process.start_ticks, process.memory_bytes);
+			baseline_set(s->baseline, pid, process.start_ticks, (struct baseline_figures){
+				process.memory_bytes, process.written_bytes });
 		return;
 	}
 	if (p->count == p->max) {
 		p->is_full = true;
 		return;
 	}
-	process.growth_bytes = is_user ? growth(s, &process) : 0;
+	if (is_user)
+		subtract_baseline(s, &process);
 	process.is_protected = !is_user || is_protected(p, &process);
 	process.in_domain = true;
 	p->ret[p->count++] = process;

@@ -146,6 +146,29 @@ void fuzz_adj(const uint8_t *bytes, size_t size)
 	fuzz_text(&t, bytes, size);
 }
 
+/* ---- what it wrote ---- */
+
+static int parse_io_into(const char *text, size_t size, void *ret)
+{
+	return parse_process_io(text, size, ret);
+}
+
+static void check_io(const void *ret, struct scan text, struct fuzz_figures *f)
+{
+	const uint64_t *written = ret;
+
+	fuzz_must_agree(text, "wchar:", false, *written);
+	f->n[0] = *written;
+}
+
+void fuzz_io(const uint8_t *bytes, size_t size)
+{
+	static const struct fuzz_text t = {parse_io_into, check_io, sizeof(uint64_t), "syscr: 5\n",
+					   false};
+
+	fuzz_text(&t, bytes, size);
+}
+
 /* ---- a record of the kernel's log ---- */
 
 static int parse_kmsg_into(const char *text, size_t size, void *ret)

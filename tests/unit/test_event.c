@@ -32,6 +32,9 @@ static const struct row {
 	  "would send SIGTERM to hog (pid 9)" },
 	{ "evidence", { .kind = EVENT_EVIDENCE, .to = STAGE_IMMINENT, .evidence = { { 50, 0, 50 } } },
 	  "imminent rests on headroom 50 %, growth 50 %; independent witnesses agree" },
+	{ "who wrote", { .kind = EVENT_VICTIM, .name = "filler", .a = 7, .b = MIB, .c = 36 * MIB,
+	  .d = 40 * MIB, .e = 1, .why = 1 }, "filler (pid 7, 1.0 MiB) caused it: wrote 36.0 MiB while "
+	  "40.0 MiB grew that no process shows" },
 	{ "evidence for an end", { .kind = EVENT_EVIDENCE, .to = STAGE_SHUTDOWN, .a = 812, .name = "hog",
 	  .evidence = { { 50, 0, 50 } } },
 	  "ending hog (pid 812) rests on headroom 50 %, growth 50 %; independent witnesses agree" },

@@ -233,7 +233,7 @@ static void agrees_with_the_victim(void **state)
 		growth_mark(&table);
 		growth_calm(&table, false);
 		see_family(family, true);
-		assert_true(victim_choose(family, MANY, scratch, &clients, &victim));
+		assert_true(victim_choose(family, MANY, scratch, &clients, 0, &victim));
 		assert_int_equal(growth_top(&table, now_us, top, 1), 1);
 		assert_int_equal(top[0].kind, kinds[victim.kind]);
 		assert_string_equal(top[0].name, victim.name);

@@ -63,6 +63,11 @@ static int oom(const char *text, size_t size, uint64_t *f)
 	return r;
 }
 
+static int io(const char *text, size_t size, uint64_t *f)
+{
+	return parse_process_io(text, size, f);
+}
+
 static const struct row rows[] = {
 	{"status", status, STATUS, 0, {42, 1000, 1, 112 * KIB, 8 * KIB, 4 * KIB}},
 	{"status, kernel thread", status, "Name:\tk\nPPid:\t2\nUid:\t0\t0\n", 0, {2, 0, 0, 0}},
@@ -92,6 +97,9 @@ static const struct row rows[] = {
 	{"cgroup, garbage", cgroups, "hello\n", -EINVAL, {0}},
 	{"adj", adj, "-1000\n", 0, {(uint64_t)-1000}},
 	{"adj, garbage", adj, "--3\n", -EINVAL, {0}},
+	{"io", io, "rchar: 5\nwchar: 4096\nsyscr: 1\n", 0, {4096}},
+	{"io, no figure", io, "wchar: x\n", -EINVAL, {0}},
+	{"io without wchar", io, "rchar: 5\n", -ENODATA, {0}},
 	{"kmsg, machine", oom, KILLED, 0, {PARSE_PROCESS_OOM_KILLED, 123, 4, 0}},
 	{"kmsg, cgroup", oom, KILLED_IN, 0, {PARSE_PROCESS_OOM_KILLED_IN_CGROUP, 5, 1, 0}},
 	{"kmsg, limit", oom, LIMIT, 0, {PARSE_PROCESS_OOM_LIMIT, 0, 0, 9}},

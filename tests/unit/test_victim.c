@@ -9,11 +9,13 @@ static uint32_t count;
 static struct session slots[RIG_CLIENTS];
 static struct session_table clients;
 static struct victim victim;
+static uint64_t pools_bytes;
 
 static int reset(void **state)
 {
 	(void)state;
 	count = 0;
+	pools_bytes = 0;
 	memset(slots, 0, sizeof(slots));
 	session_init(&clients, slots, RIG_CLIENTS);
 	return 0;
@@ -42,7 +44,7 @@ static void add_client(int32_t pid, bool may_be_ended)
 
 static bool choose(void)
 {
-	return victim_choose(processes, count, scratch, &clients, &victim);
+	return victim_choose(processes, count, scratch, &clients, pools_bytes, &victim);
 }
 
 static void nobody(void **state)
@@ -68,6 +70,48 @@ static void the_one_that_grew(void **state)
 	assert_int_equal(victim.pids_count, 1);
 	assert_int_equal(victim.start_ticks[0], 1011);
 	assert_int_equal(victim.all_growth_bytes, 30 * MIB);
+}
+
+static struct process *add_writer(int32_t pid, const char *name, uint64_t written_mib)
+{
+	struct process *p = add(pid, 1, name, 1);
+
+	p->written_bytes = written_mib * MIB;
+	return p;
+}
+
+static void who_wrote_what_no_process_shows(void **state)
+{
+	(void)state;
+	pools_bytes = 40 * MIB;
+	add(10, 1, "logger", 4)->written_bytes = MIB; /* grew most of all that is seen */
+	add_writer(11, "filler", 36);
+	assert_true(choose());
+	assert_int_equal(victim.pid, 11);
+	assert_true(victim.is_writer);
+	assert_int_equal(victim.growth_bytes, 36 * MIB);
+	assert_int_equal(victim.all_growth_bytes, 40 * MIB);
+}
+
+static void bystanders_are_not_ended_for_a_tmpfs(void **state)
+{
+	(void)state;
+	pools_bytes = 40 * MIB;
+	add(10, 1, "logger", 4)->written_bytes = MIB;
+	add_writer(11, "small", 9);
+	assert_false(choose());
+	assert_int_equal(victim.kind, VICTIM_NONE);
+}
+
+static void a_process_that_grew_more_than_the_pools(void **state)
+{
+	(void)state;
+	pools_bytes = 10 * MIB;
+	add(10, 1, "leaky", 30);
+	add_writer(11, "filler", 10);
+	assert_true(choose());
+	assert_int_equal(victim.pid, 10);
+	assert_false(victim.is_writer);
 }
 
 static void the_largest_when_nobody_grew(void **state)
@@ -158,6 +202,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(nobody, reset),
 		cmocka_unit_test_setup(the_one_that_grew, reset),
+		cmocka_unit_test_setup(who_wrote_what_no_process_shows, reset),
+		cmocka_unit_test_setup(bystanders_are_not_ended_for_a_tmpfs, reset),
+		cmocka_unit_test_setup(a_process_that_grew_more_than_the_pools, reset),
 		cmocka_unit_test_setup(the_largest_when_nobody_grew, reset),
 		cmocka_unit_test_setup(a_client_alone, reset),
 		cmocka_unit_test_setup(a_tree_without_its_shell_or_a_client, reset),

@@ -43,6 +43,8 @@ ANSWERED = ('the logger was asked and answered before anybody was ended',
             lambda r: r['asked'] > 0 and r['answered_before_end'])
 ONLY_HOG = ('nobody but the hog was ended', lambda r: set(r['ended']) <= {'failsoft-hog'}
             and set(r['kernel_killed']) <= {'failsoft-hog'})
+ONLY_WRITER = ('nobody but the writer was ended', lambda r: set(r['ended']) <= {'failsoft-load'}
+               and set(r['kernel_killed']) <= {'failsoft-load'})
 NOBODY = ('nobody was ended', lambda r: not r['ended'] and not r['kernel_killed'])
 UP_TO_WARNING = ('no stage beyond warning', lambda r: r['highest'] in ('normal', 'warning'))
 RAN_OUT = ('the kernel killed the hog', lambda r: 'failsoft-hog' in r['kernel_killed'])
@@ -68,6 +70,8 @@ for i in 1 2 3 1 2 3 1 2 3; do
 	pause 0.2
 done'''
 
+TMPFS = 'mkdir /run/t2; mount -t tmpfs -o size=200m tmpfs /run/t2; '
+
 SCENARIOS = [
     Scenario('own_slow', 'a leak of 5 MiB/s in the logger itself', 25, own_leak(5),
              SAVED, [EVERYTHING_LOST]),
@@ -82,6 +86,13 @@ SCENARIOS = [
              other('failsoft-hog --rate=40'), [*SAVED, ONLY_HOG, KERNEL_IDLE], [RAN_OUT]),
     Scenario('cache_storm', 'nine times 96 MiB of files read through the page cache', 12,
              other(f'({CACHE_STORM})'), HARMLESS, [NOBODY]),
+    # What fills the memory shows in no process. A tmpfs stays full when its writer has ended.
+    Scenario('tmpfs', 'a file in a tmpfs that grows by 20 MiB/s', 12,
+             other(f'{TMPFS}failsoft-load steady --rate=20 --in=tmpfs --file=/run/t2/fill'),
+             [*SAVED, ONLY_WRITER], [EVERYTHING_LOST]),
+    Scenario('pipes', 'pipes that hold the memory, 20 MiB/s', 12,
+             other('failsoft-load steady --rate=20 --in=pipes'),
+             [*SAVED, ONLY_WRITER, KERNEL_IDLE], [EVERYTHING_LOST]),
     # Harmless means that it leaves something: 12 MiB or more above the cliff with all that runs.
     Scenario('burst', '24 MiB at full speed, freed after a second', 12,
              other('failsoft-hog --rate=max --limit=24 --free-after=1'), HARMLESS, [NOBODY]),
