@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "brush.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,44 +106,9 @@ void brush_spark(struct brush *b, const int *level, unsigned count)
 	put_glyphs(b, glyph, count);
 }
 
-/* In one unit, so that three figures can be compared at a glance. */
-static void put_interval(struct brush *b, const struct domain_row *d)
-{
-	static const struct {
-		uint64_t below_us;
-		double us;
-		int decimals;
-		const char *name;
-	} units[] = {
-		{ 10000, 1e3, 1, "ms" }, { 1000000, 1e3, 0, "ms" }, { 600000000, 1e6, 1, "s" },
-		{ 36000000000, 6e7, 0, "min" }, { NEVER_US, 3.6e9, 0, "h" },
-	};
-	unsigned u = 0;
-
-	while (d->tte_us >= units[u].below_us)
-		u++;
-	brush_text(b, "in %.*f %s (%.*f-", units[u].decimals, (double)d->tte_us / units[u].us,
-		   units[u].name, units[u].decimals, (double)d->tte_early_us / units[u].us);
-	if (d->tte_late_us == NEVER_US)
-		brush_text(b, "never)");
-	else
-		brush_text(b, "%.*f)", units[u].decimals, (double)d->tte_late_us / units[u].us);
-}
-
 void brush_time_left(struct brush *b, const struct domain_row *d)
 {
-	char low[24], tte[24];
+	char text[TIME_LEFT_BYTES];
 
-	if (d->tte_us == NEVER_US && d->tte_low_us == NEVER_US)
-		brush_text(b, "not falling");
-	else if (d->tte_us == NEVER_US)
-		brush_text(b, "at worst in %s", print_us(b->c, d->tte_low_us, low, sizeof(low)));
-	else if (b->c->raw)
-		brush_text(b, "in %" PRIu64 " (%" PRIu64 "-%" PRIu64 ")", d->tte_us, d->tte_early_us,
-			   d->tte_late_us);
-	else if (d->tte_early_us == NEVER_US) /* an older broker */
-		brush_text(b, "in %s (at worst %s)", print_us(b->c, d->tte_us, tte, sizeof(tte)),
-			   print_us(b->c, d->tte_low_us, low, sizeof(low)));
-	else
-		put_interval(b, d);
+	brush_text(b, "%s", print_time_left(b->c, d, text, sizeof(text)));
 }

@@ -24,6 +24,7 @@
 #define NAME_MAX_BYTES	48
 #define DOMAIN_MAX_BYTES 256
 #define CELL_MAX_BYTES	(4 * 80 + 1)
+#define TIME_LEFT_BYTES	128
 #define LINE_WIDTH	79u	/* a full last column makes some terminals wrap */
 #define PIPE_WIDTH	300u	/* where nothing wraps */
 
@@ -121,6 +122,8 @@ const char *print_cell(const char *text, int columns, char buffer[CELL_MAX_BYTES
 const char *print_cut(const char *text, int columns, char buffer[CELL_MAX_BYTES]);
 const char *print_bytes(const struct ctl *c, uint64_t bytes, char *buffer, size_t size);
 const char *print_us(const struct ctl *c, uint64_t us, char *buffer, size_t size);
+/* "in 2.3 s (1.6-4.1)", "not falling"; a buffer of TIME_LEFT_BYTES holds the longest. */
+const char *print_time_left(const struct ctl *c, const struct domain_row *d, char *buffer, size_t size);
 const char *print_stage(const struct ctl *c, const char *stage);	/* escape sequence or "" */
 const char *print_plain(const struct ctl *c);
 bool print_is_utf8(void);
@@ -147,5 +150,10 @@ int backtest_verb(struct ctl *c);
 
 /* status.c */
 int status_rank(const char *stage);	/* 0..3, -1: none of this version */
-void status_print_time_left(struct ctl *c, const struct domain_row *d);
+/* With what it never comes sooner than: on a second line where one is too short. Returns how many. */
+unsigned status_print_time_left(const struct ctl *c, const char *head, const struct domain_row *d);
 int status_unknown(struct ctl *c);	/* no broker: says it the way that was asked for */
+
+/* growers.c, for people: in at most `rows`, the head of a table among them. Return how many. */
+unsigned growers_print(const struct ctl *c, const struct grower_row *g, uint32_t count, unsigned rows);
+unsigned growers_print_outlook(const struct outlook_row *o, unsigned rows);

@@ -132,23 +132,82 @@ const char *print_bytes(const struct ctl *c, uint64_t bytes, char *buffer, size_
 	return buffer;
 }
 
+static const struct unit {
+	uint64_t below_us;
+	double us;
+	int decimals;
+	const char *name;
+} units[] = {
+	{ 10000, 1e3, 1, "ms" }, { 1000000, 1e3, 0, "ms" }, { 600000000, 1e6, 1, "s" },
+	{ 36000000000, 6e7, 0, "min" }, { NEVER_US, 3.6e9, 0, "h" },
+};
+
+static const struct unit *unit_of(uint64_t us)
+{
+	const struct unit *u = units;
+
+	while (us >= u->below_us && us != NEVER_US)
+		u++;
+	return u;
+}
+
 /* At most 11 columns, raw figures apart. */
 const char *print_us(const struct ctl *c, uint64_t us, char *buffer, size_t size)
 {
+	const struct unit *u = unit_of(us);
+
 	if (c->raw)
 		snprintf(buffer, size, "%" PRIu64, us);
 	else if (us == NEVER_US)
 		snprintf(buffer, size, "not falling");
-	else if (us < 10000)
-		snprintf(buffer, size, "%.1f ms", (double)us / 1e3);
-	else if (us < 1000000)
-		snprintf(buffer, size, "%.0f ms", (double)us / 1e3);
-	else if (us < 600000000)
-		snprintf(buffer, size, "%.1f s", (double)us / 1e6);
-	else if (us < 36000000000)
-		snprintf(buffer, size, "%.0f min", (double)us / 6e7);
 	else
-		snprintf(buffer, size, "%.0f h", (double)us / 3.6e9);
+		snprintf(buffer, size, "%.*f %s", u->decimals, (double)us / u->us, u->name);
+	return buffer;
+}
+
+/* It does not become 0, nor a number of more than four digits. */
+static bool is_read_in(const struct unit *u, uint64_t us)
+{
+	double digits = (double)us / u->us * (u->decimals ? 10 : 1);
+
+	return us == 0 || us == NEVER_US || (digits >= 1 && digits < 10000);
+}
+
+static const char *bound(const struct ctl *c, uint64_t us, const struct unit *u, char text[32])
+{
+	if (us == NEVER_US)
+		return "never";
+	if (!u || c->raw)
+		return print_us(c, us, text, 32);
+	snprintf(text, 32, "%.*f", u->decimals, (double)us / u->us);
+	return text;
+}
+
+/* In one unit where they can be read in it: then three figures are compared at a glance. */
+static void format_interval(const struct ctl *c, const struct domain_row *d, char *buffer, size_t size)
+{
+	const struct unit *u = unit_of(d->tte_us);
+	char tte[32], early[32], late[32];
+
+	if (!is_read_in(u, d->tte_early_us) || !is_read_in(u, d->tte_late_us))
+		u = NULL;
+	snprintf(buffer, size, "in %s (%s-%s)", print_us(c, d->tte_us, tte, sizeof(tte)),
+		 bound(c, d->tte_early_us, u, early), bound(c, d->tte_late_us, u, late));
+}
+
+const char *print_time_left(const struct ctl *c, const struct domain_row *d, char *buffer, size_t size)
+{
+	char tte[32], low[32];
+
+	if (d->tte_us == NEVER_US && d->tte_low_us == NEVER_US)
+		snprintf(buffer, size, "not falling");
+	else if (d->tte_us == NEVER_US)
+		snprintf(buffer, size, "at worst in %s", print_us(c, d->tte_low_us, low, sizeof(low)));
+	else if (d->tte_early_us == NEVER_US) /* an older broker */
+		snprintf(buffer, size, "in %s (at worst %s)", print_us(c, d->tte_us, tte, sizeof(tte)),
+			 print_us(c, d->tte_low_us, low, sizeof(low)));
+	else
+		format_interval(c, d, buffer, size);
 	return buffer;
 }
 

@@ -3,13 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "brush.h"
 #include "status.h"
 
 #define ROWS_MAX	23u	/* of 24: the prompt needs one */
-#define GROWERS_SHOWN	2u
-#define HEAD_WIDTH	13u
-
+#define BECAUSE_ROWS	4u
+#define OUTLOOK_ROWS	3u
+#define DOMAIN_ROWS	5u
+#define GROWER_ROWS	5u	/* the broker names no more, and the first of them explain most */
+/* So many at least, however much else there is to say. */
+#define GROWER_LEAST	3u
+#define DOMAIN_LEAST	2u
 
 int status_rank(const char *stage)
 {
@@ -72,6 +75,13 @@ static int read_last_episode(struct ctl *c, struct status_view *v)
 	return r;
 }
 
+/* Stage and headroom are known by then: they are said even if this fails, which says so itself. */
+static void read_outlook(struct ctl *c, struct status_view *v)
+{
+	if (call_growers(c, "", v->grower, GROWERS_MAX, &v->growers) >= 0)
+		(void)call_outlook(c, &v->outlook);
+}
+
 static int read_view(struct ctl *c, struct status_view *v)
 {
 	int r;
@@ -89,14 +99,14 @@ static int read_view(struct ctl *c, struct status_view *v)
 	if (r >= 0)
 		r = call_clients(c, v->client, CLIENTS_MAX, &v->clients);
 	if (r >= 0)
-		r = call_growers(c, "", v->grower, STATUS_GROWERS_MAX, &v->growers);
-	if (r >= 0)
-		r = call_outlook(c, &v->outlook);
-	if (r >= 0)
 		r = read_absent(c, v);
 	if (r >= 0)
 		r = read_last_episode(c, v);
-	return r < 0 ? r : read_warnings(c, v);
+	if (r >= 0)
+		r = read_warnings(c, v);
+	if (r >= 0 && !c->nagios)
+		read_outlook(c, v);
+	return r;
 }
 
 static const struct domain_row *nearest(const struct status_view *v)
@@ -109,15 +119,66 @@ static const struct domain_row *nearest(const struct status_view *v)
 
 /* ---- for people ---- */
 
-void status_print_time_left(struct ctl *c, const struct domain_row *d)
+unsigned status_print_time_left(const struct ctl *c, const char *head, const struct domain_row *d)
 {
-	struct brush b = brush_begin(c, stdout, LINE_WIDTH - HEAD_WIDTH, 1);
-	char a[32];
+	char time[TIME_LEFT_BYTES], sooner[64] = "", a[32];
+	bool is_one;
 
-	brush_time_left(&b, d);
+	print_time_left(c, d, time, sizeof(time));
 	if (d->guaranteed_us != NEVER_US)
-		brush_text(&b, "; never sooner than %s", print_us(c, d->guaranteed_us, a, sizeof(a)));
-	brush_end(&b);
+		snprintf(sooner, sizeof(sooner), "never sooner than %s",
+			 print_us(c, d->guaranteed_us, a, sizeof(a)));
+	is_one = strlen(head) + strlen(time) + 2 + strlen(sooner) <= LINE_WIDTH;
+	printf("%s%s", head, time);
+	if (sooner[0] && is_one)
+		printf("; %s", sooner);
+	else if (sooner[0])
+		printf("\n%*s%s", (int)strlen(head), "", sooner);
+	putchar('\n');
+	return sooner[0] && !is_one ? 2 : 1;
+}
+
+bool status_format_pressure(const struct domain_row *d, char *text, size_t size)
+{
+	if (d->some_permyriad == UINT32_MAX || d->full_permyriad == UINT32_MAX)
+		return false;
+	snprintf(text, size, "PSI some %.1f %%, full %.1f %% over 10 s", d->some_permyriad / 100.0,
+		 d->full_permyriad / 100.0);
+	return true;
+}
+
+/*
+ * What must fit below: each part may take what is left beyond that. Together they leave room for
+ * two rows of reasons on a screen of which every part is there; half of the least rows would hide
+ * who grows, double would push out what is below.
+ */
+static unsigned below_domains(const struct status_view *v)
+{
+	return 3 + (v->last.number != 0) + (v->warnings + v->absents != 0);
+}
+
+static unsigned below_growers(const struct status_view *v)
+{
+	return 2 + (v->domains < DOMAIN_LEAST ? v->domains : DOMAIN_LEAST) + below_domains(v);
+}
+
+static unsigned below_outlook(const struct status_view *v)
+{
+	unsigned growers = v->growers < GROWER_LEAST ? v->growers : GROWER_LEAST;
+
+	return (growers ? 1 + growers : 0) + below_growers(v);
+}
+
+static unsigned below_reason(const struct status_view *v)
+{
+	return (v->outlook.pid != 0) + (v->outlook.rivals != 0) + below_outlook(v);
+}
+
+static unsigned at_most(unsigned wanted, unsigned rows, unsigned below)
+{
+	unsigned room = rows > below ? rows - below : 0;
+
+	return wanted < room ? wanted : room;
 }
 
 static void print_domain(struct ctl *c, const struct domain_row *d)
@@ -134,7 +195,8 @@ static void print_domain(struct ctl *c, const struct domain_row *d)
 
 static void print_domains(struct ctl *c, struct status_view *v)
 {
-	uint32_t shown = v->domains > 4 ? 3 : v->domains;
+	uint32_t room = at_most(DOMAIN_ROWS, v->rows - 2, below_domains(v));
+	uint32_t shown = v->domains <= room ? v->domains : room - 1;
 
 	printf("\n%-24s %-9s %9s %9s %11s %11s\n", "DOMAIN", "STAGE", "HEADROOM", "LIMIT",
 	       "AT WORST IN", "LEAD NEEDED");
@@ -200,77 +262,68 @@ static void print_last_episode(struct status_view *v)
 	v->rows -= print_wrapped("last episode ", text, 1);
 }
 
-static void print_headroom(struct ctl *c, const struct domain_row *d)
+/* "limited by swap, falls by 5.0 MiB/s"; "" if an older broker tells neither. */
+const char *status_format_limit(const struct ctl *c, const struct domain_row *d, char *text, size_t size)
 {
-	char a[32], b[32];
+	char rate[32];
+	bool is_falling = d->rate > 0 && d->tte_us != NEVER_US;
 
-	printf("headroom     %s of %s", print_bytes(c, d->headroom_bytes, a, sizeof(a)),
-	       print_bytes(c, d->limit_bytes, b, sizeof(b)));
-	if (d->limited_by[0])
-		printf(", limited by %s", d->limited_by);
-	if (d->some_permyriad != UINT32_MAX)
-		printf("; PSI some %.1f %%, full %.1f %%", d->some_permyriad / 100.0,
-		       d->full_permyriad / 100.0);
-	putchar('\n');
+	snprintf(text, size, "limited by %s%s%s%s", d->limited_by, is_falling ? ", falls by " : "",
+		 is_falling ? print_bytes(c, (uint64_t)d->rate, rate, sizeof(rate)) : "",
+		 is_falling ? "/s" : "");
+	if (!d->limited_by[0])
+		text[0] = 0;
+	return text;
 }
 
-static void print_growers(struct ctl *c, struct status_view *v)
-{
-	const char *head = "grows        ";
-	char text[256], what[40], rate[32], holds[32];
-
-	for (uint32_t i = 0; i < v->growers && i < GROWERS_SHOWN; i++) {
-		const struct grower_row *g = &v->grower[i];
-
-		if (!g->pid)
-			snprintf(what, sizeof(what), "in no process");
-		else if (g->processes > 1)
-			snprintf(what, sizeof(what), "pid %u and %u more", g->pid, g->processes - 1);
-		else
-			snprintf(what, sizeof(what), "pid %u", g->pid);
-		snprintf(text, sizeof(text), "%s (%s): %s/s, %u %%, holds %s", g->name, what,
-			 print_bytes(c, g->bytes_per_s, rate, sizeof(rate)), g->share_permyriad / 100,
-			 print_bytes(c, g->bytes, holds, sizeof(holds)));
-		v->rows -= print_wrapped(head, text, 1);
-		head = "             ";
-	}
-}
-
-/* What would happen now without us. */
-static void print_outlook(struct status_view *v)
-{
-	const struct outlook_row *o = &v->outlook;
-	char text[512];
-	size_t used = 0;
-
-	if (o->pid) {
-		snprintf(text, sizeof(text), "would end %s (pid %u) now, its oom_score is %u", o->name,
-			 o->pid, o->score);
-		v->rows -= print_wrapped("the kernel   ", text, 1);
-	}
-	for (uint32_t i = 0; i < o->rivals && used < sizeof(text); i++)
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s: %s", i ? "; " : "",
-					 o->rival[i].name, o->rival[i].word);
-	if (o->rivals)
-		v->rows -= print_wrapped("others would ", text, 1);
-}
-
-static void print_people(struct ctl *c, struct status_view *v)
+static void print_headroom(const struct ctl *c, struct status_view *v)
 {
 	const struct domain_row *d = nearest(v);
-	char a[CELL_MAX_BYTES];
+	char a[32], b[32], limit[96], text[192];
+
+	status_format_limit(c, d, limit, sizeof(limit));
+	snprintf(text, sizeof(text), "%s of %s%s%s", print_bytes(c, d->headroom_bytes, a, sizeof(a)),
+		 print_bytes(c, d->limit_bytes, b, sizeof(b)), limit[0] ? ", " : "", limit);
+	v->rows -= print_wrapped("headroom     ", text, 2);
+}
+
+static void print_nearest(struct ctl *c, struct status_view *v)
+{
+	const struct domain_row *d = nearest(v);
+	char a[CELL_MAX_BYTES], pressure[64];
 
 	printf("stage        %s%s%s\n", print_stage(c, v->stage), print_cut(v->stage, 9, a),
 	       print_plain(c));
 	printf("nearest      %s\n", print_cut(d->name, -60, a));
-	print_headroom(c, d);
-	printf("exhausted    ");
-	status_print_time_left(c, d);
-	v->rows = ROWS_MAX - 4;
+	v->rows = ROWS_MAX - 2;
+	print_headroom(c, v);
+	v->rows -= status_print_time_left(c, "exhausted    ", d);
+	if (status_format_pressure(d, pressure, sizeof(pressure)))
+		v->rows -= print_wrapped("pressure     ", pressure, 1);
 	if (d->reason[0] && status_rank(v->stage))
-		v->rows -= print_wrapped("because      ", d->reason, 3);
+		v->rows -= print_wrapped("because      ", d->reason,
+					 at_most(BECAUSE_ROWS, v->rows, below_reason(v)));
+}
+
+/* Far from the cliff nobody is looked at, and there is nothing to show. */
+static void print_growers(struct ctl *c, struct status_view *v)
+{
+	unsigned wanted = 1 + (v->growers < GROWER_ROWS ? v->growers : GROWER_ROWS);
+
+	if (!v->growers)
+		return;
+	if (v->rows > wanted + below_growers(v)) {
+		putchar('\n');
+		v->rows--;
+	}
+	v->rows -= growers_print(c, v->grower, v->growers, at_most(wanted, v->rows, below_growers(v)));
+}
+
+static void print_people(struct ctl *c, struct status_view *v)
+{
+	print_nearest(c, v);
+	v->rows -= growers_print_outlook(&v->outlook, at_most(OUTLOOK_ROWS, v->rows, below_outlook(v)));
 	print_growers(c, v);
-	print_outlook(v);
 	print_domains(c, v);
 	print_clients(c, v);
 	print_last_episode(v);

@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-#include <json-c/json.h>
-#include <string.h>
-
 #include "status.h"
 
 static void put_time(struct json_object *o, const char *key, uint64_t us)
 {
-	/* null: not falling */
+	/* null: not falling; early and late: or an older broker */
 	json_object_object_add(o, key, us == NEVER_US ? NULL : json_object_new_uint64(us));
 }
 
 static void put_permyriad(struct json_object *o, const char *key, uint32_t share)
 {
-	/* null: the kernel does not tell */
+	/* null: the kernel does not tell, or an older broker */
 	json_object_object_add(o, key, share == UINT32_MAX ? NULL : json_object_new_uint64(share));
 }
 
-static struct json_object *domain_json(const struct domain_row *d)
+struct json_object *status_domain_json(const struct domain_row *d)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -29,7 +26,8 @@ static struct json_object *domain_json(const struct domain_row *d)
 	put_time(o, "exhaustion_early_us", d->tte_early_us);
 	put_time(o, "exhaustion_late_us", d->tte_late_us);
 	put_time(o, "guaranteed_us", d->guaranteed_us);
-	json_object_object_add(o, "limited_by", json_object_new_string(d->limited_by));
+	json_object_object_add(o, "limited_by",
+			       d->limited_by[0] ? json_object_new_string(d->limited_by) : NULL);
 	json_object_object_add(o, "rate_bytes_per_s", json_object_new_int64(d->rate));
 	put_permyriad(o, "pressure_some_permyriad", d->some_permyriad);
 	put_permyriad(o, "pressure_full_permyriad", d->full_permyriad);
@@ -79,7 +77,7 @@ static struct json_object *growers_json(const struct status_view *v)
 
 		json_object_object_add(o, "kind", json_object_new_string(g->kind));
 		json_object_object_add(o, "name", json_object_new_string(g->name));
-		json_object_object_add(o, "pid", json_object_new_uint64(g->pid));
+		json_object_object_add(o, "pid", g->pid ? json_object_new_uint64(g->pid) : NULL);
 		json_object_object_add(o, "processes", json_object_new_uint64(g->processes));
 		json_object_object_add(o, "bytes", json_object_new_uint64(g->bytes));
 		json_object_object_add(o, "grown_bytes", json_object_new_uint64(g->since_bytes));
@@ -127,7 +125,7 @@ void status_print_json(const struct status_view *v)
 	json_object_object_add(o, "version", json_object_new_string(v->version));
 	json_object_object_add(o, "clients", json_object_new_uint64(v->clients));
 	for (uint32_t i = 0; i < v->domains; i++)
-		json_object_array_add(list, domain_json(&v->domain[i]));
+		json_object_array_add(list, status_domain_json(&v->domain[i]));
 	json_object_object_add(o, "domains", list);
 	for (uint32_t i = 0; i < v->warnings; i++)
 		json_object_array_add(warnings, json_object_new_string(v->warning[i]));

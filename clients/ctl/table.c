@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl.h"
+#include "status.h"
 
 static void put_text(struct json_object *o, const char *key, const char *value)
 {
@@ -89,21 +89,15 @@ int clients_verb(struct ctl *c)
 
 /* ---- domains ---- */
 
-static void domain_json(const struct domain_row *d)
+static void domain_limit_line(const struct ctl *c, const struct domain_row *d)
 {
-	struct json_object *o = json_object_new_object();
+	char limit[96], pressure[64] = "", text[192];
 
-	put_text(o, "name", d->name);
-	put_text(o, "stage", d->stage);
-	put_u64(o, "headroom_bytes", d->headroom_bytes);
-	put_u64(o, "limit_bytes", d->limit_bytes);
-	if (d->tte_us != NEVER_US)
-		put_u64(o, "exhaustion_us", d->tte_us);
-	if (d->tte_low_us != NEVER_US)
-		put_u64(o, "exhaustion_low_us", d->tte_low_us);
-	put_u64(o, "clients", d->clients);
-	put_u64(o, "episode", d->episode);
-	print_json_line(o);
+	if (!status_format_limit(c, d, limit, sizeof(limit))[0])
+		return; /* an older broker */
+	snprintf(text, sizeof(text), "%s%s%s", limit,
+		 status_format_pressure(d, pressure, sizeof(pressure)) ? ", " : "", pressure);
+	print_wrapped("  ", text, UINT_MAX);
 }
 
 static void domain_line(struct ctl *c, const struct domain_row *d)
@@ -111,11 +105,12 @@ static void domain_line(struct ctl *c, const struct domain_row *d)
 	char a[24], b[24], lead[3][24], cut[CELL_MAX_BYTES];
 
 	printf("%s\n  stage ", print_cut(d->name, -(int)LINE_WIDTH, cut));
-	printf("%s%s%s, headroom %s of %s, %u clients\n  exhausted ", print_stage(c, d->stage),
+	printf("%s%s%s, headroom %s of %s, %u clients\n", print_stage(c, d->stage),
 	       print_cut(d->stage, 9, cut), print_plain(c),
 	       print_bytes(c, d->headroom_bytes, a, sizeof(a)),
 	       print_bytes(c, d->limit_bytes, b, sizeof(b)), d->clients);
-	status_print_time_left(c, d);
+	status_print_time_left(c, "  exhausted ", d);
+	domain_limit_line(c, d);
 	printf("  lead needed: warning %s, imminent %s, shutdown %s\n",
 	       print_us(c, d->lead_us[0], lead[0], sizeof(lead[0])),
 	       print_us(c, d->lead_us[1], lead[1], sizeof(lead[1])),
@@ -130,7 +125,7 @@ int domains_verb(struct ctl *c)
 
 	for (uint32_t i = 0; r >= 0 && i < count; i++) {
 		if (c->json)
-			domain_json(&rows[i]);
+			print_json_line(status_domain_json(&rows[i]));
 		else
 			domain_line(c, &rows[i]);
 	}
@@ -223,66 +218,6 @@ int episodes_verb(struct ctl *c)
 		else
 			episode_line(c, &e);
 	}
-	sd_bus_message_unref(reply);
-	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
-}
-
-/* "+12.345 s  what happened"; a broker of before 1.1 tells no time: then *ret_text is all of it. */
-static bool split_sentence(const char *sentence, double *ret_after_s, const char **ret_text)
-{
-	char *end;
-
-	*ret_text = sentence;
-	if (*sentence != '+')
-		return false;
-	*ret_after_s = strtod(sentence + 1, &end);
-	if (strncmp(end, " s  ", 4))
-		return false;
-	*ret_text = end + 4;
-	return true;
-}
-
-static void print_sentence(const struct ctl *c, const char *sentence)
-{
-	char head[32] = "            ", clean[600];
-	const char *text;
-	double after_s = 0;
-	bool has_time = split_sentence(sentence, &after_s, &text);
-
-	print_clean(clean, sizeof(clean), text);
-	if (c->json) {
-		struct json_object *o = json_object_new_object();
-
-		json_object_object_add(o, "after_s", has_time ? json_object_new_double(after_s) : NULL);
-		json_object_object_add(o, "text", json_object_new_string(clean));
-		print_json_line(o);
-		return;
-	}
-	if (has_time)
-		snprintf(head, sizeof(head), "%9.3f s ", after_s);
-	print_wrapped(head, clean, UINT_MAX);
-}
-
-int explain_verb(struct ctl *c)
-{
-	sd_bus_message *reply = NULL;
-	const char *sentence, *number = c->argument;
-	char *end;
-	uint64_t episode;
-	int r;
-
-	errno = 0;
-	episode = strtoull(number, &end, 10);
-	if (errno || *end || end == number || number[0] == '-') {
-		fprintf(stderr, "failsoftctl: \"%s\" is no episode number; see failsoftctl episodes\n",
-			number);
-		return EXIT_USAGE;
-	}
-	r = call_method(c, &reply, "Explain", "t", episode);
-	if (r >= 0)
-		r = sd_bus_message_enter_container(reply, 'a', "s");
-	while (r >= 0 && (r = sd_bus_message_read(reply, "s", &sentence)) > 0)
-		print_sentence(c, sentence);
 	sd_bus_message_unref(reply);
 	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
 }

@@ -58,6 +58,43 @@ static int finish(int r, sd_bus_message *reply)
 	return r < 0 ? r : 1;
 }
 
+static int put_forecast(sd_bus_message *reply, const struct ctl_forecast *f)
+{
+	int r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}",
+		"ExhaustionEarlyUSec", "t", f->early_us, "ExhaustionLateUSec", "t", f->late_us,
+		"LimitedBy", "s", f->limited_by, "RateBytesPerSecond", "x", f->rate_bytes_per_s);
+
+	if (r >= 0 && !f->is_without_psi)
+		r = sd_bus_message_append(reply, "{sv}{sv}",
+			"PressureSomePermyriad", "u", f->some_permyriad,
+			"PressureFullPermyriad", "u", f->full_permyriad);
+	return r;
+}
+
+static int put_domain(sd_bus_message *reply, const struct ctl_domain *d)
+{
+	int r = sd_bus_message_open_container(reply, 'r', "ssttttta{sv}");
+
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "ssttttt", d->name, d->stage, d->headroom_bytes,
+					  d->limit_bytes, d->tte_us, d->tte_low_us, d->episode);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "{sv}");
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}{sv}",
+			"LeadWarningUSec", "t", (uint64_t)3100000,
+			"LeadImminentUSec", "t", (uint64_t)2100000,
+			"LeadShutdownUSec", "t", (uint64_t)1100000,
+			"GuaranteedUSec", "t", d->guaranteed_us,
+			"OfANewerBroker", "s", "to be skipped",
+			"Reason", "s", d->reason ? d->reason : "");
+	if (r >= 0 && d->forecast)
+		r = put_forecast(reply, d->forecast);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int on_domains(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	const struct ctl_script *s = ((struct child *)userdata)->script;
@@ -67,15 +104,46 @@ static int on_domains(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	(void)error;
 	for (unsigned t = 0; t < times(s->domains_times); t++)
 		for (const struct ctl_domain *d = s->domain; r >= 0 && d && d->name; d++)
-			r = sd_bus_message_append(reply, "(ssttttta{sv})", d->name, d->stage,
-				d->headroom_bytes, d->limit_bytes, d->tte_us, d->tte_low_us, d->episode, 7,
-				"LeadWarningUSec", "t", (uint64_t)3100000,
-				"LeadImminentUSec", "t", (uint64_t)2100000,
-				"LeadShutdownUSec", "t", (uint64_t)1100000,
-				"GuaranteedUSec", "t", d->guaranteed_us,
-				"RateBytesPerSecond", "x", (int64_t)1048576,
-				"OfANewerBroker", "s", "to be skipped",
-				"Reason", "s", d->reason ? d->reason : "");
+			r = put_domain(reply, d);
+	return finish(r, reply);
+}
+
+static int on_growers(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct child *c = userdata;
+	const struct ctl_outlook *o = c->script->outlook;
+	sd_bus_message *reply = NULL;
+	const char *domain;
+	int r = sd_bus_message_read(m, "s", &domain);
+
+	(void)error;
+	c->seen->outlooks++;
+	if (r < 0 || *domain) /* "": the nearest, which is all that is scripted */
+		return -EINVAL;
+	r = begin(m, "(ssuutttu)", &reply);
+	for (unsigned t = 0; t < times(o->growers_times); t++)
+		for (const struct ctl_grower *g = o->grower; r >= 0 && g && g->name; g++)
+			r = sd_bus_message_append(reply, "(ssuutttu)", g->kind, g->name, g->pid,
+				g->processes, g->bytes, g->since_bytes, g->bytes_per_s, g->share_permyriad);
+	return finish(r, reply);
+}
+
+static int on_outlook(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct child *c = userdata;
+	const struct ctl_outlook *o = c->script->outlook;
+	sd_bus_message *reply = NULL;
+	int r = sd_bus_message_new_method_return(m, &reply);
+
+	(void)error;
+	c->seen->outlooks++;
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "usu", o->pid, o->name ? o->name : "", o->score);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "(sss)");
+	for (unsigned t = 0; t < times(o->rivals_times); t++)
+		for (const struct ctl_rival *other = o->rival; r >= 0 && other && other->name; other++)
+			r = sd_bus_message_append(reply, "(sss)", other->name, other->word, other->rule);
 	return finish(r, reply);
 }
 
@@ -224,6 +292,8 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("ListDomains", NULL, "a(ssttttta{sv})", on_domains, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("ListClients", NULL, "a(tsuuuassta{sv})", on_clients, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD("ListGrowers", "s", "a(ssuutttu)", on_growers, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD("Outlook", NULL, "usua(sss)", on_outlook, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("ListSources", NULL, "a(ssss)", on_sources, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("ListEpisodes", NULL, "a(tsstts)", on_episodes, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("Explain", "t", "as", on_explain, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -241,6 +311,11 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_END,
 };
 
+static bool is_unknown(const struct ctl_script *s, const char *member)
+{
+	return !s->outlook && (!strcmp(member, "ListGrowers") || !strcmp(member, "Outlook"));
+}
+
 /* Sees every message before the table does: notes who would have started us, refuses on order. */
 static int on_any(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
@@ -252,6 +327,8 @@ static int on_any(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		return 0;
 	c->seen->calls++;
 	c->seen->may_start += sd_bus_message_get_auto_start(m) > 0;
+	if (is_unknown(c->script, member))
+		return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_UNKNOWN_METHOD, "no %s here", member);
 	if (!c->script->refused_method || strcmp(member, c->script->refused_method))
 		return 0;
 	return sd_bus_reply_method_errorf(m, c->script->error_name, "%s", c->script->error_text);

@@ -10,10 +10,39 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* What brokers tell of a domain since they name growers. */
+struct ctl_forecast {
+	uint64_t early_us, late_us;
+	const char *limited_by;
+	int64_t rate_bytes_per_s;
+	uint32_t some_permyriad, full_permyriad;
+	bool is_without_psi;		/* then the two are not told */
+};
+
 struct ctl_domain {
 	const char *name, *stage;
 	uint64_t headroom_bytes, limit_bytes, tte_us, tte_low_us, episode, guaranteed_us;
 	const char *reason;
+	const struct ctl_forecast *forecast; /* NULL: an older broker */
+};
+
+struct ctl_grower {
+	const char *kind, *name;
+	uint32_t pid, processes;
+	uint64_t bytes, since_bytes, bytes_per_s;
+	uint32_t share_permyriad;
+};
+
+struct ctl_rival {
+	const char *name, *word, *rule;
+};
+
+struct ctl_outlook {
+	const struct ctl_grower *grower;
+	uint32_t pid, score;		/* the kernel's choice */
+	const char *name;
+	const struct ctl_rival *rival;
+	unsigned growers_times, rivals_times; /* as below */
 };
 
 struct ctl_client {
@@ -41,6 +70,7 @@ struct ctl_script {
 	const struct ctl_client *client;
 	const struct ctl_episode *episode;
 	const struct ctl_source *source;
+	const struct ctl_outlook *outlook; /* NULL: an older broker, without the two methods */
 	const char *const *sentence;	/* of Explain */
 	const char *const *warning;
 	unsigned clients_times, domains_times, warnings_times; /* each row so often; 0: once */
@@ -51,7 +81,7 @@ struct ctl_script {
 
 /* What callers did. */
 struct ctl_seen {
-	volatile unsigned calls, may_start, reloads, monitors;
+	volatile unsigned calls, may_start, reloads, monitors, outlooks;
 	volatile int history;		/* of the last Monitor */
 	volatile uint64_t explained;	/* the last episode asked for */
 };

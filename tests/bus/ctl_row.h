@@ -13,7 +13,8 @@
 
 enum {
 	ROW_WIDTH = 1,			/* no line is wider than a terminal */
-	ROW_SCREEN = 2,			/* ROW_WIDTH, and all fits into 24 lines */
+	ROW_SCREEN = 2,			/* all fits into 79x23: the prompt needs a line, and a full
+					 * last column makes some terminals wrap */
 	ROW_JSON = 4,			/* one or more JSON objects, nothing else */
 	ROW_RAW = 8,			/* passed on as it came: control characters are JSON's affair */
 	ROW_STOPPED = 16,		/* the broker stands still */
@@ -51,8 +52,9 @@ static inline int row_count_json(const char *text)
 
 static inline void row_judge(const struct ctl_row *row, const struct ctl_result *have)
 {
-	unsigned columns = row->flags & (ROW_WIDTH | ROW_SCREEN) ? CTL_COLUMNS : 0;
-	unsigned lines = row->flags & ROW_SCREEN ? CTL_ROWS : 0;
+	unsigned wide = row->flags & ROW_WIDTH ? CTL_COLUMNS : 0;
+	unsigned columns = row->flags & ROW_SCREEN ? CTL_COLUMNS - 1 : wide;
+	unsigned lines = row->flags & ROW_SCREEN ? CTL_ROWS - 1 : 0;
 
 	if (have->code != row->code)
 		print_error("%s%s", have->out, have->err); /* says why */

@@ -51,6 +51,14 @@ static const struct ctl_row rows[] = {
 	/* ---- as much as the interface allows ---- */
 	{ "full: status fits a screen", &full, { .arg = { "status" } }, 2, ROW_SCREEN,
 	  { "2000 registered" } },
+	{ "full: the least of every part", &full, { .arg = { "status" } }, 2, ROW_SCREEN,
+	  { "\n             never sooner than 5124095576 h\n", "and 31 more: failsoftctl domains",
+	    "4294967295 of this name ", "weak points" } },
+	{ "full: explain", &full, { .arg = { "explain", "1" } }, 0, ROW_WIDTH,
+	  { "        +0.000 s  /machine.slice", "\n+999999999.999 s  logger",
+	    "\n                  /machine.slice" } },
+	{ "full: explain --json", &full, { .arg = { "explain", "1", "--json" } }, 0, ROW_JSON,
+	  { "\"after_s\":999999999.999", "\"after_s\":null" } },
 	{ "full: clients", &full, { .arg = { "clients" } }, 0, ROW_WIDTH, { "a-client-whose" } },
 	{ "full: domains", &full, { .arg = { "domains" } }, 0, ROW_WIDTH,
 	  { "payload-of-the-service" } },
@@ -115,7 +123,10 @@ static const struct ctl_row rows[] = {
 	{ "hostile: episodes", &hostile, { .arg = { "episodes" } }, 0, ROW_WIDTH, { "owned" } },
 	{ "hostile: episodes --json", &hostile, { .arg = { "episodes", "--json" } }, 0, ROW_JSON,
 	  { "owned" } },
-	{ "hostile: explain", &hostile, { .arg = { "explain", "1" } }, 0, ROW_WIDTH, { "owned" } },
+	{ "hostile: explain", &hostile, { .arg = { "explain", "1" } }, 0, ROW_WIDTH, { "owned",
+	  "+nan s  not a time", "\n+1.5 s  ", "+1e300" } },
+	{ "hostile: explain --json", &hostile, { .arg = { "explain", "1", "--json" } }, 0, ROW_JSON,
+	  { "{\"after_s\":1.500,\"text\":\"", "{\"after_s\":null,\"text\":\"+nan s  not a time\"}" } },
 	{ "hostile: monitor", &hostile, { .arg = { "monitor" } }, 3, ROW_WIDTH, { "2Ja" },
 	  "has ended" },
 	{ "hostile: an error's sentence", &refusing_reload, { .arg = { "reload" } }, 3, 0, { NULL },
@@ -162,6 +173,23 @@ static void nobody_starts_the_broker(void **state)
 	ctl_broker_stop(&broker);
 }
 
+/* Its line says nothing of it, and it must be there within 10 s. */
+static void nagios_does_not_ask_who_grows(void **state)
+{
+	static struct ctl_result have;
+	static const char *const options[] = { "--nagios", "--json" };
+	struct ctl_broker broker;
+
+	(void)state;
+	ctl_broker_start(&broker, daemon_here.address, &falling);
+	for (unsigned i = 0; i < 2; i++) {
+		ctl_run(&(struct ctl_call){ .address = daemon_here.address, .arg = { options[i] } }, &have);
+		assert_int_equal(have.code, 2);
+		assert_int_equal(broker.seen->outlooks, 2 * i);
+	}
+	ctl_broker_stop(&broker);
+}
+
 /* A socket that is listened to by nobody who lives: what a bus looks like that thrashes. */
 static void a_bus_that_never_greets(void **state)
 {
@@ -201,15 +229,16 @@ static int close_bus(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ROWS + 2] = {
+	struct CMUnitTest tests[ROWS + 3] = {
 		cmocka_unit_test(nobody_starts_the_broker),
+		cmocka_unit_test(nagios_does_not_ask_who_grows),
 		cmocka_unit_test(a_bus_that_never_greets),
 	};
 
 	if (!setlocale(LC_CTYPE, "C.UTF-8")) /* columns are counted with it */
 		return 77;
 	for (size_t i = 0; i < ROWS; i++)
-		tests[i + 2] = (struct CMUnitTest){ rows[i].name, run_row, NULL, NULL,
+		tests[i + 3] = (struct CMUnitTest){ rows[i].name, run_row, NULL, NULL,
 			(void *)&rows[i] };
 	return cmocka_run_group_tests_name("ctl_hard", tests, open_bus, close_bus);
 }
