@@ -121,6 +121,10 @@ const struct config_option config_options[] = {
 	 "forbids choosing it, and when everything that is left is forbidden the kernel panics "
 	 "(0.04-1.2 s after its first kill, measured)."},
 
+	{"Acting", "brake", CONFIG_BOOL, AT(brake), 0, 1, 1, NULL,
+	 "From stage imminent on, stop (SIGSTOP) the program that grows while clients still need more "
+	 "time than is left, and let it go on when they have answered. Never a client or what is "
+	 "protected."},
 	{"Acting", "act", CONFIG_BOOL, AT(act), 0, 1, 1, NULL,
 	 "At stage shutdown, end the program that caused it. false: ask and record only; the "
 	 "kernel will then choose by its own rule."},

@@ -38,6 +38,7 @@ struct config {
 	uint64_t max_budget_us;
 	uint64_t max_clients, max_per_uid, max_monitors;
 	bool shield;
+	bool brake;
 	int64_t shield_oom_score_adj;
 	/* acting */
 	bool act;

@@ -17,6 +17,7 @@ struct core_policy config_policy(const struct config *c)
 		.plan = { c->term_us + c->settle_us, LATENCY_AT_START_US },
 		.escalate = { c->act, c->dry_run, c->term_us, c->kill_us, c->settle_us },
 		.shield = c->shield,
+		.brake = c->brake,
 		.idle_interval_us = c->idle_interval_us,
 		.near_interval_us = c->near_interval_us,
 	};

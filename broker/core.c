@@ -44,6 +44,7 @@ void core_advance(struct core *c, uint32_t domain, uint64_t now_us)
 	core_ask_stage(c, domain, now_us);
 	while (core_climb(c, domain, core_view(c, domain, now_us)))
 		continue;
+	core_hold(c, domain, now_us);
 }
 
 /* The most severe domain first: who is asked to shut down is not asked to flush as well. */
@@ -138,6 +139,7 @@ static void take_change(struct core *c, const struct stage_change *change)
 	core_note_grower(c, domain, change->time_us);
 	if (change->to == STAGE_NORMAL) {
 		core_ask_resume(c, domain, change->time_us);
+		core_hold(c, domain, change->time_us);
 		episode_close(c, domain, change->time_us);
 	}
 	core_advance(c, domain, change->time_us);
@@ -168,6 +170,7 @@ static void take_sample(struct core *c, const struct sample *s)
 	if (!d->used)
 		return;
 	estimate_step(&d->estimator, &c->policy.estimate, s, &d->estimate);
+	hold_forecast(&d->hold, &d->estimate);
 	d->has_pressure = s->has & SAMPLE_HAS_PRESSURE;
 	d->memory_some_permyriad = s->memory_some_permyriad;
 	d->memory_full_permyriad = s->memory_full_permyriad;
@@ -262,6 +265,7 @@ uint32_t core_domain_add(struct core *c, const char *name, bool is_configured, u
 	c->domain[at].estimate.domain = at;
 	stage_init(&c->domain[at].stage, now_us);
 	escalate_init(&c->domain[at].escalate);
+	hold_init(&c->domain[at].hold);
 	e.domain = (uint16_t)at;
 	core_add_event(c, &e, now_us);
 	return at;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "act/escalate.h"
+#include "act/hold.h"
 #include "ask/plan.h"
 #include "ask/session.h"
 #include "judge/estimate.h"
@@ -35,6 +36,7 @@ struct core_policy {
 	struct plan_policy plan;
 	struct escalate_policy escalate;
 	bool shield;
+	bool brake;
 	uint64_t idle_interval_us, near_interval_us; /* longest and shortest sleep between samples */
 };
 
@@ -61,6 +63,7 @@ struct core_domain {
 	struct stage_change change;	/* newest */
 	uint64_t change_event;		/* its number in the record, for the reason; 0: none */
 	struct escalate escalate;
+	struct hold hold;
 	uint64_t episode;		/* 0: none open */
 	bool said_no_victim, said_held_back; /* in this episode; once is enough */
 	struct grower growers[CORE_GROWERS_MAX]; /* newest; who grows most first */
@@ -79,6 +82,9 @@ enum core_effect_kind {
 	EFFECT_SHIELD_DOWN,
 	EFFECT_SURVEY,			/* look at the domain's processes, then core_survey() */
 	EFFECT_SIGNAL_VICTIM,		/* SIGTERM or SIGKILL to domain's escalate.victim */
+	EFFECT_LOOK,			/* survey, then core_suspect() */
+	EFFECT_STOP,			/* stop the domain's hold.victim, then core_stopped() */
+	EFFECT_LET_GO,			/* ... let it go on */
 	EFFECT_ANNOUNCE,		/* broadcast the stage change core->domain[domain].change */
 	EFFECT_KIND_COUNT
 };
@@ -160,6 +166,10 @@ bool core_answer(struct core *c, const struct core_answer *a, uint64_t now_us);
 
 /* Answer to EFFECT_SURVEY. victim NULL: nobody may be ended. */
 void core_survey(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us);
+/* Answer to EFFECT_LOOK. victim NULL: nobody. */
+void core_suspect(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us);
+/* Answer to EFFECT_STOP: so many processes stand still. */
+void core_stopped(struct core *c, uint32_t domain, uint32_t count, uint64_t now_us);
 /*
  * Who grows, whom it names first on top; count 0: nobody. Only the first CORE_GROWERS_MAX are kept.
  * One witness of its own beside the figures of headroom.

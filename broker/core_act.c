@@ -16,9 +16,9 @@ static bool is_back(const struct core *c, const struct core_domain *d)
 /*
  * Ending is irreversible, so it has conditions of its own beside the stage: everybody was asked,
  * the stage's reason still holds, and either little is left or a confirmed fall leaves no more
- * than the time that ending takes.
+ * than the time that ending takes. What the brake holds does not fall: it is let go first.
  */
-static bool is_ending_wanted(struct core *c, uint32_t domain, uint64_t now_us)
+bool core_is_ending_wanted(struct core *c, uint32_t domain, uint64_t now_us)
 {
 	const struct core_domain *d = &c->domain[domain];
 	const struct estimate *e = &d->estimate;
@@ -30,7 +30,7 @@ static bool is_ending_wanted(struct core *c, uint32_t domain, uint64_t now_us)
 	    !stage_holds(STAGE_SHUTDOWN, p, &d->lead, e))
 		return false;
 	return e->headroom_bytes < stage_floor_bytes(p, STAGE_IMMINENT, e->total_bytes) ||
-	       (e->tte_low_us < ending_us && e->falling_us >= p->confirm_us);
+	       (d->hold.phase != HOLD_ON && e->tte_low_us < ending_us && e->falling_us >= p->confirm_us);
 }
 
 struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)
@@ -40,7 +40,7 @@ struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)
 
 	return (struct escalate_view){
 		.now_us = now_us,
-		.is_wanted = is_ending_wanted(c, domain, now_us),
+		.is_wanted = core_is_ending_wanted(c, domain, now_us),
 		.is_back = is_back(c, d),
 		.final_ended = !s || s->settled_final,
 		.final_missed = s && s->last_result == RESULT_MISSED,
@@ -145,7 +145,7 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 {
 	struct core_domain *d = &c->domain[domain];
 
-	core_tape_survey(c, domain, victim, now_us);
+	core_tape_survey(c, CORE_TAPE_SURVEY, domain, victim, now_us);
 	if (d->escalate.rung != RUNG_IDLE || d->escalate.victim.kind != VICTIM_NONE)
 		return;
 	if (!victim || victim->kind == VICTIM_NONE) {

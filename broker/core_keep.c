@@ -12,7 +12,7 @@
  */
 uint32_t core_effects_needed(uint32_t max_clients)
 {
-	return 4 * max_clients + 4 * CORE_DOMAINS_MAX;
+	return 4 * max_clients + 6 * CORE_DOMAINS_MAX;
 }
 
 struct core_effect *core_push(struct core *c, enum core_effect_kind kind, uint32_t domain)

@@ -35,6 +35,11 @@ struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)
 struct evidence core_evidence(const struct core *c, uint32_t domain, enum stage_word stage,
 			      uint64_t growth_bytes);
 
+bool core_is_ending_wanted(struct core *c, uint32_t domain, uint64_t now_us);
+
+/* core_hold.c: puts the brake on, or takes it off. */
+void core_hold(struct core *c, uint32_t domain, uint64_t now_us);
+
 /* core.c: asks and acts as far as it goes at the moment. */
 void core_advance(struct core *c, uint32_t domain, uint64_t now_us);
 void core_advance_all(struct core *c, uint64_t now_us);

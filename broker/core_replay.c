@@ -34,7 +34,8 @@ static bool is_domain(const struct core_tape_domain *t)
 	       (unsigned)d->change.why < STAGE_WHY_COUNT && d->change.domain < CORE_DOMAINS_MAX &&
 	       d->estimate.domain < CORE_DOMAINS_MAX && d->estimate.limit < ESTIMATE_LIMIT_COUNT &&
 	       d->estimator.last.limit < ESTIMATE_LIMIT_COUNT && (unsigned)d->escalate.rung < RUNG_COUNT &&
-	       is_victim(&d->escalate.victim);
+	       is_victim(&d->escalate.victim) && (unsigned)d->hold.phase < HOLD_PHASE_COUNT &&
+	       is_victim(&d->hold.victim);
 }
 
 static bool is_session(const struct core_tape_session *t)
@@ -231,6 +232,22 @@ static const char *take_survey(struct core_replay *r, const union core_record *r
 	return NULL;
 }
 
+static const char *take_suspect(struct core_replay *r, const union core_record *record)
+{
+	const struct core_tape_survey *t = &record->survey;
+	struct victim victim = t->victim;
+
+	give_pids(r, &victim);
+	core_suspect(r->core, t->domain, t->found ? &victim : NULL, t->now_us);
+	return NULL;
+}
+
+static const char *take_stopped(struct core_replay *r, const union core_record *record)
+{
+	core_stopped(r->core, record->call.domain, record->call.count, record->call.now_us);
+	return NULL;
+}
+
 static const char *take_grower(struct core_replay *r, const union core_record *record)
 {
 	const struct core_tape_grower *t = &record->grower;
@@ -378,6 +395,7 @@ static const struct {
 	[CORE_TAPE_JOIN] = { NULL, take_join, AT(join.now_us), true },
 	[CORE_TAPE_VICTIM] = { check_victim, take_victim, TIMELESS, false },
 	[CORE_TAPE_SURVEY] = { check_survey, take_survey, AT(survey.now_us), true },
+	[CORE_TAPE_SUSPECT] = { check_survey, take_suspect, AT(survey.now_us), true },
 	[CORE_TAPE_GROWER] = { check_grower, take_grower, AT(grower.now_us), true },
 	[CORE_TAPE_HAPPENED] = { check_event, take_happened, AT(event.time_us), true },
 	[CORE_TAPE_RECONFIGURE] = { check_call, take_reconfigure, AT(call.now_us), true },
@@ -388,6 +406,7 @@ static const struct {
 	[CORE_TAPE_REPORT] = { check_call, take_report, TIMELESS, true },
 	[CORE_TAPE_ANSWER] = { check_call, take_answer, AT(call.now_us), true },
 	[CORE_TAPE_VICTIM_GONE] = { check_call, take_victim_gone, AT(call.now_us), true },
+	[CORE_TAPE_STOPPED] = { check_call, take_stopped, AT(call.now_us), true },
 	[CORE_TAPE_KERNEL_OOM] = { check_call, take_kernel_oom, AT(call.now_us), true },
 	[CORE_TAPE_TAKE_OVER] = { check_call, take_take_over, AT(call.now_us), true },
 	[CORE_TAPE_TICK] = { check_call, take_tick, AT(call.now_us), true },

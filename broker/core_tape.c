@@ -32,7 +32,7 @@ static const struct tape_field policy_fields[] = {
 	P(plan.terminate_us), P(plan.latency_us),
 	PB(escalate.enabled), PB(escalate.dry_run),
 	P(escalate.term_us), P(escalate.kill_us), P(escalate.settle_us),
-	PB(shield), P(idle_interval_us), P(near_interval_us),
+	PB(shield), PB(brake), P(idle_interval_us), P(near_interval_us),
 };
 
 static const struct tape_field core_fields[] = {
@@ -70,6 +70,9 @@ static const struct tape_field domain_fields[] = {
 	D(escalate.victim.name, TAPE_TEXT), DU(escalate.victim.memory_bytes),
 	DU(escalate.victim.growth_bytes), DU(escalate.victim.all_growth_bytes),
 	DU(escalate.victim.pids_count), DB(escalate.victim.is_writer),
+	DU(hold.phase), DB(hold.is_dry), DU(hold.since_us), DU(hold.again_us), DU(hold.bytes_per_s),
+	DU(hold.falling_us), DU(hold.victim.kind), DI(hold.victim.pid), D(hold.victim.name, TAPE_TEXT),
+	DU(hold.victim.pids_count),
 };
 
 #define SUMS(m) DD(m.weight), DD(m.t), DD(m.tt), DD(m.y), DD(m.ty)
@@ -175,6 +178,7 @@ static const struct tape_field domain_add_fields[] = {
 	C(now_us), TAPE_B(core_call, is_configured), TAPE_T(core_call, name),
 };
 static const struct tape_field of_domain_fields[] = { C(now_us), C(domain) };
+static const struct tape_field stopped_fields[] = { C(now_us), C(domain), C(count) };
 static const struct tape_field leave_fields[] = { C(now_us), C(client) };
 static const struct tape_field report_fields[] = { C(client), C(exposure_bytes), C(freeable_bytes) };
 static const struct tape_field answer_fields[] = {
@@ -205,6 +209,7 @@ const struct tape_shape core_tape_shapes[CORE_TAPE_KIND_COUNT] = {
 	[CORE_TAPE_JOIN] = SHAPE("join", struct core_tape_join, join_fields),
 	[CORE_TAPE_VICTIM] = SHAPE("victim", struct core_tape_victim, victim_fields),
 	[CORE_TAPE_SURVEY] = SHAPE("survey", struct core_tape_survey, survey_fields),
+	[CORE_TAPE_SUSPECT] = SHAPE("suspect", struct core_tape_survey, survey_fields),
 	[CORE_TAPE_GROWER] = SHAPE("grower", struct core_tape_grower, grower_fields),
 	[CORE_TAPE_HAPPENED] = SHAPE("happened", struct event, event_fields),
 	[CORE_TAPE_RECONFIGURE] = CALL("reconfigure", moment_fields),
@@ -215,6 +220,7 @@ const struct tape_shape core_tape_shapes[CORE_TAPE_KIND_COUNT] = {
 	[CORE_TAPE_REPORT] = CALL("report", report_fields),
 	[CORE_TAPE_ANSWER] = CALL("answer", answer_fields),
 	[CORE_TAPE_VICTIM_GONE] = CALL("victim_gone", of_domain_fields),
+	[CORE_TAPE_STOPPED] = CALL("stopped", stopped_fields),
 	[CORE_TAPE_KERNEL_OOM] = CALL("kernel_oom", kernel_oom_fields),
 	[CORE_TAPE_TAKE_OVER] = CALL("take_over", take_over_fields),
 	[CORE_TAPE_TICK] = CALL("tick", moment_fields),
@@ -259,7 +265,8 @@ void core_tape_growers(struct core *c, uint32_t domain, const struct grower *gro
 	} while (++one.index < one.count);
 }
 
-void core_tape_survey(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us)
+void core_tape_survey(struct core *c, enum core_tape_kind kind, uint32_t domain,
+		      const struct victim *victim, uint64_t now_us)
 {
 	struct core_tape_survey survey = { .now_us = now_us, .domain = domain, .found = victim };
 
@@ -269,7 +276,7 @@ void core_tape_survey(struct core *c, uint32_t domain, const struct victim *vict
 		survey.victim = *victim;
 		put_victim(c->tape, victim);
 	}
-	tape_put(c->tape, CORE_TAPE_SURVEY, &survey);
+	tape_put(c->tape, kind, &survey);
 }
 
 /* ---- the state ---- */

@@ -31,6 +31,7 @@ enum core_tape_kind {
 	CORE_TAPE_JOIN,			/* struct core_tape_join */
 	CORE_TAPE_VICTIM,		/* struct core_tape_victim: one process of what comes next */
 	CORE_TAPE_SURVEY,		/* struct core_tape_survey */
+	CORE_TAPE_SUSPECT,		/* struct core_tape_survey */
 	CORE_TAPE_GROWER,		/* struct core_tape_grower: the last one completes them */
 	CORE_TAPE_HAPPENED,		/* struct event, see core_note() */
 	CORE_TAPE_RECONFIGURE,		/* struct core_call, all below */
@@ -41,6 +42,7 @@ enum core_tape_kind {
 	CORE_TAPE_REPORT,
 	CORE_TAPE_ANSWER,
 	CORE_TAPE_VICTIM_GONE,
+	CORE_TAPE_STOPPED,
 	CORE_TAPE_KERNEL_OOM,
 	CORE_TAPE_TAKE_OVER,
 	CORE_TAPE_TICK,
@@ -110,7 +112,7 @@ struct core_tape_survey {
 struct core_call {
 	uint64_t now_us, client, sequence, episode, began_us, latency_us;
 	uint64_t exposure_bytes, freeable_bytes, freed_bytes, more_time_us;
-	uint32_t domain, result, stage;
+	uint32_t domain, result, stage, count;
 	int32_t pid;
 	bool is_configured;
 	char name[CORE_TAPE_TEXT_MAX];
@@ -148,4 +150,4 @@ void core_tape_call(struct core *c, enum core_tape_kind kind, const struct core_
 void core_tape_input(struct core *c, enum core_tape_kind kind, const void *input);
 void core_tape_growers(struct core *c, uint32_t domain, const struct grower *growers, uint32_t count,
 		       uint64_t now_us);
-void core_tape_survey(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us);
+void core_tape_survey(struct core *c, enum core_tape_kind kind, uint32_t domain, const struct victim *victim, uint64_t now_us);

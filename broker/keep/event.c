@@ -38,6 +38,8 @@ static const struct event_shape shapes[] = {
 				       "processes" } },
 	[EVENT_CLIENT_KILLED] = { "client_killed", { "pid", "signal", "by_kernel" } },
 	[EVENT_OVERRUN] = { "overrun", { "count" } },
+	[EVENT_BRAKE] = { "brake", { "pid", "processes", "exhaustion_low_us", "dry_run", "needed_us" } },
+	[EVENT_LET_GO] = { "let_go", { "pid", "processes", "stopped_us", "dry_run" } },
 };
 _Static_assert(ARRAY_LEN(shapes) == EVENT_KIND_COUNT, "a shape for every kind");
 
@@ -213,6 +215,32 @@ static void say_ended(struct text *t, const struct event *e)
 	text_add_bytes(t, e->b);
 }
 
+static void say_held(struct text *t, const struct event *e)
+{
+	text_add(t, "%s (pid %" PRIu64, e->name, e->a);
+	if (e->b > 1)
+		text_add(t, ", %" PRIu64 " processes", e->b);
+	text_add(t, ")");
+}
+
+static void say_brake(struct text *t, const struct event *e)
+{
+	text_add(t, "%s ", e->d ? "would stop" : e->b ? "stops" : "cannot stop");
+	say_held(t, e);
+	text_add(t, " for now: clients need ");
+	text_add_us(t, e->e);
+	text_add(t, ", at worst there are ");
+	text_add_us(t, e->c);
+}
+
+static void say_let_go(struct text *t, const struct event *e)
+{
+	text_add(t, "%s ", e->d ? "would let go on" : "lets go on");
+	say_held(t, e);
+	text_add(t, " after ");
+	text_add_us(t, e->c);
+}
+
 /* "headroom 50 %, forecast 50 %" */
 static void say_witnesses(struct text *t, const struct evidence *e)
 {
@@ -335,6 +363,8 @@ static void (*const say[EVENT_KIND_COUNT])(struct text *t, const struct event *e
 	[EVENT_GROWER] = say_grower,
 	[EVENT_CLIENT_KILLED] = say_killed,
 	[EVENT_OVERRUN] = say_overrun,
+	[EVENT_BRAKE] = say_brake,
+	[EVENT_LET_GO] = say_let_go,
 };
 
 size_t event_sentence(const struct event *e, char *buffer, size_t size)

@@ -47,6 +47,9 @@ enum event_kind {
 	EVENT_CLIENT_KILLED,		/* client, name, a: pid, b: signal, c: 1 by the kernel for lack of
 					 * memory */
 	EVENT_OVERRUN,			/* name: the source that lost events; a: how often so far */
+	EVENT_BRAKE,			/* name, a: pid, b: processes stopped, c: tte_low us, d: dry run,
+					 * e: us that clients still need */
+	EVENT_LET_GO,			/* name, a: pid, b: processes, c: us it stood still, d: dry run */
 	EVENT_KIND_COUNT
 };
 

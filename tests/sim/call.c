@@ -22,6 +22,8 @@ static const char *const call_names[] = {
 	[CALL_DOMAIN_ADD] = "add domain",
 	[CALL_DOMAIN_REMOVE] = "remove domain",
 	[CALL_GROWERS] = "growers",
+	[CALL_SUSPECT] = "suspect",
+	[CALL_STOPPED] = "stopped",
 };
 _Static_assert(ARRAY_LEN(call_names) == CALL_KIND_COUNT, "a name for every call");
 
@@ -83,6 +85,8 @@ static void hand_in(struct sim *s, struct call *c)
 		break;
 	case CALL_ANSWER: c->was_accepted = core_answer(&s->core, &c->answer, s->now_us); break;
 	case CALL_SURVEY: core_survey(&s->core, c->domain, c->victim, s->now_us); break;
+	case CALL_SUSPECT: core_suspect(&s->core, c->domain, c->victim, s->now_us); break;
+	case CALL_STOPPED: core_stopped(&s->core, c->domain, c->count, s->now_us); break;
 	case CALL_GONE: core_victim_gone(&s->core, c->domain, s->now_us); break;
 	case CALL_OOM: core_kernel_oom(&s->core, c->domain, 4711, "hog", s->now_us); break;
 	case CALL_TAKE_OVER: take_over(s, c); break;
@@ -110,7 +114,7 @@ static void tell(struct sim *s, const struct call *c)
 		story_add(s, "reload: act %d, dry run %d, shield %d, settle %" PRIu64 " us",
 			  s->policy.escalate.enabled, s->policy.escalate.dry_run, s->policy.shield,
 			  s->policy.escalate.settle_us);
-	else if (c->kind == CALL_SURVEY)
+	else if (c->kind == CALL_SURVEY || c->kind == CALL_SUSPECT)
 		story_add(s, "survey of domain %u: victim client %" PRIx64 ", pid %d",
 			  (unsigned)c->domain, c->victim ? c->victim->client : 0,
 			  c->victim ? (int)c->victim->pid : 0);
@@ -124,6 +128,9 @@ static void carry_out(struct sim *s, const struct core_effect *e)
 	switch (e->kind) {
 	case EFFECT_ORDER: world_order(s, e); break;
 	case EFFECT_SURVEY: world_survey(s, e->domain); break;
+	case EFFECT_LOOK: world_look(s, e->domain); break;
+	case EFFECT_STOP: world_stop(s, e->domain); break;
+	case EFFECT_LET_GO: world_let_go(s, e->domain); break;
 	case EFFECT_SIGNAL_VICTIM: world_signal(s, e); break;
 	case EFFECT_SHIELD_UP:
 	case EFFECT_SHIELD_DOWN:
@@ -151,7 +158,7 @@ void call_core(struct sim *s, struct call *c)
 	for (uint32_t i = before; i < q->count; i++)
 		batch[count++] = q->ring[(q->first + i) % q->size];
 	model_after(s, c, batch, count);
-	if (c->kind == CALL_SURVEY)
+	if (c->kind == CALL_SURVEY || c->kind == CALL_SUSPECT || c->kind == CALL_STOPPED)
 		return; /* somebody up there is carrying out */
 	while (core_effect(&s->core, &e))
 		carry_out(s, &e);

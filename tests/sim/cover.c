@@ -25,6 +25,8 @@ const char *cover_name(enum cover_place place)
 		[COVER_DOMAIN_REMOVED_IN_STAGE] = "domain gone in a stage",
 		[COVER_FULL] = "no room for a client", [COVER_USER_FULL] = "no room for its user",
 		[COVER_STALE] = "stale client", [COVER_REPLAYED] = "recorded and replayed",
+		[COVER_LOOK] = "looked for whom to stop", [COVER_BRAKE] = "brake",
+		[COVER_BRAKE_DRY] = "brake, dry run", [COVER_LET_GO] = "let go",
 		[COVER_HELD_BACK] = "held back for lack of evidence",
 	};
 	_Static_assert(ARRAY_LEN(names) == COVER_COUNT, "a name for every place");

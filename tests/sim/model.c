@@ -75,6 +75,7 @@ void model_before(struct sim *s, const struct call *c)
 	m->is_end_due = c->kind == CALL_GONE && m->domain[c->domain].victim.is_chosen;
 	if (c->kind == CALL_RELOAD)
 		take_policy(s);
+	model_brake_call(s, c);
 	if (c->kind == CALL_SAMPLE)
 		model_sample(s, c->sample);
 }
@@ -294,6 +295,7 @@ void model_rest(struct sim *s)
 				 m->client[i].id);
 	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
 		check_ladder(s, d);
+	model_brake_rest(s);
 }
 
 bool model_is_quiet(const struct model *m)
@@ -319,6 +321,9 @@ void model_end(struct sim *s)
 				 k->is_shielded ? "is still shielded"
 						: "was never asked to resume");
 	}
+	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
+		if (m->domain[d].is_stopped)
+			sim_fail(s, "all is over and somebody is still stopped");
 	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
 		if (m->domain[d].is_used && m->domain[d].episode.number)
 			sim_fail(s, "episode %" PRIu64 " of domain %u never ended",

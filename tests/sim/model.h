@@ -66,6 +66,8 @@ struct model_domain {
 	uint64_t risen_us;		/* last rise */
 	uint64_t calm_since_us;		/* 0: the newest sample gave a reason to stay */
 	struct model_victim victim;
+	/* the brake */
+	bool is_looking, may_be_stopped, is_stopping, is_stopped, is_dry, is_let_go;
 	bool is_surveying;
 	bool was_back;			/* headroom was back since the victim was chosen */
 	uint64_t survey_call;
@@ -115,4 +117,8 @@ uint64_t model_floor_bytes(const struct model *m, uint32_t domain, enum stage_wo
 void model_event(struct sim *s, const struct call *c, const struct event *e);
 void model_sample(struct sim *s, const struct sample *sample);
 void model_ladder_event(struct sim *s, const struct call *c, const struct event *e);
+void model_brake_call(struct sim *s, const struct call *c);
+void model_brake_effect(struct sim *s, const struct core_effect *e);
+void model_brake_event(struct sim *s, const struct call *c, const struct event *e);
+void model_brake_rest(struct sim *s);
 void model_effect(struct sim *s, const struct core_effect *e);

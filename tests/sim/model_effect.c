@@ -126,6 +126,9 @@ void model_effect(struct sim *s, const struct core_effect *e)
 	case EFFECT_SHIELD_DOWN: on_shield_down(s, e); break;
 	case EFFECT_SURVEY: on_survey(s, e); break;
 	case EFFECT_SIGNAL_VICTIM: on_signal(s, e); break;
+	case EFFECT_LOOK:
+	case EFFECT_STOP:
+	case EFFECT_LET_GO: model_brake_effect(s, e); break;
 	case EFFECT_ANNOUNCE: on_announce(s, e); break;
 	case EFFECT_NONE:
 	case EFFECT_KIND_COUNT:

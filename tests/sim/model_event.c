@@ -358,6 +358,8 @@ void model_event(struct sim *s, const struct call *c, const struct event *e)
 	case EVENT_CLIENT_LEFT: on_left(s, c, e); break;
 	case EVENT_REQUEST: on_request(s, c, e); break;
 	case EVENT_ANSWER: on_answer(s, c, e); break;
+	case EVENT_BRAKE:
+	case EVENT_LET_GO: model_brake_event(s, c, e); break;
 	case EVENT_CONFIG_RELOADED: cover_add(&s->cover, COVER_RELOADED); break;
 	case EVENT_NONE:
 	case EVENT_KIND_COUNT:

@@ -15,7 +15,7 @@
 #include "world.h"
 
 #define SIM_EVENTS	1024u	/* one call makes at most a few hundred */
-#define SIM_EFFECTS	(4 * SIM_CLIENTS + 4 * CORE_DOMAINS_MAX)
+#define SIM_EFFECTS	(4 * SIM_CLIENTS + 6 * CORE_DOMAINS_MAX)
 #define STORY_LINES	60u
 #define STORY_WIDTH	240u
 
@@ -56,7 +56,7 @@ void story_print(const struct sim *s);
 enum call_kind {
 	CALL_START, CALL_SAMPLE, CALL_TICK, CALL_JOIN, CALL_LEAVE, CALL_REPORT, CALL_ANSWER,
 	CALL_SURVEY, CALL_GONE, CALL_OOM, CALL_TAKE_OVER, CALL_RELOAD, CALL_DOMAIN_ADD,
-	CALL_DOMAIN_REMOVE, CALL_GROWERS, CALL_KIND_COUNT
+	CALL_DOMAIN_REMOVE, CALL_GROWERS, CALL_SUSPECT, CALL_STOPPED, CALL_KIND_COUNT
 };
 
 struct call {
@@ -66,7 +66,8 @@ struct call {
 	const char *name;		/* DOMAIN_ADD */
 	const struct session_offer *offer;
 	const struct sample *sample;
-	const struct victim *victim;
+	const struct victim *victim;	/* SURVEY SUSPECT */
+	uint32_t count;			/* STOPPED */
 	struct core_answer answer;
 	struct model_episode past;	/* TAKE_OVER */
 	bool was_accepted;		/* comes back from JOIN, ANSWER */

@@ -51,6 +51,7 @@ void story_effect(struct sim *s, const struct core_effect *e)
 	static const char *const words[EFFECT_KIND_COUNT] = {
 		[EFFECT_NONE] = "nothing",	  [EFFECT_ORDER] = "order",
 		[EFFECT_SHIELD_UP] = "shield up", [EFFECT_SHIELD_DOWN] = "shield down",
+		[EFFECT_LOOK] = "look", [EFFECT_STOP] = "stop", [EFFECT_LET_GO] = "let go",
 		[EFFECT_SURVEY] = "survey",	  [EFFECT_SIGNAL_VICTIM] = "signal",
 		[EFFECT_ANNOUNCE] = "announce",
 	};

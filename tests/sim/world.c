@@ -65,6 +65,7 @@ static struct core_policy policy_random(struct dice *d)
 	p.plan.terminate_us = dice_spread(d, 2 * US_PER_S);
 	p.plan.latency_us = dice_between(d, 5, 50) * US_PER_MS;
 	p.shield = dice_percent(d, 85);
+	p.brake = dice_percent(d, 85);
 	p.idle_interval_us = dice_between(d, 100, 2000) * US_PER_MS;
 	p.near_interval_us = dice_between(d, 1, 20) * US_PER_MS;
 	random_stages(d, &p.stage);
@@ -194,6 +195,8 @@ static void start(struct sim *s)
 	replayed_check(s);
 	s->world.first_episode += EPISODE_BLOCK;
 	model_init(s, s->world.first_episode);
+	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
+		s->world.culprit[d].is_stopped = false; /* before anything else, the daemon lets go */
 	call_core(s, &c);
 	if (!s->world.pool[CORE_DOMAIN_SYSTEM].total_bytes)
 		pool_init(s, CORE_DOMAIN_SYSTEM);
@@ -235,6 +238,7 @@ static void reload(struct sim *s)
 		s->policy.escalate.enabled = p.escalate.enabled;
 		s->policy.escalate.dry_run = p.escalate.dry_run;
 		s->policy.shield = p.shield;
+		s->policy.brake = p.brake;
 	} else {
 		s->policy = p;
 	}

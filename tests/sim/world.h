@@ -55,6 +55,7 @@ struct culprit {
 	enum mortality mortality;
 	bool is_dead;
 	uint32_t actor;			/* SIM_CLIENTS: none */
+	bool is_stopped;		/* by the brake: its memory does not grow */
 	uint64_t survey;		/* which choice of the domain it is */
 };
 
@@ -75,6 +76,9 @@ void world_run(struct sim *s);
 /* Reactions to what the core wants. */
 void world_order(struct sim *s, const struct core_effect *e);
 void world_survey(struct sim *s, uint32_t domain);
+void world_look(struct sim *s, uint32_t domain);
+void world_stop(struct sim *s, uint32_t domain);
+void world_let_go(struct sim *s, uint32_t domain);
 void world_signal(struct sim *s, const struct core_effect *e);
 
 /* Among the world's files. */

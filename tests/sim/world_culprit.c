@@ -61,6 +61,33 @@ void world_survey(struct sim *s, uint32_t domain)
 	call_core(s, &c);
 }
 
+/* Now and then it is gone before it could be stopped. */
+void world_stop(struct sim *s, uint32_t domain)
+{
+	struct call c = { .kind = CALL_STOPPED, .domain = domain, .count = !dice_percent(&s->dice, 5) };
+
+	(void)pool_sample(s, domain); /* up to now it grew */
+	s->world.culprit[domain].is_stopped = c.count > 0;
+	call_core(s, &c);
+}
+
+void world_let_go(struct sim *s, uint32_t domain)
+{
+	(void)pool_sample(s, domain); /* up to now it stood still */
+	s->world.culprit[domain].is_stopped = false;
+}
+
+void world_look(struct sim *s, uint32_t domain)
+{
+	struct culprit somebody;
+	struct victim victim;
+	struct call c = { .kind = CALL_SUSPECT, .domain = domain };
+
+	if (choose(s, &somebody, &victim))
+		c.victim = &victim;
+	call_core(s, &c);
+}
+
 void world_signal(struct sim *s, const struct core_effect *e)
 {
 	struct culprit *k = &s->world.culprit[e->domain];

@@ -60,7 +60,8 @@ static double moved(struct pool *p, double dt_s)
 
 static void move(struct sim *s, struct pool *p)
 {
-	p->headroom_bytes = moved(p, (double)(s->now_us - p->moved_us) / 1e6);
+	if (!s->world.culprit[p - s->world.pool].is_stopped)
+		p->headroom_bytes = moved(p, (double)(s->now_us - p->moved_us) / 1e6);
 	if (p->headroom_bytes < 0)
 		p->headroom_bytes = 0;
 	if (s->world.is_over)
