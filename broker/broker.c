@@ -27,6 +27,7 @@
 #include "service.h"
 #include "start.h"
 #include "stream.h"
+#include "victims.h"
 
 /* A fading maximum: after 100 quiet steps a late one still counts for a third. */
 #define LATENCY_FADE	100u
@@ -52,85 +53,6 @@ void broker_warn(struct broker *b, const char *format, ...)
 		b->warnings_count++;
 }
 
-/* ---- act ---- */
-
-static struct survey_protect protection(const struct broker *b, const char **names)
-{
-	for (uint32_t i = 0; i < b->config.protect.count; i++)
-		names[i] = b->config.protect.text[i];
-	return (struct survey_protect){
-		.pids = b->protect_pids, .pids_count = ARRAY_LEN(b->protect_pids),
-		.names = names, .names_count = b->config.protect.count,
-	};
-}
-
-static uint32_t take_survey(struct broker *b, uint32_t domain)
-{
-	const char *names[CONFIG_LIST_MAX];
-	const struct survey_protect protect = protection(b, names);
-	const struct survey_request request = {
-		.cgroup_fd = sense_domain_directory(b->sense, domain), .protect = &protect,
-	};
-	uint32_t count = 0;
-	int r = survey_take(b->survey, &request, b->processes, BROKER_PROCESSES_MAX, &count);
-
-	if (r < 0 && r != -ENOBUFS)
-		log_warning("survey of the processes: %s", strerror(-r));
-	return count;
-}
-
-static void choose_victim(struct broker *b, uint32_t domain)
-{
-	uint32_t count = take_survey(b, domain);
-	struct victim victim;
-	bool found = victim_choose(b->processes, count, b->scratch, &b->core.sessions,
-				   b->core.domain[domain].estimate.pools_grown_bytes, &victim);
-
-	/* one that has ended since the survey is nobody's cause any more */
-	found = found && terminate_hold(&b->terminate, domain, &victim) > 0;
-	core_survey(&b->core, domain, found ? &victim : NULL, clock_now_us());
-}
-
-/* A group may have forked since it was chosen, and forks on while it is being ended. */
-static void extend_victim(struct broker *b, uint32_t domain)
-{
-	struct victim *victim = &b->core.domain[domain].escalate.victim;
-	uint32_t count = take_survey(b, domain);
-
-	victim_extend(victim, b->processes, count, &b->core.sessions);
-	terminate_hold(&b->terminate, domain, victim);
-}
-
-static void signal_victim(struct broker *b, const struct core_effect *e)
-{
-	if (e->dry_run)
-		return;
-	if (e->signal == SIGKILL)
-		extend_victim(b, e->domain);
-	terminate_signal(&b->terminate, e->domain, e->signal);
-}
-
-static void watch_victims(struct broker *b)
-{
-	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++) {
-		const struct escalate *e = &b->core.domain[d].escalate;
-		bool is_dry = b->core.policy.escalate.dry_run;
-
-		if (!b->core.domain[d].used || e->victim.kind == VICTIM_NONE || is_dry) {
-			terminate_release(&b->terminate, d);
-			continue;
-		}
-		if (e->rung == RUNG_KILL) {
-			extend_victim(b, d);
-			terminate_signal(&b->terminate, d, SIGKILL);
-		}
-		if (terminate_is_gone(&b->terminate, d)) {
-			core_victim_gone(&b->core, d, clock_now_us());
-			broker_drain(b);
-		}
-	}
-}
-
 /* ---- carrying out ---- */
 
 static void publish_soon(struct broker *b)
@@ -153,10 +75,19 @@ static void carry_out(struct broker *b, const struct core_effect *e)
 		peer_shield_down(b, e->client);
 		break;
 	case EFFECT_SURVEY:
-		choose_victim(b, e->domain);
+		victims_choose(b, e->domain);
+		break;
+	case EFFECT_LOOK:
+		victims_look(b, e->domain);
+		break;
+	case EFFECT_STOP:
+		victims_stop(b, e->domain);
+		break;
+	case EFFECT_LET_GO:
+		brake_release(&b->brake, e->domain);
 		break;
 	case EFFECT_SIGNAL_VICTIM:
-		signal_victim(b, e);
+		victims_signal(b, e);
 		break;
 	case EFFECT_ANNOUNCE:
 		b->announce |= 1u << e->domain;
@@ -308,7 +239,7 @@ void broker_step(struct broker *b)
 	read_samples(b, now_us);
 	core_tick(&b->core, now_us);
 	broker_drain(b);
-	watch_victims(b);
+	victims_watch(b);
 	outlook_step(b, now_us);
 	measure_latency(b, due_us);
 

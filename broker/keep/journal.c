@@ -45,6 +45,8 @@ static const struct {
 	[EVENT_GROWER] = { LOG_NOTICE, "b859c59557214775a5af9e0329e94d4f" },
 	[EVENT_CLIENT_KILLED] = { LOG_WARNING, "480148c7b47243cb9bc7b91455c2fa15" },
 	[EVENT_OVERRUN] = { LOG_NOTICE, "125ae1fd64ac44a9a220751bb66e99fb" },
+	[EVENT_BRAKE] = { LOG_WARNING, "d931133582d543c596657dbfd57231b8" },
+	[EVENT_LET_GO] = { LOG_NOTICE, "99e78c184d5143d9aa05576d3ea7f397" },
 };
 
 /* base/log.h and syslog.h use the same prefix for different things; this is the only bridge. */

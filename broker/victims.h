@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Victims: carries out what the core has decided about processes: finds who caused it, stops, ends,
+ * and sees them end. Edge; decides nothing.
+ */
+#pragma once
+
+#include "broker.h"
+
+void victims_choose(struct broker *b, uint32_t domain);	/* EFFECT_SURVEY */
+void victims_look(struct broker *b, uint32_t domain);	/* EFFECT_LOOK */
+void victims_stop(struct broker *b, uint32_t domain);	/* EFFECT_STOP */
+void victims_signal(struct broker *b, const struct core_effect *e);
+
+/* With every step: groups that fork on, victims that have ended. */
+void victims_watch(struct broker *b);
