@@ -74,6 +74,7 @@ static const struct tape_field domain_fields[] = {
 	DU(hold.falling_us), DU(hold.victim.kind), DU(hold.victim.client), DI(hold.victim.pid),
 	D(hold.victim.name, TAPE_TEXT), DU(hold.victim.memory_bytes), DU(hold.victim.growth_bytes),
 	DU(hold.victim.all_growth_bytes), DU(hold.victim.pids_count),
+	DB(hold.victim.is_writer),
 };
 
 #define SUMS(m) DD(m.weight), DD(m.t), DD(m.tt), DD(m.y), DD(m.ty)

@@ -35,11 +35,18 @@ static uint32_t take_survey(struct broker *b, uint32_t domain)
 	return count;
 }
 
-void victims_choose(struct broker *b, uint32_t domain)
+static bool find_victim(struct broker *b, uint32_t domain, struct victim *ret)
 {
 	uint32_t count = take_survey(b, domain);
+
+	return victim_choose(b->processes, count, b->scratch, &b->core.sessions,
+			     b->core.domain[domain].estimate.pools_grown_bytes, ret);
+}
+
+void victims_choose(struct broker *b, uint32_t domain)
+{
 	struct victim victim;
-	bool found = victim_choose(b->processes, count, b->scratch, &b->core.sessions, &victim);
+	bool found = find_victim(b, domain, &victim);
 
 	/* one that has ended since the survey is nobody's cause any more */
 	found = found && terminate_hold(&b->terminate, domain, &victim) > 0;
@@ -90,9 +97,8 @@ void victims_watch(struct broker *b)
 
 void victims_look(struct broker *b, uint32_t domain)
 {
-	uint32_t count = take_survey(b, domain);
 	struct victim victim;
-	bool found = victim_choose(b->processes, count, b->scratch, &b->core.sessions, &victim);
+	bool found = find_victim(b, domain, &victim);
 
 	core_suspect(&b->core, domain, found ? &victim : NULL, clock_now_us());
 }

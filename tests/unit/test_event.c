@@ -35,6 +35,10 @@ static const struct row {
 	{ "who wrote", { .kind = EVENT_VICTIM, .name = "filler", .a = 7, .b = MIB, .c = 36 * MIB,
 	  .d = 40 * MIB, .e = 1, .why = 1 }, "filler (pid 7, 1.0 MiB) caused it: wrote 36.0 MiB while "
 	  "40.0 MiB grew that no process shows" },
+	{ "the brake", { .kind = EVENT_BRAKE, .name = "hog", .a = 7, .b = 3, .c = 200000, .e = 500000 },
+	  "stops hog (pid 7, 3 processes) for now: clients need 500 ms, at worst there are 200 ms" },
+	{ "let go", { .kind = EVENT_LET_GO, .name = "hog", .a = 7, .b = 1, .c = 12000 },
+	  "lets go on hog (pid 7) after 12 ms" },
 	{ "evidence for an end", { .kind = EVENT_EVIDENCE, .to = STAGE_SHUTDOWN, .a = 812, .name = "hog",
 	  .evidence = { { 50, 0, 50 } } },
 	  "ending hog (pid 812) rests on headroom 50 %, growth 50 %; independent witnesses agree" },

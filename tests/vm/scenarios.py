@@ -71,6 +71,13 @@ for i in 1 2 3 1 2 3 1 2 3; do
 done'''
 
 TMPFS = 'mkdir /run/t2; mount -t tmpfs -o size=200m tmpfs /run/t2; '
+SPARE_ALL = 'for p in /proc/[0-9]*; do echo -1000 >$p/oom_score_adj; done 2>/dev/null; '
+BOX = 'mkdir /sys/fs/cgroup/apps/box; echo 24M >/sys/fs/cgroup/apps/box/memory.max; '
+BOX_GROUP = '''mkdir /sys/fs/cgroup/box
+echo 48M >/sys/fs/cgroup/box/memory.max
+echo 1 >/sys/fs/cgroup/box/memory.oom.group
+echo 0 >/sys/fs/cgroup/box/cgroup.procs
+'''
 
 SCENARIOS = [
     Scenario('own_slow', 'a leak of 5 MiB/s in the logger itself', 25, own_leak(5),
@@ -93,6 +100,24 @@ SCENARIOS = [
     Scenario('pipes', 'pipes that hold the memory, 20 MiB/s', 12,
              other('failsoft-load steady --rate=20 --in=pipes'),
              [*SAVED, ONLY_WRITER, KERNEL_IDLE], [EVERYTHING_LOST]),
+    Scenario('own_max', 'a leak at full speed in the logger itself', 10, own_leak('max'),
+             [NO_PANIC], [EVERYTHING_LOST]),
+    Scenario('other_max', 'a leak at full speed in another program', 10,
+             other('failsoft-hog --rate=max'), [*SAVED, ONLY_HOG], [RAN_OUT]),
+    Scenario('ignores_term', 'a leak of 20 MiB/s that ignores SIGTERM', 12,
+             other('failsoft-hog --rate=20 --ignore-term'), [*SAVED, ONLY_HOG], [RAN_OUT]),
+    Scenario('sockets', 'sockets that hold the memory, 20 MiB/s', 20,
+             other('failsoft-load steady --rate=20 --in=sockets'), SAVED, [EVERYTHING_LOST]),
+    Scenario('unkillable', 'a leak of 20 MiB/s, it and all that matters at -1000', 15,
+             other(f'{SPARE_ALL}failsoft-hog --rate=20'), SAVED, [EVERYTHING_LOST]),
+    Scenario('box', 'a leak of 20 MiB/s in a cgroup limited to 24 MiB', 12,
+             other(f'{BOX}failsoft-hog --rate=20'), [NOTHING_LOST, NO_PANIC, NO_STALL], []),
+    Scenario('box_group', 'logger and leak in one limited cgroup with memory.oom.group', 15,
+             f'{BOX_GROUP}start_all\npause $START\nsay villain\nfailsoft-hog --rate=20 &\npause 60\n',
+             SAVED, [EVERYTHING_LOST]),
+    Scenario('thrash', 'a leak of 10 MiB/s beside two readers of more files than fit', 20,
+             other('dd if=/dev/zero of=/data/small bs=1M count=16 2>/dev/null; '
+                   'failsoft-load steady --rate=10 --readers=2 --file=/data/small'), SAVED, []),
     # Harmless means that it leaves something: 12 MiB or more above the cliff with all that runs.
     Scenario('burst', '24 MiB at full speed, freed after a second', 12,
              other('failsoft-hog --rate=max --limit=24 --free-after=1'), HARMLESS, [NOBODY]),
