@@ -85,7 +85,8 @@ static int open_stat(int root_fd, int32_t pid, uint64_t start_ticks)
 	return fd;
 }
 
-static struct brake_target *hold(struct brake *b, uint32_t domain, const struct victim *v, uint32_t i)
+static struct brake_target *hold(struct brake *b, uint32_t domain, const struct victim *v,
+				 uint32_t i)
 {
 	struct brake_target target = {
 		.pid = v->pids[i], .domain = domain, .start_ticks = v->start_ticks[i],
@@ -276,8 +277,8 @@ static bool stop(struct brake *b, struct brake_target *t)
 }
 
 /*
- * Each as soon as it is held: the last one stops no later than if all were held first, and the first
- * ones sooner.
+ * Each as soon as it is held: the last one stops no later than if all were held first, and the
+ * first ones sooner.
  */
 uint32_t brake_stop(struct brake *b, uint32_t domain, const struct victim *v)
 {

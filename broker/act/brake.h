@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Brake: stops a victim's processes, and lets them go on. Edge. SIGSTOP through pidfds at once (2 to
- * 5 us each, nothing grows after it), then, where the victim has a cgroup of its own, a freeze,
+ * Brake: stops a victim's processes, and lets them go on. Edge. SIGSTOP through pidfds at once (2
+ * to 5 us each, nothing grows after it), then, where the victim has a cgroup of its own, a freeze,
  * which holds what is forked meanwhile. What will be stopped is in the ledger before it is, so that
  * no way for this broker to end leaves a process stopped. Fixed room for all domains; allocates
  * nothing. One thread.
@@ -59,8 +59,8 @@ struct brake {
 
 void brake_init(struct brake *b, const struct brake_setup *setup);
 
-/* Releases everything; waits for the worker, which must still run, but not for ever: then the ledger
- * keeps what is still frozen. */
+/* Releases everything; waits for the worker, which must still run, but not for ever: then the
+ * ledger keeps what is still frozen. */
 void brake_fini(struct brake *b);
 
 /*
@@ -95,4 +95,5 @@ struct brake_past {
  * Lets go of what a broker that was killed had stopped, as its ledger says, before anything else.
  * tell: a sentence for each; may be NULL. Waits for a thaw.
  */
-struct brake_past brake_past(int root_fd, struct ledger *ledger, void (*tell)(const char *sentence));
+struct brake_past brake_past(int root_fd, struct ledger *ledger,
+			     void (*tell)(const char *sentence));

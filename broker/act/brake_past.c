@@ -63,7 +63,8 @@ static int thaw(const struct freezer_trees *trees, const struct ledger_freeze *p
 	return r == -ENODEV ? 0 : r;
 }
 
-static void thaw_all(int root_fd, struct ledger *l, void (*tell)(const char *), struct brake_past *p)
+static void thaw_all(int root_fd, struct ledger *l, void (*tell)(const char *),
+		     struct brake_past *p)
 {
 	struct freezer_trees trees;
 	char sentence[LEDGER_PATH_MAX + 128];

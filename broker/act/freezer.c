@@ -54,8 +54,8 @@ static const char *switch_name(const struct ledger_freeze *place)
 	return place->is_v2 ? "cgroup.freeze" : "freezer.state";
 }
 
-/* Only down from the root, and not the root itself. A cgroup that is not below what this broker sees
- * begins with "/..". */
+/* Only down from the root, and not the root itself. A cgroup that is not below what this broker
+ * sees begins with "/..". */
 static bool is_good_path(const char *path)
 {
 	size_t length = strlen(path);
@@ -64,7 +64,8 @@ static bool is_good_path(const char *path)
 	       !strstr(path, "/../") && strcmp(path + length - MIN_OF(length, 3u), "/..") != 0;
 }
 
-int freezer_open(struct freezer *f, const struct freezer_trees *t, const struct ledger_freeze *place)
+int freezer_open(struct freezer *f, const struct freezer_trees *t,
+		 const struct ledger_freeze *place)
 {
 	struct freezer opened = { .dir_fd = -1, .switch_fd = -1, .place = *place };
 	int tree_fd = place->is_v2 ? t->v2_fd : t->v1_fd;

@@ -31,7 +31,8 @@ struct freezer {
 int freezer_find(struct freezer *f, const struct freezer_trees *t, int root_fd, int32_t pid);
 
 /* Opens the cgroup of a ledger. -ENOENT, -ESTALE: it is gone, another one has its name. */
-int freezer_open(struct freezer *f, const struct freezer_trees *t, const struct ledger_freeze *place);
+int freezer_open(struct freezer *f, const struct freezer_trees *t,
+		 const struct ledger_freeze *place);
 void freezer_close(struct freezer *f);
 
 /* What to write into switch_fd. */

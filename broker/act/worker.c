@@ -57,7 +57,7 @@ static void wake(int fd)
 {
 	const uint64_t one = 1;
 
-	(void)!write(fd, &one, sizeof(one)); /* an eventfd that is full is readable: that is enough */
+	(void)!write(fd, &one, sizeof(one)); /* one that is full is readable: enough */
 }
 
 /* Room is kept for each result: see hand_over(). */
@@ -113,8 +113,8 @@ static int make_stack(struct worker *w)
 
 	if (at == MAP_FAILED)
 		return -errno;
-	(void)mprotect(at, GUARD_BYTES, PROT_NONE);	   /* only a guard against our mistakes */
-	(void)mlock(at + GUARD_BYTES, STACK_BYTES);	   /* without the right: touched at least */
+	(void)mprotect(at, GUARD_BYTES, PROT_NONE); /* only a guard against our mistakes */
+	(void)mlock(at + GUARD_BYTES, STACK_BYTES); /* without the right: touched at least */
 	memset(at + GUARD_BYTES, 0, STACK_BYTES);
 	w->stack = at;
 	return 0;
