@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "broker.h"
+#include "start.h"
 
 #define DEFAULT_CONFIG	"/etc/failsoft/failsoft.json"
 #define DEFAULT_STATE	"/run/failsoft"
@@ -26,6 +27,7 @@ static void print_help(FILE *out)
 	      "  --state-dir=DIR        what survives a restart; default: " DEFAULT_STATE ",\n"
 	      "                         and for the last episode's number " DEFAULT_EPISODE "\n"
 	      "  --dry-run              ask and record, but end no process\n"
+	      "  --release              let go of what a broker that was killed left stopped, exit\n"
 	      "  --check-config         read the settings, print what is in force, exit\n"
 	      "  --print-sample-config  a settings file with every default\n"
 	      "  --print-man-options    the option list of failsoft.json(5), for the build\n"
@@ -38,7 +40,7 @@ static void print_help(FILE *out)
 	      "See failsoftd(8), failsoft.json(5), org.failsoft.Broker1(5).\n", out);
 }
 
-enum { OPT_BUS = 256, OPT_CONFIG, OPT_STATE, OPT_DRY, OPT_CHECK, OPT_SAMPLE, OPT_MAN, OPT_ROOT };
+enum { OPT_BUS = 256, OPT_CONFIG, OPT_STATE, OPT_DRY, OPT_CHECK, OPT_SAMPLE, OPT_MAN, OPT_ROOT, OPT_RELEASE };
 
 static const struct option long_options[] = {
 	{ "bus", required_argument, NULL, OPT_BUS },
@@ -49,6 +51,7 @@ static const struct option long_options[] = {
 	{ "print-sample-config", no_argument, NULL, OPT_SAMPLE },
 	{ "print-man-options", no_argument, NULL, OPT_MAN },
 	{ "root", required_argument, NULL, OPT_ROOT },
+	{ "release", no_argument, NULL, OPT_RELEASE },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -57,7 +60,7 @@ static const struct option long_options[] = {
 
 struct command {
 	struct broker_options broker;
-	bool is_check;
+	bool is_check, is_release;
 };
 
 /* 0: go on; -1: done, exit with success; else an exit status. */
@@ -81,6 +84,9 @@ static int take_option(struct command *c, int option)
 		return 0;
 	case OPT_CHECK:
 		c->is_check = true;
+		return 0;
+	case OPT_RELEASE:
+		c->is_release = true;
 		return 0;
 	case OPT_SAMPLE:
 		config_print_sample(stdout);
@@ -132,6 +138,8 @@ int main(int argc, char **argv)
 
 	if (r)
 		return r < 0 ? 0 : r;
+	if (command.is_release)
+		return start_release(&command.broker);
 	config_default(&config);
 	if (config_read(&config, &command.broker.config, error, sizeof(error)) < 0) {
 		fprintf(stderr, "failsoftd: %s\n", error);

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "act/brake.h"
 #include "ask/shield.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -27,6 +28,11 @@
 #define OWN_OOM_SCORE_ADJ	(-900)
 #define STACK_TOUCHED		(128 * KIB)
 
+static void log_past(const char *sentence)
+{
+	log_warning("%s", sentence);
+}
+
 static int start_tables(struct broker *b)
 {
 	const struct config *c = &b->config;
@@ -36,6 +42,7 @@ static int start_tables(struct broker *b)
 
 	if (r < 0)
 		return r;
+	(void)brake_past(b->root_fd, state_ledger(&b->state), log_past); /* each one is logged */
 	m->effects_count = core_effects_needed((uint32_t)c->max_clients);
 	m->events_count = (uint32_t)c->events;
 	m->sessions = calloc(c->max_clients, sizeof(*m->sessions));

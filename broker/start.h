@@ -7,6 +7,12 @@
 
 #include "broker.h"
 
+/*
+ * Instead of a broker: lets go of what one that was killed left stopped, and prints it. The process'
+ * exit status: 0 also when there was nothing; 1: a broker runs, or something could not be let go.
+ */
+int start_release(const struct broker_options *o);
+
 /* Allocates and opens everything. 0 or -errno, logged; then start_free(). */
 int start_memory(struct broker *b);
 void start_free(struct broker *b);

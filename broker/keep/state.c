@@ -18,9 +18,10 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/slot.h"
 #include "base/units.h"
 
-#define MAGIC		UINT64_C(0x3265746174736673) /* "sfstate2" */
+#define MAGIC		UINT64_C(0x3365746174736673) /* "sfstate3" */
 #define EPISODE_BLOCK	1000u	/* more episodes in one run are possible but not foreseen */
 #define BOOT_ID_BYTES	40u
 #define SHIELDS_MOST	65536u	/* a header that names more is damaged */
@@ -30,19 +31,9 @@ struct state_file {
 	uint64_t bytes;
 	char boot_id[BOOT_ID_BYTES];
 	struct state_episode episodes[STATE_EPISODES_MAX][2]; /* the newer and the one before */
+	struct ledger ledger;
 	struct state_shield shields[];
 };
-
-/* FNV-1a over everything behind the checksum itself; never 0, so that zeroes are no slot. */
-static uint32_t check_of(const void *slot, size_t bytes)
-{
-	const unsigned char *p = slot;
-	uint32_t hash = 2166136261u;
-
-	for (size_t i = sizeof(uint32_t); i < bytes; i++)
-		hash = (hash ^ p[i]) * 16777619u;
-	return hash ? hash : 1;
-}
 
 static void read_boot_id(char ret[BOOT_ID_BYTES])
 {
@@ -98,7 +89,7 @@ static const struct state_episode *newest_of(const struct state_episode copies[2
 	for (unsigned i = 0; i < 2; i++) {
 		const struct state_episode *e = &copies[i];
 
-		if (e->check == check_of(e, sizeof(*e)) && e->number && e->stage <= 3 &&
+		if (slot_is_whole(e, sizeof(*e)) && e->number && e->stage <= 3 &&
 		    memchr(e->domain, 0, sizeof(e->domain)) &&
 		    (!newest || e->version > newest->version))
 			newest = e;
@@ -111,8 +102,7 @@ static void read_past(struct state *s)
 	const struct state_file *f = s->file;
 
 	for (uint32_t i = 0; i < s->past_shields_count; i++)
-		if (f->shields[i].check == check_of(&f->shields[i], sizeof(f->shields[i])) &&
-		    f->shields[i].pid > 0)
+		if (slot_is_whole(&f->shields[i], sizeof(f->shields[i])) && f->shields[i].pid > 0)
 			s->past_shields[i] = f->shields[i];
 	for (unsigned i = 0; i < STATE_EPISODES_MAX; i++) {
 		const struct state_episode *e = newest_of(f->episodes[i]);
@@ -222,7 +212,7 @@ void state_shield_set(struct state *s, uint32_t slot, const struct state_shield 
 
 	if (!s->file || slot >= s->shields_max)
 		return;
-	copy.check = check_of(&copy, sizeof(copy));
+	copy.check = slot_check(&copy, sizeof(copy));
 	s->file->shields[slot] = copy;
 	atomic_signal_fence(memory_order_seq_cst);
 }
@@ -246,11 +236,11 @@ void state_episode_set(struct state *s, uint32_t slot, const struct state_episod
 	copies = s->file->episodes[slot];
 	newest = newest_of(copies);
 	copy.version = newest ? newest->version : 0;
-	copy.check = check_of(&copy, sizeof(copy));
+	copy.check = slot_check(&copy, sizeof(copy));
 	if (newest && !memcmp(newest, &copy, sizeof(copy)))
 		return;
 	copy.version++;
-	copy.check = check_of(&copy, sizeof(copy));
+	copy.check = slot_check(&copy, sizeof(copy));
 	copies[newest == &copies[0]] = copy;
 	atomic_signal_fence(memory_order_seq_cst);
 }
@@ -269,6 +259,11 @@ void state_episode_clear(struct state *s, uint32_t slot)
 	atomic_signal_fence(memory_order_seq_cst);
 	copies[!older].check = 0;
 	atomic_signal_fence(memory_order_seq_cst);
+}
+
+struct ledger *state_ledger(struct state *s)
+{
+	return s->file ? &s->file->ledger : NULL;
 }
 
 /* Written beside and renamed, so that the file is always one of the two. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * State: what a broker that comes after this one must know, whatever ended this one: which
- * processes are shielded (and what they had before), which episodes are open. Edge: one file of
- * fixed size, mapped and locked, so that writing it is a store and survives SIGKILL at any
+ * processes are shielded (and what they had before) or stopped, which episodes are open. Edge: one
+ * file of fixed size, mapped and locked, so that writing it is a store and survives SIGKILL at any
  * instruction. Each slot carries a checksum; a slot torn by the end is void, and the order of use
  * makes that safe: a shield is written down before it is raised and cleared after it is lowered; an
  * episode is written beside its last version. What the past left stays in the file until it was
@@ -13,6 +13,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "act/ledger.h"
 
 #define STATE_DOMAIN_MAX	256	/* bytes of a domain name, with NUL */
 #define STATE_EPISODES_MAX	32
@@ -62,6 +64,9 @@ void state_shield_set(struct state *s, uint32_t slot, const struct state_shield 
 void state_shield_clear(struct state *s, uint32_t slot);
 void state_episode_set(struct state *s, uint32_t slot, const struct state_episode *episode);
 void state_episode_clear(struct state *s, uint32_t slot);
+
+/* What the brake has stopped, in the file; at first what the past left. NULL before state_open(). */
+struct ledger *state_ledger(struct state *s);
 
 /*
  * The number before the first episode of this run: a block of 1000 is reserved in

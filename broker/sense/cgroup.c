@@ -104,7 +104,7 @@ void cgroup_tree_open(struct cgroup_tree *t, int root_fd, const struct source_ro
 		return;
 	}
 	s = scan_of(room->buffer, (size_t)size);
-	while (t->source.error && parse_mount_next(&s, &m) == 0)
+	while (t->source.error && parse_mount_next(&s, "memory", &m) == 0)
 		if (take_mount(t, root_fd, &m))
 			t->source.error = 0;
 }
@@ -174,10 +174,10 @@ int cgroup_find(const struct cgroup_tree *t, const struct cgroup_question *q,
 	size = file_read_at(q->root_fd, path, room->buffer, room->size);
 	if (size < 0)
 		return size == -ENOENT ? -ESRCH : (int)size;
-	r = parse_process_cgroups(room->buffer, (size_t)size, &member);
+	r = parse_process_cgroups(room->buffer, (size_t)size, "memory", &member);
 	if (r < 0)
 		return r;
-	name = t->is_v2 ? member.v2 : member.v1_memory;
+	name = t->is_v2 ? member.v2 : member.v1;
 	while (is_good_name(name)) {
 		r = add_if_limited(t, name, q->ceiling_bytes, &paths);
 		if (r < 0 && r != -ENOENT)

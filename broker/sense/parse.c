@@ -447,29 +447,29 @@ static bool copy_unescaped(struct scan s, char *ret, size_t size)
 }
 
 /* "cgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0" */
-static bool take_mount(struct scan line, struct parse_mount *m)
+static bool take_mount(struct scan line, const char *controller, struct parse_mount *m)
 {
 	struct scan path, type, options, option;
-	bool is_memory = false;
+	bool has_it = false;
 
 	if (!scan_word(&line, &path) || !scan_word(&line, &path) || !scan_word(&line, &type) ||
 	    !scan_word(&line, &options))
 		return false;
-	while (!is_memory && scan_until(&options, ',', &option))
-		is_memory = scan_is(&option, "memory");
-	is_memory |= scan_is(&options, "memory");
+	while (!has_it && scan_until(&options, ',', &option))
+		has_it = scan_is(&option, controller);
+	has_it |= scan_is(&options, controller);
 	m->is_v2 = scan_is(&type, "cgroup2");
-	return (m->is_v2 || (scan_is(&type, "cgroup") && is_memory)) &&
+	return (m->is_v2 || (scan_is(&type, "cgroup") && has_it)) &&
 	       copy_unescaped(path, m->path, sizeof(m->path));
 }
 
-int parse_mount_next(struct scan *text, struct parse_mount *ret)
+int parse_mount_next(struct scan *text, const char *controller, struct parse_mount *ret)
 {
 	struct parse_mount m;
 	struct scan line;
 
 	while (scan_line(text, &line))
-		if (take_mount(line, &m)) {
+		if (take_mount(line, controller, &m)) {
 			*ret = m;
 			return 0;
 		}

@@ -109,9 +109,9 @@ struct parse_cgroup_events {
 };
 int parse_cgroup_events(const char *text, size_t size, struct parse_cgroup_events *ret);
 
-/* /proc/mounts, the next cgroup2 or v1 memory mount. -ENODATA: none left. */
+/* /proc/mounts, the next mount of cgroup2, or of v1 with that controller. -ENODATA: none left. */
 struct parse_mount {
 	bool is_v2;
 	char path[PARSE_PATH_MAX];
 };
-int parse_mount_next(struct scan *text, struct parse_mount *ret);
+int parse_mount_next(struct scan *text, const char *controller, struct parse_mount *ret);

@@ -74,6 +74,7 @@ int parse_census_stat(const char *text, size_t size, struct parse_census_stat *r
 		return r;
 	if (parent > INT32_MAX)
 		return -EINVAL;
+	p.state = *state.at;
 	p.parent = (int32_t)parent;
 	copy_name((struct scan){ open + 1, close }, p.name, sizeof(p.name));
 	*ret = p;

@@ -19,6 +19,7 @@ int parse_census_statm(const char *text, size_t size, struct parse_census_statm 
 /* /proc/PID/stat. The name is cut to 15 bytes; what is not printable in it becomes '?'. */
 struct parse_census_stat {
 	char name[16];
+	char state;			/* 'T': stopped by a signal */
 	int32_t parent;
 	uint64_t start_ticks;		/* since boot */
 };

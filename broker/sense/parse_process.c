@@ -48,17 +48,18 @@ static bool take_kib(struct scan *line, uint64_t *ret)
 }
 
 /* "4:cpu,memory:/path"; the path may hold colons. */
-static bool is_memory_hierarchy(struct scan controllers)
+static bool has_controller(struct scan controllers, const char *controller)
 {
 	struct scan one;
 
 	while (scan_until(&controllers, ',', &one))
-		if (scan_is(&one, "memory"))
+		if (scan_is(&one, controller))
 			return true;
-	return scan_is(&controllers, "memory");
+	return scan_is(&controllers, controller);
 }
 
-int parse_process_cgroups(const char *text, size_t size, struct parse_process_cgroups *ret)
+int parse_process_cgroups(const char *text, size_t size, const char *controller,
+			  struct parse_process_cgroups *ret)
 {
 	struct scan s = scan_of(text, size), line, number, controllers;
 	struct parse_process_cgroups c = { 0 };
@@ -71,8 +72,8 @@ int parse_process_cgroups(const char *text, size_t size, struct parse_process_cg
 			return -EINVAL;
 		if (scan_is(&number, "0") && !scan_left(&controllers))
 			to = c.v2;
-		else if (is_memory_hierarchy(controllers))
-			to = c.v1_memory;
+		else if (has_controller(controllers, controller))
+			to = c.v1;
 		if (to && !scan_copy(&line, to, PARSE_PATH_MAX))
 			return -ENAMETOOLONG;
 		any = true;

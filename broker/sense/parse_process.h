@@ -12,12 +12,14 @@
 
 #include "sense/parse.h"
 
-/* /proc/PID/cgroup. -ENAMETOOLONG: a path that we need is longer than PARSE_PATH_MAX. */
+/* /proc/PID/cgroup: v2, and the v1 hierarchy with that controller. -ENAMETOOLONG: a path that we
+ * need is longer than PARSE_PATH_MAX. */
 struct parse_process_cgroups {
-	char v1_memory[PARSE_PATH_MAX];	/* "": no such hierarchy */
+	char v1[PARSE_PATH_MAX];	/* "": no such hierarchy */
 	char v2[PARSE_PATH_MAX];
 };
-int parse_process_cgroups(const char *text, size_t size, struct parse_process_cgroups *ret);
+int parse_process_cgroups(const char *text, size_t size, const char *controller,
+			  struct parse_process_cgroups *ret);
 
 /* /proc/PID/status */
 struct parse_process_status {

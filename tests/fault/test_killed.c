@@ -32,6 +32,8 @@ static const struct state_episode warned = {
 	.number = 1001, .stage = 1, .began_us = 5, .domain = "system" };
 static const struct state_episode imminent = {
 	.number = 1001, .stage = 2, .began_us = 5000000, .domain = "system" };
+static const struct ledger_stop stopped = { .pid = 4711, .start_ticks = 815 };
+static const struct ledger_freeze frozen = { .is_v2 = 1, .inode = 99, .path = "/demo/apps" };
 static const struct state_episode another = {
 	.number = 1002, .stage = 1, .began_us = 9, .domain = "/demo/apps" };
 
@@ -79,9 +81,36 @@ static void clear_episode(struct state *s)
 	state_episode_clear(s, SLOT);
 }
 
+static void write_stop(struct state *s)
+{
+	ledger_stop_set(state_ledger(s), SLOT, stopped.pid, stopped.start_ticks);
+}
+
+static void clear_stop(struct state *s)
+{
+	ledger_stop_clear(state_ledger(s), SLOT);
+}
+
+static void write_freeze(struct state *s)
+{
+	ledger_freeze_set(state_ledger(s), SLOT, &frozen);
+}
+
+static void clear_freeze(struct state *s)
+{
+	ledger_freeze_clear(state_ledger(s), SLOT);
+}
+
+/* As after a stop that was released. */
+static void stop_another(struct state *s)
+{
+	ledger_stop_set(state_ledger(s), SLOT, 815, 4711);
+	ledger_stop_clear(state_ledger(s), SLOT);
+}
+
 /* ---- what a next broker may find ---- */
 
-static bool has_shield(const struct state *s)
+static bool has_shield(struct state *s)
 {
 	const struct state_shield *p = &s->past_shields[SLOT];
 
@@ -89,7 +118,7 @@ static bool has_shield(const struct state *s)
 	       p->original_adj == shield.original_adj;
 }
 
-static bool is_free(const struct state *s)
+static bool is_free(struct state *s)
 {
 	return !s->past_shields[SLOT].pid && !s->past_episodes[SLOT].number;
 }
@@ -102,46 +131,75 @@ static bool has_episode(const struct state *s, const struct state_episode *e)
 	       !strcmp(p->domain, e->domain);
 }
 
-static bool shield_or_none(const struct state *s)
+static bool shield_or_none(struct state *s)
 {
 	return is_free(s) || has_shield(s);
 }
 
-static bool warned_or_none(const struct state *s)
+static bool warned_or_none(struct state *s)
 {
 	return is_free(s) || has_episode(s, &warned);
 }
 
-static bool is_warned(const struct state *s)
+static bool is_warned(struct state *s)
 {
 	return has_episode(s, &warned);
 }
 
-static bool is_imminent(const struct state *s)
+static bool is_imminent(struct state *s)
 {
 	return has_episode(s, &imminent);
 }
 
-static bool is_another(const struct state *s)
+static bool is_another(struct state *s)
 {
 	return has_episode(s, &another);
 }
 
-static bool warned_or_imminent(const struct state *s)
+static bool warned_or_imminent(struct state *s)
 {
 	return has_episode(s, &warned) || has_episode(s, &imminent);
 }
 
-static bool warned_or_another(const struct state *s)
+static bool warned_or_another(struct state *s)
 {
 	return has_episode(s, &warned) || has_episode(s, &another);
+}
+
+static bool nothing_is_stopped(struct state *s)
+{
+	return !ledger_stop_get(state_ledger(s), SLOT) && !ledger_freeze_get(state_ledger(s), SLOT);
+}
+
+static bool is_stopped(struct state *s)
+{
+	const struct ledger_stop *stop = ledger_stop_get(state_ledger(s), SLOT);
+
+	return stop && stop->pid == stopped.pid && stop->start_ticks == stopped.start_ticks;
+}
+
+static bool is_frozen(struct state *s)
+{
+	const struct ledger_freeze *freeze = ledger_freeze_get(state_ledger(s), SLOT);
+
+	return freeze && freeze->inode == frozen.inode && !strcmp(freeze->path, frozen.path);
+}
+
+static bool stopped_or_not(struct state *s)
+{
+	return nothing_is_stopped(s) || is_stopped(s);
+}
+
+static bool frozen_or_not(struct state *s)
+{
+	return nothing_is_stopped(s) || is_frozen(s);
 }
 
 static const struct row {
 	const char *name;
 	void (*before)(struct state *s), (*act)(struct state *s);
-	bool (*is_right)(const struct state *past);
-	bool (*is_right_after)(const struct state *past);
+	bool (*is_right)(struct state *past);
+	bool (*is_right_after)(struct state *past);
 } rows[] = {
 	{ "a shield is written down", nothing, raise_shield, shield_or_none, has_shield },
 	{ "a shield is cleared", raise_shield, clear_shield, shield_or_none, is_free },
@@ -151,6 +209,11 @@ static const struct row {
 	{ "the next episode takes the slot", warn, reuse, warned_or_another, is_another },
 	{ "an episode is over", warn, clear_episode, warned_or_none, is_free },
 	{ "an episode that worsened is over", warn_and_worsen, clear_episode, warned_or_none, is_free },
+	{ "a process is to be stopped", nothing, write_stop, stopped_or_not, is_stopped },
+	{ "again, in a used slot", stop_another, write_stop, stopped_or_not, is_stopped },
+	{ "it went on", write_stop, clear_stop, stopped_or_not, nothing_is_stopped },
+	{ "a cgroup is to be frozen", nothing, write_freeze, frozen_or_not, is_frozen },
+	{ "it is thawed", write_freeze, clear_freeze, frozen_or_not, nothing_is_stopped },
 };
 
 /* ---- watching ---- */

@@ -142,7 +142,7 @@ static int parse_mounts(const char *text, size_t size, void *ret)
 		const char *before = s.at;
 
 		fuzz_stain(&one, sizeof(one));
-		if (parse_mount_next(&s, &one) != 0)
+		if (parse_mount_next(&s, "memory", &one) != 0)
 			break;
 		MUST(s.at > before && s.at <= s.end && s.end == text + size);
 		MUST(memchr(one.path, 0, sizeof(one.path)) != NULL);
@@ -151,7 +151,7 @@ static int parse_mounts(const char *text, size_t size, void *ret)
 		m->last = one;
 	}
 	fuzz_must_be_stained(&one, sizeof(one));
-	MUST(parse_mount_next(&s, &one) == -ENODATA && s.end == text + size);
+	MUST(parse_mount_next(&s, "memory", &one) == -ENODATA && s.end == text + size);
 	return 0;
 }
 

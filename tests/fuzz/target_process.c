@@ -20,7 +20,7 @@ static bool is_printable(const char *name)
 
 static int parse_cgroups_into(const char *text, size_t size, void *ret)
 {
-	return parse_process_cgroups(text, size, ret);
+	return parse_process_cgroups(text, size, "memory", ret);
 }
 
 static void check_cgroups(const void *ret, struct scan text, struct fuzz_figures *f)
@@ -28,7 +28,7 @@ static void check_cgroups(const void *ret, struct scan text, struct fuzz_figures
 	const struct parse_process_cgroups *c = ret;
 
 	MUST(scan_left(&text) > 0);
-	fuzz_take_text(f, 0, c->v1_memory, sizeof(c->v1_memory));
+	fuzz_take_text(f, 0, c->v1, sizeof(c->v1));
 	fuzz_take_text(f, 1, c->v2, sizeof(c->v2));
 }
 

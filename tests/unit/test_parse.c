@@ -124,7 +124,7 @@ static int mount(const char *text, size_t size, uint64_t *f)
 {
 	struct scan s = scan_of(text, size);
 	struct parse_mount m;
-	int r = parse_mount_next(&s, &m);
+	int r = parse_mount_next(&s, "memory", &m);
 
 	if (r == 0)
 		f[0] = m.is_v2, f[1] = strlen(m.path), f[2] = (unsigned char)m.path[0];
@@ -232,6 +232,7 @@ static const struct row rows[] = {
 	 0,
 	 {0, 2, '/'}},
 	{"mount v1 of another", mount, "c /m cgroup rw,memory2 0 0\n", -ENODATA, {0}},
+	{"mount v1 of all but memory", mount, "c /m cgroup rw,freezer 0 0\n", -ENODATA, {0}},
 	{"mount with blank", mount, "c /a\\040b cgroup2 rw 0 0\n", 0, {1, 4, '/'}},
 };
 

@@ -34,6 +34,7 @@ static int stat_line(const char *text, size_t size, uint64_t *figure)
 		figure[2] = strlen(p.name);
 		figure[3] = (unsigned char)p.name[0];
 		figure[4] = figure[2] ? (unsigned char)p.name[1] : 0;
+		figure[5] = (unsigned char)p.state;
 	}
 	return r;
 }
@@ -49,14 +50,16 @@ static const struct row rows[] = {
 	{ "statm: short", statm, "1234 500\n", -ENODATA, { 0 }, false },
 	{ "statm: no figure", statm, "1234 -5 20\n", -EINVAL, { 0 }, false },
 	{ "statm: too large", statm, "1 99999999999999999999 2\n", -EINVAL, { 0 }, false },
-	{ "stat", stat_line, "201 (bash) S 200 201" FIELDS, 0, { 200, 60000, 4, 'b', 'a' }, true },
+	{ "stat", stat_line, "201 (bash) S 200 201" FIELDS, 0, { 200, 60000, 4, 'b', 'a', 'S' },
+	  true },
 	{ "stat: a name that lies", stat_line, "201 (a) (b S) S 200 201" FIELDS, 0,
-	  { 200, 60000, 7, 'a', ')' }, true },
+	  { 200, 60000, 7, 'a', ')', 'S' }, true },
 	{ "stat: newline and more in the name", stat_line, "201 (\n\xff) R 7 201" FIELDS, 0,
-	  { 7, 60000, 2, '?', '?' }, true },
+	  { 7, 60000, 2, '?', '?', 'R' }, true },
 	{ "stat: long name", stat_line, "201 (kworker/u8:2-events) I 2 0" FIELDS, 0,
-	  { 2, 60000, 15, 'k', 'w' }, true },
-	{ "stat: no name", stat_line, "201 () S 200 201" FIELDS, 0, { 200, 60000, 0, 0, 0 }, true },
+	  { 2, 60000, 15, 'k', 'w', 'I' }, true },
+	{ "stat: no name", stat_line, "201 () T 200 201" FIELDS, 0, { 200, 60000, 0, 0, 0, 'T' },
+	  true },
 	{ "stat: empty", stat_line, "", -EINVAL, { 0 }, true },
 	{ "stat: no parenthesis", stat_line, "201 bash S 200" FIELDS, -EINVAL, { 0 }, true },
 	{ "stat: turned round", stat_line, "201 )a( S 200 201" FIELDS, -EINVAL, { 0 }, true },

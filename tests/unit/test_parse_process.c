@@ -35,10 +35,10 @@ static int status(const char *text, size_t size, uint64_t *f)
 static int cgroups(const char *text, size_t size, uint64_t *f)
 {
 	struct parse_process_cgroups c;
-	int r = parse_process_cgroups(text, size, &c);
+	int r = parse_process_cgroups(text, size, "memory", &c);
 
 	if (r == 0)
-		f[0] = strlen(c.v1_memory), f[1] = strlen(c.v2);
+		f[0] = strlen(c.v1), f[1] = strlen(c.v2);
 	return r;
 }
 
@@ -171,13 +171,17 @@ static void names(void **state)
 	assert_int_equal(o.time_us, 5140900);
 	assert_int_equal(parse_process_oom(LIMIT, strlen(LIMIT), &o), 0);
 	assert_string_equal(o.cgroup, "/demo/a,b");
-	assert_int_equal(parse_process_cgroups(CGROUPS, strlen(CGROUPS), &c), 0);
-	assert_string_equal(c.v1_memory, "/demo:x/apps");
+	assert_int_equal(parse_process_cgroups(CGROUPS, strlen(CGROUPS), "memory", &c), 0);
+	assert_string_equal(c.v1, "/demo:x/apps");
 	assert_string_equal(c.v2, "/user.slice");
+	assert_int_equal(parse_process_cgroups(CGROUPS, strlen(CGROUPS), "cpu", &c), 0);
+	assert_string_equal(c.v1, "/demo:x/apps");
+	assert_int_equal(parse_process_cgroups(CGROUPS, strlen(CGROUPS), "freezer", &c), 0);
+	assert_string_equal(c.v1, "");
 	memset(longer, 'x', sizeof(longer));
 	memcpy(longer, "0::/", 4);
 	longer[sizeof(longer) - 1] = '\n';
-	assert_int_equal(parse_process_cgroups(longer, sizeof(longer), &c), -ENAMETOOLONG);
+	assert_int_equal(parse_process_cgroups(longer, sizeof(longer), "memory", &c), -ENAMETOOLONG);
 	(void)state;
 }
 

@@ -126,6 +126,68 @@ static void damage(void **state)
 	}
 }
 
+static void write_ledger(struct ledger *l)
+{
+	const struct ledger_freeze freeze = { .is_v2 = 1, .inode = 99, .path = "/demo/apps" };
+
+	ledger_stop_set(l, LEDGER_STOPS_MAX - 1, 4711, 815);
+	ledger_stop_set(l, LEDGER_STOPS_MAX, 4712, 815); /* beyond: ignored */
+	ledger_freeze_set(l, 31, &freeze);
+}
+
+/* A brake that was killed left this; it stays until somebody has let go. */
+static void the_ledger_survives(void **state)
+{
+	const struct ledger_freeze *freeze;
+	struct ledger *l;
+
+	(void)state;
+	assert_null(ledger_stop_get(state_ledger(&state_), 0));
+	write_ledger(state_ledger(&state_));
+	for (uint32_t shields = 1; shields < 200; shields += 99) {
+		reopen(shields);
+		l = state_ledger(&state_);
+		assert_int_equal(ledger_stop_get(l, LEDGER_STOPS_MAX - 1)->pid, 4711);
+		assert_int_equal(ledger_stop_get(l, LEDGER_STOPS_MAX - 1)->start_ticks, 815);
+		freeze = ledger_freeze_get(l, 31);
+		assert_string_equal(freeze->path, "/demo/apps");
+		assert_true(freeze->is_v2 == 1 && freeze->inode == 99);
+	}
+	ledger_stop_clear(l, LEDGER_STOPS_MAX - 1);
+	ledger_freeze_clear(l, 31);
+	reopen(4);
+	for (uint32_t i = 0; i <= LEDGER_STOPS_MAX; i++)
+		assert_null(ledger_stop_get(state_ledger(&state_), i));
+	for (uint32_t i = 0; i <= LEDGER_FREEZES_MAX; i++)
+		assert_null(ledger_freeze_get(state_ledger(&state_), i));
+}
+
+/* Any byte wrong, or not yet written: void. */
+static void a_torn_slot_is_void(void **state)
+{
+	static struct ledger good, torn;
+
+	(void)state;
+	write_ledger(&good);
+	for (size_t i = 0; i < sizeof(struct ledger_stop); i++) {
+		torn = good;
+		((char *)&torn.stops[LEDGER_STOPS_MAX - 1])[i] ^= 4;
+		assert_null(ledger_stop_get(&torn, LEDGER_STOPS_MAX - 1));
+	}
+	for (size_t i = 0; i < sizeof(struct ledger_freeze); i++) {
+		torn = good;
+		((char *)&torn.freezes[31])[i] ^= 4;
+		assert_null(ledger_freeze_get(&torn, 31));
+	}
+	for (size_t i = 0; i < sizeof(struct ledger_stop) - 1; i++) {
+		memset(&torn, 0, sizeof(torn));
+		memcpy(&torn.stops[LEDGER_STOPS_MAX - 1], &good.stops[LEDGER_STOPS_MAX - 1], i);
+		assert_true(!ledger_stop_get(&torn, LEDGER_STOPS_MAX - 1) || i >= 10);
+		if (ledger_stop_get(&torn, LEDGER_STOPS_MAX - 1)) /* what is missing are zeroes */
+			assert_int_equal(ledger_stop_get(&torn, LEDGER_STOPS_MAX - 1)->start_ticks, 815);
+	}
+}
+
 static void numbers_are_never_used_twice(void **state)
 {
 	uint64_t first = state_reserve_episodes(folder), second = state_reserve_episodes(folder);
@@ -162,6 +224,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(cleared_slots_are_gone, make, clean),
 		cmocka_unit_test_setup_teardown(other_sizes, make, clean),
 		cmocka_unit_test_setup_teardown(damage, make, clean),
+		cmocka_unit_test_setup_teardown(the_ledger_survives, make, clean),
+		cmocka_unit_test(a_torn_slot_is_void),
 		cmocka_unit_test_setup_teardown(numbers_are_never_used_twice, make, clean),
 		cmocka_unit_test_setup_teardown(only_one_broker, make, clean),
 		cmocka_unit_test_setup_teardown(a_folder_that_cannot_be, make, clean),
