@@ -2,7 +2,7 @@
 #include "act/brake.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,19 +70,31 @@ static int read_stat(int stat_fd, struct parse_census_stat *ret)
 	return size < 0 ? -errno : parse_census_stat(text, (size_t)size, ret);
 }
 
+/* A zombie may be the first thread only: the others live on, and grow. */
+static bool has_ended(const struct brake_target *t, char state)
+{
+	struct pollfd p = { .fd = t->fd, .events = POLLIN };
+
+	return (state == 'Z' || state == 'X') && poll(&p, 1, 0) > 0;
+}
+
 /* Opened after the pidfd: if the start time still matches, both are the process we mean. */
-static int open_stat(int root_fd, int32_t pid, uint64_t start_ticks)
+static bool open_stat(int root_fd, struct brake_target *t)
 {
 	struct parse_census_stat now;
 	char path[40];
-	int fd;
 
-	(void)snprintf(path, sizeof(path), "proc/%d/stat", (int)pid); /* 21 bytes at most */
-	fd = file_open_at(root_fd, path);
-	if (fd >= 0 && (read_stat(fd, &now) < 0 || now.start_ticks != start_ticks ||
-			now.state == 'Z' || now.state == 'X'))
-		fd = file_close(fd);
-	return fd;
+	(void)snprintf(path, sizeof(path), "proc/%d/stat", (int)t->pid); /* 21 bytes at most */
+	t->stat_fd = file_open_at(root_fd, path);
+	if (t->stat_fd < 0)
+		return false;
+	if (read_stat(t->stat_fd, &now) == 0 && now.start_ticks == t->start_ticks &&
+	    !has_ended(t, now.state)) {
+		t->state = now.state;
+		return true;
+	}
+	t->stat_fd = file_close(t->stat_fd);
+	return false;
 }
 
 static struct brake_target *hold(struct brake *b, uint32_t domain, const struct victim *v,
@@ -104,8 +116,7 @@ static struct brake_target *hold(struct brake *b, uint32_t domain, const struct 
 	target.fd = (int)syscall(SYS_pidfd_open, target.pid, 0);
 	if (target.fd < 0)
 		return NULL;
-	target.stat_fd = open_stat(b->setup.root_fd, target.pid, target.start_ticks);
-	if (target.stat_fd < 0) {
+	if (!open_stat(b->setup.root_fd, &target)) {
 		(void)file_close(target.fd);
 		return NULL;
 	}
@@ -131,8 +142,14 @@ uint32_t brake_aim(struct brake *b, uint32_t domain, const struct victim *v)
 		if (t->pid && t->domain == domain && !t->is_stopped && !is_of(v, t))
 			drop(t);
 	}
-	for (uint32_t i = 0; i < v->pids_count; i++)
-		held += hold(b, domain, v, i) != NULL;
+	for (uint32_t i = 0; i < v->pids_count; i++) {
+		struct brake_target *t = hold(b, domain, v, i);
+
+		if (!t)
+			continue;
+		t->state = 0; /* may be another one when it is to be stopped */
+		held++;
+	}
 	return held;
 }
 
@@ -258,13 +275,20 @@ static uint32_t slot_of(const struct brake *b, const struct brake_target *t)
 	return (uint32_t)(t - b->target);
 }
 
+/* Also of one that has ended. */
+static bool was_stopped_before(struct brake_target *t)
+{
+	struct parse_census_stat now = { .state = t->state };
+
+	t->state = 0;
+	return (!now.state && read_stat(t->stat_fd, &now) < 0) || now.state == 'T';
+}
+
 /* Written down first. Who was stopped before is left alone, but looked at again next time. */
 static bool stop(struct brake *b, struct brake_target *t)
 {
-	struct parse_census_stat now;
-
 	if (!t->is_stopped) {
-		if (read_stat(t->stat_fd, &now) < 0 || now.state == 'T')
+		if (was_stopped_before(t))
 			return false;
 		ledger_stop_set(b->setup.ledger, slot_of(b, t), t->pid, t->start_ticks);
 	}

@@ -27,6 +27,7 @@ struct brake_target {
 	uint32_t domain;
 	uint64_t start_ticks;
 	int fd, stat_fd;		/* pidfd; /proc/PID/stat of that very process */
+	char state;			/* as it was read a moment ago; 0: to be read */
 	bool is_stopped;		/* by us: its slot of the ledger is written */
 };
 

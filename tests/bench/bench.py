@@ -179,6 +179,8 @@ def main():
     build = os.path.abspath(sys.argv[1])
     print("# one step of the pure core", flush=True)
     subprocess.run([f"{build}/tests/bench/bench-core"], check=True)
+    print("\n# from the call until a group of processes stands still", flush=True)
+    subprocess.run([f"{build}/tests/bench/bench-brake"], check=True)
     orders(build)
     idle(build)
     thrash(build)

@@ -117,6 +117,37 @@ static void ended_meanwhile(void **state)
 	(void)state;
 }
 
+static void *count_on(void *counter)
+{
+	hog_count(counter);
+	return NULL;
+}
+
+/* Only its first thread has ended: it is a zombie, and the process grows on. */
+static void without_its_first_thread(void **state)
+{
+	struct scene *s = scene_open(0);
+	struct victim v;
+	pthread_t thread;
+
+	s->hogs.count = 1;
+	s->hogs.pid[0] = fork();
+	if (s->hogs.pid[0] == 0) {
+		(void)pthread_create(&thread, NULL, count_on, (void *)&s->hogs.counter[0]);
+		pthread_exit(NULL);
+	}
+	assert_true(hog_becomes(s->hogs.pid[0], 'Z'));
+	v = hogs_victim(&s->hogs, 0, 1);
+	expect_running(s, 0, 1);
+	assert_int_equal(brake_stop(&s->brake, DOMAIN, &v), 1);
+	usleep(1000);
+	assert_true(hog_stands_still(&s->hogs, 0));
+	brake_release(&s->brake, DOMAIN);
+	expect_running(s, 0, 1);
+	scene_close(s);
+	(void)state;
+}
+
 /* Held ahead; who is not the victim any more is let go. */
 static void aimed(void **state)
 {
@@ -220,6 +251,7 @@ int main(void)
 		cmocka_unit_test(a_reused_pid),
 		cmocka_unit_test(forked_meanwhile),
 		cmocka_unit_test(ended_meanwhile),
+		cmocka_unit_test(without_its_first_thread),
 		cmocka_unit_test(aimed),
 		cmocka_unit_test(domains_are_apart),
 		cmocka_unit_test(the_end_lets_go),
