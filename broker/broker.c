@@ -240,6 +240,7 @@ void broker_step(struct broker *b)
 	core_tick(&b->core, now_us);
 	broker_drain(b);
 	victims_watch(b);
+	victims_hold(b, now_us);
 	outlook_step(b, now_us);
 	measure_latency(b, due_us);
 
@@ -265,6 +266,18 @@ static int on_victim(sd_event_source *source, int fd, uint32_t revents, void *us
 {
 	(void)source, (void)fd, (void)revents;
 	broker_step(userdata);
+	return 0;
+}
+
+static int on_worker(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct broker *b = userdata;
+	struct worker_result result;
+
+	(void)source, (void)fd, (void)revents;
+	while (worker_result(&b->worker, &result))
+		if (result.kind == WORKER_WRITE)
+			brake_done(&b->brake, &result);
 	return 0;
 }
 
@@ -327,7 +340,7 @@ int broker_reload(struct broker *b, char *error, size_t error_size)
 static int start_loop(struct broker *b)
 {
 	const struct sense_handler handler = { b, on_distress, on_kernel_oom };
-	sd_event_source *victims = NULL;
+	sd_event_source *victims = NULL, *worker = NULL;
 	int r;
 
 	r = sense_attach(b->sense, b->event, &handler);
@@ -341,6 +354,11 @@ static int start_loop(struct broker *b)
 	if (r >= 0)
 		r = sd_event_source_set_floating(victims, true);
 	sd_event_source_unref(victims);
+	if (r >= 0)
+		r = sd_event_add_io(b->event, &worker, b->worker.done_fd, EPOLLIN, on_worker, b);
+	if (r >= 0)
+		r = sd_event_source_set_floating(worker, true);
+	sd_event_source_unref(worker);
 	if (r >= 0)
 		r = sd_event_add_defer(b->event, &b->pump, on_pump, b);
 	if (r >= 0)

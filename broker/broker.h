@@ -11,7 +11,9 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "act/brake.h"
 #include "act/terminate.h"
+#include "act/worker.h"
 #include "ask/bus.h"
 #include "base/units.h"
 #include "config.h"
@@ -157,6 +159,10 @@ struct broker {
 
 	/* act */
 	struct terminate terminate;
+	struct worker worker;
+	struct brake brake;
+	uint64_t brake_again_us;	/* when a stopped group is looked at for what it forked */
+	uint32_t processes_count;	/* of the newest survey */
 	int32_t protect_pids[2];
 
 	/* keep */

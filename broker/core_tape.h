@@ -150,4 +150,5 @@ void core_tape_call(struct core *c, enum core_tape_kind kind, const struct core_
 void core_tape_input(struct core *c, enum core_tape_kind kind, const void *input);
 void core_tape_growers(struct core *c, uint32_t domain, const struct grower *growers, uint32_t count,
 		       uint64_t now_us);
-void core_tape_survey(struct core *c, enum core_tape_kind kind, uint32_t domain, const struct victim *victim, uint64_t now_us);
+void core_tape_survey(struct core *c, enum core_tape_kind kind, uint32_t domain,
+		      const struct victim *victim, uint64_t now_us);

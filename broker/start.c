@@ -99,11 +99,35 @@ static int start_signals(void)
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
+/* Whom the last survey saw is not the victim's, or stands still already. */
+static bool may_freeze(void *userdata, int32_t pid)
+{
+	const struct broker *b = userdata;
+
+	for (uint32_t i = 0; i < b->processes_count; i++)
+		if (b->processes[i].pid == pid)
+			return false;
+	return pid > 1;
+}
+
+static int start_brake(struct broker *b)
+{
+	const struct brake_setup setup = {
+		.root_fd = b->root_fd, .ledger = state_ledger(&b->state), .worker = &b->worker,
+		.may_freeze = may_freeze, .userdata = b,
+	};
+	int r = worker_start(&b->worker);
+
+	if (r >= 0)
+		brake_init(&b->brake, &setup);
+	return r;
+}
+
 int start_memory(struct broker *b)
 {
 	int r;
 
-	b->root_fd = b->terminate.poll_fd = b->recorder.fd = -1;
+	b->root_fd = b->terminate.poll_fd = b->recorder.fd = b->worker.wake_fd = -1;
 	b->writer.send_fd = b->writer.receive_fd = b->writer.file_fd = -1;
 	/* Memory that was locked once is never given back and taken anew. */
 	(void)mallopt(M_TRIM_THRESHOLD, -1); /* a hint */
@@ -117,6 +141,8 @@ int start_memory(struct broker *b)
 	if (r >= 0)
 		r = start_tables(b);
 	if (r >= 0)
+		r = start_brake(b);
+	if (r >= 0)
 		r = writer_start(&b->writer, b->config.export_file);
 	if (r < 0)
 		log_error("failsoftd cannot start: %s", strerror(-r));
@@ -129,6 +155,10 @@ void start_free(struct broker *b)
 	b->timer = sd_event_source_disable_unref(b->timer);
 	b->pump = sd_event_source_disable_unref(b->pump);
 	outlook_close(b);
+	if (b->worker.wake_fd >= 0) {
+		brake_fini(&b->brake);
+		worker_stop(&b->worker);
+	}
 	if (b->terminate.poll_fd >= 0)
 		terminate_fini(&b->terminate);
 	b->survey = survey_close(b->survey);

@@ -12,5 +12,8 @@ void victims_look(struct broker *b, uint32_t domain);	/* EFFECT_LOOK */
 void victims_stop(struct broker *b, uint32_t domain);	/* EFFECT_STOP */
 void victims_signal(struct broker *b, const struct core_effect *e);
 
+/* With every step: what a stopped group has forked. */
+void victims_hold(struct broker *b, uint64_t now_us);
+
 /* With every step: groups that fork on, victims that have ended. */
 void victims_watch(struct broker *b);

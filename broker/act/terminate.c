@@ -105,6 +105,14 @@ uint32_t terminate_signal(struct terminate *t, uint32_t domain, int signal)
 	return sent;
 }
 
+void terminate_reap(struct terminate *t, uint32_t domain, struct worker *w)
+{
+	for (uint32_t i = 0; i < TERMINATE_MAX; i++)
+		if (t->target[i].pid && t->target[i].domain == domain &&
+		    !worker_mrelease(w, t->target[i].fd, domain))
+			break; /* no room: the kernel does the rest */
+}
+
 bool terminate_is_gone(struct terminate *t, uint32_t domain)
 {
 	bool any = false;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "act/victim.h"
+#include "act/worker.h"
 
 #define TERMINATE_MAX	512	/* processes being ended at once, all domains */
 
@@ -37,6 +38,10 @@ uint32_t terminate_hold(struct terminate *t, uint32_t domain, const struct victi
 
 /* Sends the signal to all that are held. Returns to how many it went. */
 uint32_t terminate_signal(struct terminate *t, uint32_t domain, int signal);
+
+/* After SIGKILL: their memory is taken back by the worker, also of one that waits in the kernel and
+ * cannot end yet (15 times sooner then; process_mrelease(2), Linux 5.15). */
+void terminate_reap(struct terminate *t, uint32_t domain, struct worker *w);
 
 /* Lets go of those that have ended; true when none is left. */
 bool terminate_is_gone(struct terminate *t, uint32_t domain);
