@@ -157,7 +157,7 @@ int worker_start(struct worker *w)
 	memset(w, 0, sizeof(*w));
 	w->wake_fd = eventfd(0, EFD_CLOEXEC);
 	w->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = w->wake_fd < 0 || w->done_fd < 0 ? -EMFILE : make_stack(w);
+	r = w->wake_fd < 0 || w->done_fd < 0 ? -errno : make_stack(w);
 	if (r == 0)
 		r = start_thread(w);
 	if (r < 0)
