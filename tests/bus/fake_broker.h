@@ -213,13 +213,25 @@ static const sd_bus_vtable fake_vtable[] = {
 	SD_BUS_VTABLE_END,
 };
 
-static inline void fake_open(struct fake_broker *b, const struct fake_daemon *d)
+static inline bool fake_connect(struct fake_broker *b, const struct fake_daemon *d)
 {
-	b->lifeline = -1;
 	assert_true(sd_bus_new(&b->bus) >= 0);
 	assert_true(sd_bus_set_address(b->bus, d->address) >= 0);
 	assert_true(sd_bus_set_bus_client(b->bus, true) >= 0);
-	assert_true(sd_bus_start(b->bus) >= 0);
+	if (sd_bus_start(b->bus) >= 0)
+		return true;
+	b->bus = sd_bus_unref(b->bus);
+	return false;
+}
+
+static inline void fake_open(struct fake_broker *b, const struct fake_daemon *d)
+{
+	b->lifeline = -1;
+	/* A daemon's socket is there a moment before it listens. */
+	for (int tries = 0; !fake_connect(b, d); tries++) {
+		assert_true(tries < 100);
+		usleep(20000);
+	}
 	assert_true(sd_bus_add_object_vtable(b->bus, NULL, FAKE_PATH, FAKE_NAME, fake_vtable, b) >= 0);
 	assert_true(sd_bus_request_name(b->bus, FAKE_NAME, 0) >= 0);
 }

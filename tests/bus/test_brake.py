@@ -1,0 +1,135 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The brake: who grows stands still while clients need time, and goes on whatever becomes of the broker."""
+
+import signal
+import sys
+import time
+
+import tap_path  # noqa: F401
+import tap
+from world import PLENTY, World, expect, true
+
+
+def sleeper(w, name="hog", rss=600000):
+    child = w.child([sys.executable, "-c", "import time; time.sleep(60)"])
+    time.sleep(0.2)
+    w.add_process(child.pid, name, rss)
+    return child
+
+
+def state(pid):
+    """The kernel's own word: R S D T Z."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
+def wait_state(pid, wanted, seconds=2.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if (state(pid) == "T") == (wanted == "T"):
+            return True
+        time.sleep(0.002)
+    return False
+
+
+def fall(w, hog):
+    """400 MiB/s until the clients are asked, then so fast that it is over before they can answer, as far as
+    the hog runs."""
+    free = PLENTY
+    while free > 24000 and state(hog.pid) != "T":
+        free -= 4000 if free > 250000 else 15000
+        w.set_free(free)
+        time.sleep(0.01)
+    return free
+
+
+def kinds(w):
+    return [e["event"] for e in w.events()]
+
+
+def stopped_until_answered():
+    with World() as w:
+        slow = w.client("slow", answer="busy")
+        hog = sleeper(w)
+        fall(w, hog)
+        stopped = state(hog.pid)
+        goes_on = wait_state(hog.pid, "S")
+        event = w.wait_event(event="brake")
+        let_go = w.wait_event(event="let_go")
+        answers = w.answers("slow")
+        asked = state(slow.pid)
+    tap.check("who grows is stopped while a client still needs time, and goes on when it has answered",
+              expect(stopped=(stopped, "T"), pid=(event and event["pid"], hog.pid),
+                     name=(event and event["name"], "hog"), asked=(asked == "T", False))
+              + true(goes_on=goes_on, told=let_go is not None, busy="busy" in [a[1] for a in answers]))
+
+
+def never_a_client():
+    with World() as w:
+        slow = w.client("slow", answer="busy")
+        w.add_process(slow.pid, "slow", 600000)
+        fall(w, slow)
+        time.sleep(0.3)
+        events = kinds(w)
+        states = state(slow.pid)
+    tap.check("a client that grows is asked, not stopped",
+              expect(brake=("brake" in events, False), state=(states == "T", False)))
+
+
+def switched_off_or_dry():
+    with World({"brake": False}) as w:
+        w.client("slow", answer="busy")
+        hog = sleeper(w)
+        fall(w, hog)
+        off = ("brake" in kinds(w), state(hog.pid) == "T")
+    with World(options=["--dry-run"]) as w:
+        w.client("slow", answer="busy")
+        hog = sleeper(w)
+        fall(w, hog)
+        event = w.wait_event(event="brake")
+        dry = state(hog.pid) == "T"
+    tap.check("brake false: nobody is stopped", expect(off=(off, (False, False))))
+    tap.check("--dry-run tells whom it would stop",
+              expect(state=(dry, False), dry=(event and event["dry_run"], 1)))
+
+
+def a_broker_that_is_killed():
+    for how in ("restart", "--release"):
+        with World() as w:
+            w.client("silent", answer="silent")
+            hog = sleeper(w)
+            fall(w, hog)
+            stopped = state(hog.pid)
+            w.kill_broker(signal.SIGKILL)
+            after = state(hog.pid)
+            w.set_free(PLENTY)
+            if how == "restart":
+                w.start_broker()
+                said = str(hog.pid) in (w.folder / "broker.log").read_text()
+            else:
+                done = tap.run(tap.program("failsoftd"), "--release", f"--state-dir={w.folder}/state",
+                               f"--root={w.folder}/root")
+                said = done.returncode == 0 and str(hog.pid) in done.stdout
+            goes_on = wait_state(hog.pid, "S")
+        tap.check(f"a broker that is killed leaves nobody stopped: {how}",
+                  expect(stopped=(stopped, "T"), after=(after, "T")) + true(goes_on=goes_on, said=said))
+
+
+def a_broker_that_is_told_to_end():
+    with World() as w:
+        w.client("silent", answer="silent")
+        hog = sleeper(w)
+        fall(w, hog)
+        stopped = state(hog.pid)
+        w.kill_broker(signal.SIGTERM)
+        goes_on = wait_state(hog.pid, "S", 0.5)
+    tap.check("a broker that is told to end lets go", expect(stopped=(stopped, "T")) + true(goes_on=goes_on))
+
+
+stopped_until_answered()
+never_a_client()
+switched_off_or_dry()
+a_broker_that_is_killed()
+a_broker_that_is_told_to_end()
+tap.done()
