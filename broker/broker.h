@@ -161,7 +161,7 @@ struct broker {
 	struct terminate terminate;
 	struct worker worker;
 	struct brake brake;
-	uint64_t brake_again_us;	/* when a stopped group is looked at for what it forked */
+	uint64_t survey_again_us;	/* not sooner for what a group has forked */
 	uint32_t processes_count;	/* of the newest survey */
 	int32_t protect_pids[2];
 

@@ -24,7 +24,8 @@ AT_A_TIME = 2
 
 def plan(names, runs):
     chosen = [s for s in scenarios.SCENARIOS if not names or s.name in names]
-    return [(s, mode) for s in chosen for mode in ('failsoft', 'alone')], range(runs)
+    return [(s, mode, range(min(runs, s.runs))) for s in chosen for mode in ('failsoft', 'alone')
+            if mode == 'failsoft' or s.alone]
 
 
 def row_text(row):
@@ -63,7 +64,7 @@ def main(argv):
     p.add_argument('--build', default=os.environ.get('FAILSOFT_BUILD', 'build'))
     p.add_argument('--runs', type=int, default=scenarios.RUNS)
     args = p.parse_args(argv)
-    tests, runs = plan(args.names, args.runs)
+    tests = plan(args.names, args.runs)
     try:
         lab = vm.Lab(args.build)
         lab.images.make()
@@ -80,8 +81,8 @@ def main(argv):
     good = True
     with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool, \
             open(lab.build / 'tests/vm/results.jsonl', 'w', encoding='utf-8') as kept:
-        waiting = [[pool.submit(attempt, lab, s, mode, r) for r in runs] for s, mode in tests]
-        for number, ((scenario, mode), futures) in enumerate(zip(tests, waiting), 1):
+        waiting = [[pool.submit(attempt, lab, s, mode, r) for r in runs] for s, mode, runs in tests]
+        for number, ((scenario, mode, _), futures) in enumerate(zip(tests, waiting), 1):
             rows = [f.result() for f in futures]
             kept.writelines(json.dumps(r) + '\n' for r in rows)
             good = report(number, scenario, mode, rows) and good
