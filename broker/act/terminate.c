@@ -115,7 +115,6 @@ uint32_t terminate_signal(struct terminate *t, uint32_t domain, int signal)
 static void hurry(int32_t pid)
 {
 	struct sched_param p;
-
 	int policy = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
 
 	if (policy != SCHED_FIFO || sched_getparam(0, &p) < 0)
