@@ -157,6 +157,8 @@ static void carry_out(struct broker *b, const struct core_effect *e)
 	case EFFECT_SIGNAL_VICTIM:
 		signal_victim(b, e);
 		break;
+	case EFFECT_PROCEDURE: /* nobody gives a victim one yet */
+		break;
 	case EFFECT_ANNOUNCE:
 		b->announce |= 1u << e->domain;
 		b->announce_sequence[e->domain] = e->sequence;

@@ -145,6 +145,10 @@ const struct config_option config_options[] = {
 	 "and ? stand for any text and any byte. PID 1, kernel threads, the broker and the bus "
 	 "are protected anyway. A list here replaces the default."},
 
+	{"Acting", "procedures_enabled", CONFIG_BOOL, AT(procedures_enabled), 0, 1, 1, NULL,
+	 "Run the procedures that were given before programs are ended. false: they stand ready, "
+	 "but none is run; programs are ended without."},
+
 	{"Domains", "domains", CONFIG_CGROUPS, AT(domains), 0, 0, 0, "",
 	 "Cgroups with a memory limit that are watched even without a client in them, as in "
 	 "/proc/PID/cgroup: \"/system.slice/logger.service\"."},

@@ -43,6 +43,7 @@ struct config {
 	bool act;
 	bool dry_run;
 	uint64_t term_us, kill_us, settle_us;
+	bool procedures_enabled;
 	struct config_list protect;	/* names (comm) never ended */
 	/* domains */
 	struct config_list domains;	/* cgroup paths watched without a client */

@@ -29,9 +29,9 @@ static const struct tape_field policy_fields[] = {
 	P(session.max_clients), P(session.max_per_uid), P(session.max_budget_us),
 	P(session.default_budget_us[0]), P(session.default_budget_us[1]),
 	P(session.default_budget_us[2]), P(session.default_budget_us[3]),
-	P(plan.terminate_us), P(plan.latency_us),
+	P(plan.terminate_us), P(plan.procedure_us), P(plan.latency_us),
 	PB(escalate.enabled), PB(escalate.dry_run),
-	P(escalate.term_us), P(escalate.kill_us), P(escalate.settle_us),
+	P(escalate.term_us), P(escalate.kill_us), P(escalate.settle_us), PB(escalate.procedures),
 	PB(shield), P(idle_interval_us), P(near_interval_us),
 };
 
@@ -69,7 +69,9 @@ static const struct tape_field domain_fields[] = {
 	DU(escalate.victim.kind), DU(escalate.victim.client), DI(escalate.victim.pid),
 	D(escalate.victim.name, TAPE_TEXT), DU(escalate.victim.memory_bytes),
 	DU(escalate.victim.growth_bytes), DU(escalate.victim.all_growth_bytes),
-	DU(escalate.victim.pids_count),
+	DU(escalate.victim.pids_count), DU(escalate.victim.procedure),
+	DU(escalate.victim.procedure_us), D(escalate.victim.procedure_name, TAPE_TEXT),
+	DB(escalate.procedure_ended), DU(escalate.procedure_began_us),
 };
 
 #define SUMS(m) DD(m.weight), DD(m.t), DD(m.tt), DD(m.y), DD(m.ty)
@@ -145,7 +147,8 @@ static const struct tape_field survey_fields[] = {
 	V(now_us), V(domain), TAPE_B(core_tape_survey, found), V(victim.kind), V(victim.client),
 	TAPE_I(core_tape_survey, victim.pid), TAPE_T(core_tape_survey, victim.name),
 	V(victim.memory_bytes), V(victim.growth_bytes), V(victim.all_growth_bytes),
-	V(victim.pids_count),
+	V(victim.pids_count), V(victim.procedure), V(victim.procedure_us),
+	TAPE_T(core_tape_survey, victim.procedure_name),
 };
 
 #define G(m) TAPE_U(core_tape_grower, m)
@@ -179,6 +182,10 @@ static const struct tape_field leave_fields[] = { C(now_us), C(client) };
 static const struct tape_field report_fields[] = { C(client), C(exposure_bytes), C(freeable_bytes) };
 static const struct tape_field answer_fields[] = {
 	C(now_us), C(client), C(sequence), C(result), C(freed_bytes), C(more_time_us),
+};
+static const struct tape_field procedure_time_fields[] = { C(procedure_us) };
+static const struct tape_field procedure_done_fields[] = {
+	C(now_us), C(domain), C(procedure), C(outcome), C(code), C(output_bytes),
 };
 static const struct tape_field kernel_oom_fields[] = {
 	C(now_us), C(domain), TAPE_I(core_call, pid), TAPE_T(core_call, name),
@@ -214,6 +221,8 @@ const struct tape_shape core_tape_shapes[CORE_TAPE_KIND_COUNT] = {
 	[CORE_TAPE_LEAVE] = CALL("leave", leave_fields),
 	[CORE_TAPE_REPORT] = CALL("report", report_fields),
 	[CORE_TAPE_ANSWER] = CALL("answer", answer_fields),
+	[CORE_TAPE_PROCEDURE_TIME] = CALL("procedure_time", procedure_time_fields),
+	[CORE_TAPE_PROCEDURE_DONE] = CALL("procedure_done", procedure_done_fields),
 	[CORE_TAPE_VICTIM_GONE] = CALL("victim_gone", of_domain_fields),
 	[CORE_TAPE_KERNEL_OOM] = CALL("kernel_oom", kernel_oom_fields),
 	[CORE_TAPE_TAKE_OVER] = CALL("take_over", take_over_fields),

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "act/escalate.h"
+#include "act/procedure.h"
 #include "ask/session.h"
 #include "judge/evidence.h"
 #include "judge/stage.h"
@@ -46,6 +47,12 @@ enum event_kind {
 	EVENT_CLIENT_KILLED,		/* client, name, a: pid, b: signal, c: 1 by the kernel for lack of
 					 * memory */
 	EVENT_OVERRUN,			/* name: the source that lost events; a: how often so far */
+	EVENT_PROCEDURE,		/* name: its program, a: victim's pid, b: id, c: deadline_us,
+					 * d: dry run */
+	EVENT_PROCEDURE_ENDED,		/* name, a: the same, b: enum procedure_outcome, c: exit status,
+					 * signal or errno, d: us taken, e: bytes it wrote */
+	EVENT_PROCEDURE_OUTPUT,		/* name: a line that it wrote, a: victim's pid, b: id */
+	EVENT_RESPONDER,		/* name: program, a: id, b: errno, 0: it stands ready */
 	EVENT_KIND_COUNT
 };
 

@@ -15,6 +15,7 @@ static const char *const call_names[] = {
 	[CALL_REPORT] = "report",
 	[CALL_ANSWER] = "answer",
 	[CALL_SURVEY] = "survey",
+	[CALL_PROCEDURE] = "procedure done",
 	[CALL_GONE] = "victim gone",
 	[CALL_OOM] = "kernel oom",
 	[CALL_TAKE_OVER] = "take over",
@@ -83,6 +84,7 @@ static void hand_in(struct sim *s, struct call *c)
 		break;
 	case CALL_ANSWER: c->was_accepted = core_answer(&s->core, &c->answer, s->now_us); break;
 	case CALL_SURVEY: core_survey(&s->core, c->domain, c->victim, s->now_us); break;
+	case CALL_PROCEDURE: core_procedure_done(&s->core, c->domain, &c->end, s->now_us); break;
 	case CALL_GONE: core_victim_gone(&s->core, c->domain, s->now_us); break;
 	case CALL_OOM: core_kernel_oom(&s->core, c->domain, 4711, "hog", s->now_us); break;
 	case CALL_TAKE_OVER: take_over(s, c); break;
@@ -125,6 +127,7 @@ static void carry_out(struct sim *s, const struct core_effect *e)
 	case EFFECT_ORDER: world_order(s, e); break;
 	case EFFECT_SURVEY: world_survey(s, e->domain); break;
 	case EFFECT_SIGNAL_VICTIM: world_signal(s, e); break;
+	case EFFECT_PROCEDURE: world_procedure(s, e); break;
 	case EFFECT_SHIELD_UP:
 	case EFFECT_SHIELD_DOWN:
 	case EFFECT_ANNOUNCE:

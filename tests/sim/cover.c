@@ -26,6 +26,11 @@ const char *cover_name(enum cover_place place)
 		[COVER_FULL] = "no room for a client", [COVER_USER_FULL] = "no room for its user",
 		[COVER_STALE] = "stale client", [COVER_REPLAYED] = "recorded and replayed",
 		[COVER_HELD_BACK] = "held back for lack of evidence",
+		[COVER_PROCEDURE] = "rung procedure", [COVER_PROCEDURE_DRY] = "rung procedure, dry run",
+		[COVER_PROCEDURE_DONE] = "procedure done", [COVER_PROCEDURE_LATE] = "procedure too late",
+		[COVER_PROCEDURE_CUT] = "procedure cut short",
+		[COVER_PROCEDURE_STALE] = "end of a procedure that nobody waits for",
+		[COVER_PROCEDURE_AFTER_FINAL] = "procedure after the final request",
 	};
 	_Static_assert(ARRAY_LEN(names) == COVER_COUNT, "a name for every place");
 

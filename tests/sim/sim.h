@@ -55,7 +55,7 @@ void story_print(const struct sim *s);
 /* One input to the core, checked by the model, its effects carried out by the world. */
 enum call_kind {
 	CALL_START, CALL_SAMPLE, CALL_TICK, CALL_JOIN, CALL_LEAVE, CALL_REPORT, CALL_ANSWER,
-	CALL_SURVEY, CALL_GONE, CALL_OOM, CALL_TAKE_OVER, CALL_RELOAD, CALL_DOMAIN_ADD,
+	CALL_SURVEY, CALL_PROCEDURE, CALL_GONE, CALL_OOM, CALL_TAKE_OVER, CALL_RELOAD, CALL_DOMAIN_ADD,
 	CALL_DOMAIN_REMOVE, CALL_GROWERS, CALL_KIND_COUNT
 };
 
@@ -68,6 +68,7 @@ struct call {
 	const struct sample *sample;
 	const struct victim *victim;
 	struct core_answer answer;
+	struct core_procedure_end end;	/* PROCEDURE */
 	struct model_episode past;	/* TAKE_OVER */
 	bool was_accepted;		/* comes back from JOIN, ANSWER */
 };

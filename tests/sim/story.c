@@ -52,7 +52,7 @@ void story_effect(struct sim *s, const struct core_effect *e)
 		[EFFECT_NONE] = "nothing",	  [EFFECT_ORDER] = "order",
 		[EFFECT_SHIELD_UP] = "shield up", [EFFECT_SHIELD_DOWN] = "shield down",
 		[EFFECT_SURVEY] = "survey",	  [EFFECT_SIGNAL_VICTIM] = "signal",
-		[EFFECT_ANNOUNCE] = "announce",
+		[EFFECT_PROCEDURE] = "procedure", [EFFECT_ANNOUNCE] = "announce",
 	};
 
 	story_add(s,
