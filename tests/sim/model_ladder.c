@@ -191,7 +191,8 @@ static void on_procedure(struct sim *s, const struct event *e)
 		sim_fail(s, "a procedure for client %" PRIx64 ", whose final request has not ended",
 			 v->client);
 	if (e->c != s->now_us + v->procedure_deadline_us || e->d != m->policy.escalate.dry_run)
-		sim_fail(s, "procedure %" PRIu64 " runs until %" PRIu64 ", dry run %" PRIu64, e->b, e->c, e->d);
+		sim_fail(s, "procedure %" PRIu64 " runs until %" PRIu64 ", dry run %" PRIu64, e->b,
+			 e->c, e->d);
 	v->was_procedure = true;
 	v->procedure_began_us = s->now_us;
 	v->procedure_deadline_us = e->d ? s->now_us : e->c;
