@@ -24,6 +24,7 @@
 #include "outlook.h"
 #include "peer.h"
 #include "recorder.h"
+#include "respond.h"
 #include "service.h"
 #include "start.h"
 #include "stream.h"
@@ -87,6 +88,8 @@ static void choose_victim(struct broker *b, uint32_t domain)
 
 	/* one that has ended since the survey is nobody's cause any more */
 	found = found && terminate_hold(&b->terminate, domain, &victim) > 0;
+	if (found)
+		respond_give(b, &victim);
 	core_survey(&b->core, domain, found ? &victim : NULL, clock_now_us());
 }
 
@@ -157,7 +160,8 @@ static void carry_out(struct broker *b, const struct core_effect *e)
 	case EFFECT_SIGNAL_VICTIM:
 		signal_victim(b, e);
 		break;
-	case EFFECT_PROCEDURE: /* nobody gives a victim one yet */
+	case EFFECT_PROCEDURE:
+		respond_run(b, e->domain);
 		break;
 	case EFFECT_ANNOUNCE:
 		b->announce |= 1u << e->domain;
@@ -224,6 +228,7 @@ static int on_pump(sd_event_source *source, void *userdata)
 
 static void drop_domain(struct broker *b, uint32_t domain, uint64_t now_us)
 {
+	respond_let_go(b, domain);
 	terminate_release(&b->terminate, domain);
 	sense_domain_remove(b->sense, domain);
 	core_domain_remove(&b->core, domain, now_us);
@@ -309,6 +314,7 @@ void broker_step(struct broker *b)
 	read_samples(b, now_us);
 	core_tick(&b->core, now_us);
 	broker_drain(b);
+	respond_watch(b, now_us);
 	watch_victims(b);
 	outlook_step(b, now_us);
 	measure_latency(b, due_us);
@@ -321,6 +327,7 @@ void broker_step(struct broker *b)
 	outlook_baseline(b, now_us);
 	if (b->domains_stale)
 		drop_stale_domains(b, now_us);
+	respond_start(b, now_us);
 	arm(b);
 }
 
@@ -383,6 +390,7 @@ int broker_reload(struct broker *b, char *error, size_t error_size)
 	policy = config_policy(&b->config);
 	policy.plan.latency_us = b->core.policy.plan.latency_us;
 	core_reconfigure(&b->core, &policy, clock_now_us());
+	respond_reload(b);
 	for (uint32_t d = 1; d < CORE_DOMAINS_MAX; d++)
 		b->core.domain[d].is_configured = false;
 	b->domains_stale = true;
@@ -446,6 +454,7 @@ int broker_start(struct broker *b, const struct broker_options *options, const s
 	memset(b->kept_episode, 0xff, sizeof(b->kept_episode)); /* what the file holds is the past */
 	core_note(&b->core, &started, clock_now_us());
 	start_protection(b);
+	respond_open(b);
 	start_domains(b);
 	peer_restore_past(b);
 	start_take_over(b);
@@ -480,6 +489,7 @@ void broker_stop(struct broker *b)
 		core_note(&b->core, &stopped, clock_now_us());
 		(void)on_pump(b->pump, b); /* the last events; the source goes next */
 	}
+	respond_close(b);
 	stream_close_all(b);
 	recorder_stop(b, "the broker was told to end");
 	start_free(b);

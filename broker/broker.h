@@ -11,6 +11,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "act/procedure.h"
 #include "act/terminate.h"
 #include "ask/bus.h"
 #include "base/units.h"
@@ -38,6 +39,7 @@ struct broker_options {
 	const char *state_directory;
 	const char *episode_directory;	/* of the last number: must outlive a reboot */
 	struct config_source config;
+	const char *responder;		/* failsoft-responder, or its socket; NULL: where it is installed */
 	bool dry_run;			/* in addition to the configuration's */
 };
 
@@ -116,6 +118,24 @@ struct outlook {
 	uint64_t choice_us, swap_total_bytes;
 };
 
+/* The process that stands ready for a procedure, see respond.h. */
+struct respond_slot {
+	int fd;				/* -1: there is none */
+	sd_event_source *source;
+	uint32_t domain;		/* whose victim it runs for */
+	bool is_stopping;
+	uint64_t since_us;		/* started, broken or told to stop */
+	uint64_t held_bytes;		/* in memory for it */
+};
+
+struct respond {
+	struct procedure_table table;
+	struct respond_slot slot[PROCEDURES_MAX]; /* of the same index */
+	struct procedure_facts facts;	/* of the newest victim */
+	uint32_t held;			/* bit per domain: its victim is stopped */
+	bool is_stale;			/* the configuration's are to be taken over */
+};
+
 /* The recording that is being made. */
 struct recorder {
 	int fd;				/* -1: none */
@@ -157,6 +177,7 @@ struct broker {
 
 	/* act */
 	struct terminate terminate;
+	struct respond respond;
 	int32_t protect_pids[2];
 
 	/* keep */

@@ -85,6 +85,14 @@ static bool is_pid(const char *text)
 	       strspn(text, "0123456789") == strlen(text);
 }
 
+struct procedure_spec procedure_default(void)
+{
+	return (struct procedure_spec){
+		.deadline_us = PROCEDURE_DEADLINE_US, .memory_bytes = PROCEDURE_MEMORY_BYTES, .holds = true,
+		.uid = UINT32_MAX, .gid = UINT32_MAX,
+	};
+}
+
 const char *procedure_refuse(const struct procedure_spec *spec)
 {
 	if (spec->program[0] != '/')

@@ -10,11 +10,24 @@
 #include <stdint.h>
 
 #include "act/victim.h"
+#include "base/units.h"
 
 #define PROCEDURES_MAX		16	/* each is a process or two that stand ready, and locked memory */
 #define PROCEDURE_MATCH_MAX	256	/* bytes with NUL, as a domain's name */
 #define PROCEDURE_PROGRAM_MAX	256
 #define PROCEDURE_ARGUMENTS_MAX	16
+/*
+ * How long one may take unless it is said. A native responder takes 1 ms, a shell that starts a program
+ * 10-30 ms (measured); the rest is for what it writes. Half: a slow card cuts it off; double: the lead of
+ * every stage is half a second longer.
+ */
+#define PROCEDURE_DEADLINE_US	(500 * US_PER_MS)
+#define PROCEDURE_DEADLINE_LEAST_US (10 * US_PER_MS)
+#define PROCEDURE_DEADLINE_MOST_US (30 * US_PER_S)
+/* Kept for a program that is started at the crisis: its stack, heap and relocations. A shell and one
+ * program take 1 MiB. Half: a script of several may wait for memory; double: so much less for all. */
+#define PROCEDURE_MEMORY_BYTES	(2 * MIB)
+#define PROCEDURE_MEMORY_MOST_BYTES (64 * MIB)
 #define PROCEDURE_WORDS_BYTES	1024	/* all arguments or files, each with its NUL */
 
 /* The most specific comes first: that is the order in which a victim's procedure is looked for. */
@@ -42,7 +55,7 @@ struct procedure_spec {
 	uint64_t memory_bytes;		/* kept for it until it runs */
 	bool is_responder;		/* speaks failsoft/responder.h: started now, not at the crisis */
 	bool holds;			/* the victim is stopped (SIGSTOP) while it runs */
-	uint32_t uid, gid;		/* as whom it runs */
+	uint32_t uid, gid;		/* as whom it runs; UINT32_MAX: as the broker */
 };
 
 enum procedure_state {
@@ -105,6 +118,9 @@ const char *procedure_outcome_name(enum procedure_outcome outcome);
 bool procedure_words_add(struct procedure_words *w, const char *word);
 /* Fills ret[count + 1], the last one NULL; borrowed of w. */
 void procedure_words_list(const struct procedure_words *w, const char **ret);
+
+/* Everything that has a default. */
+struct procedure_spec procedure_default(void);
 
 /* NULL, or a sentence about what is wrong with the text of the spec. */
 const char *procedure_refuse(const struct procedure_spec *spec);

@@ -159,8 +159,9 @@ static int alarm_all(const char *words, const struct failsoft_responder_run *run
 	char message[512];
 	unsigned said = 0;
 
-	snprintf(message, sizeof(message), "failsoft: memory runs out, %s (pid %d) is about to be ended, episode "
-		 "%llu%s%s\n", run->name, (int)run->pid, (unsigned long long)run->episode,
+	snprintf(message, sizeof(message),
+		 "failsoft: memory runs out, %s (pid %d) is about to be ended, episode %llu%s%s\n", run->name,
+		 (int)run->pid, (unsigned long long)run->episode,
 		 words ? ": " : "", words ? words : "");
 	for (unsigned i = 0; i < places_count; i++)
 		said += say(&places[i], message, run);
@@ -171,7 +172,8 @@ static int alarm_all(const char *words, const struct failsoft_responder_run *run
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "write", required_argument, NULL, KIND_WRITE }, { "console", required_argument, NULL, KIND_CONSOLE },
+		{ "write", required_argument, NULL, KIND_WRITE },
+		{ "console", required_argument, NULL, KIND_CONSOLE },
 		{ "udp", required_argument, NULL, KIND_UDP }, { "tcp", required_argument, NULL, KIND_TCP },
 		{ "message", required_argument, NULL, 'm' }, { NULL, 0, NULL, 0 },
 	};

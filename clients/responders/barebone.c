@@ -68,7 +68,8 @@ static bool read_process(const char *pid, struct process *ret)
 	*close_at = 0;
 	snprintf(ret->name, sizeof(ret->name), "%.31s", open_at + 1);
 	ret->pid = atoi(text);
-	return sscanf(close_at + 1, " %c %d %*d %*d %*d %*d %lu", &ret->state, &ret->parent, &ret->flags) == 3;
+	return sscanf(close_at + 1, " %c %d %*d %*d %*d %*d %lu", &ret->state, &ret->parent,
+		      &ret->flags) == 3;
 }
 
 /* Ourselves, failsoft-responder, failsoftd, and who started that. */
@@ -133,7 +134,8 @@ static void pass(struct barebone *b)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "term", no_argument, NULL, 't' }, { "continue", no_argument, NULL, 'c' }, { NULL, 0, NULL, 0 },
+		{ "term", no_argument, NULL, 't' }, { "continue", no_argument, NULL, 'c' },
+		{ NULL, 0, NULL, 0 },
 	};
 	struct barebone b = { .proc = opendir("/proc"), .signal = SIGSTOP };
 	struct failsoft_responder_run run;

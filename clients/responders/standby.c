@@ -72,7 +72,7 @@ static int look_at(const char *program)
 {
 	if (access(program, X_OK) < 0)
 		return -errno;
-	return access(program, F_OK) == 0 && open(program, O_PATH | O_DIRECTORY | O_CLOEXEC) >= 0 ? -EISDIR : 0;
+	return open(program, O_PATH | O_DIRECTORY | O_CLOEXEC) >= 0 ? -EISDIR : 0;
 }
 
 static _Noreturn void become_program(const struct launch_spec *spec, const char **arguments)

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* What is done with procedures in the crisis: allocates nothing, starts nothing, waits for nothing. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "act/responder.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "respond.h"
+#include "sense/parse_process.h"
+
+static void read_facts(struct broker *b, const struct victim *v, struct procedure_facts *ret)
+{
+	struct parse_process_cgroups cgroups;
+	char path[40], text[4096];
+	ssize_t n;
+
+	*ret = (struct procedure_facts){ .pid = v->pid };
+	memcpy(ret->name, v->name, sizeof(ret->name));
+	for (uint32_t i = 0; i < v->pids_count; i++)
+		if (v->pids[i] == v->pid)
+			ret->start_ticks = v->start_ticks[i];
+	(void)snprintf(path, sizeof(path), "proc/%d/exe", (int)v->pid); /* 20 bytes at most */
+	n = readlinkat(b->root_fd, path, ret->program, sizeof(ret->program) - 1);
+	ret->program[n > 0 ? n : 0] = 0;
+	(void)snprintf(path, sizeof(path), "proc/%d/cgroup", (int)v->pid); /* 23 */
+	n = file_read_at(b->root_fd, path, text, sizeof(text));
+	if (n > 0 && parse_process_cgroups(text, (size_t)n, &cgroups) == 0)
+		memcpy(ret->cgroup, cgroups.v2[0] ? cgroups.v2 : cgroups.v1_memory, sizeof(ret->cgroup));
+}
+_Static_assert(sizeof(((struct procedure_facts *)0)->cgroup) == PARSE_PATH_MAX, "a path fits");
+
+void respond_give(struct broker *b, struct victim *v)
+{
+	if (procedure_table_is_empty(&b->respond.table))
+		return;
+	read_facts(b, v, &b->respond.facts);
+	procedure_give(procedure_match(&b->respond.table, &b->respond.facts), v);
+}
+
+static struct launch_run message_of(const struct broker *b, uint32_t domain)
+{
+	const struct core_domain *d = &b->core.domain[domain];
+	const struct victim *v = &d->escalate.victim;
+	struct launch_run run = { .word = LAUNCH_RUN, .run = {
+		.version = FAILSOFT_RESPONDER_VERSION, .pid = v->pid, .episode = d->episode,
+		.deadline_usec = d->escalate.deadline_us,
+		.pids_count = MIN_OF(v->pids_count, FAILSOFT_RESPONDER_PIDS_MAX) } };
+
+	memcpy(run.run.pids, v->pids, run.run.pids_count * sizeof(run.run.pids[0]));
+	memcpy(run.run.name, v->name, sizeof(run.run.name));
+	if (b->respond.facts.pid == v->pid) {
+		run.run.start_ticks = b->respond.facts.start_ticks;
+		memcpy(run.run.cgroup, b->respond.facts.cgroup, sizeof(run.run.cgroup));
+	}
+	return run;
+}
+
+void respond_run(struct broker *b, uint32_t domain)
+{
+	const struct victim *v = &b->core.domain[domain].escalate.victim;
+	struct procedure *p = procedure_find(&b->respond.table, v->procedure);
+	struct core_procedure_end lost = { .procedure = v->procedure, .outcome = PROCEDURE_LOST };
+	struct launch_run run = message_of(b, domain);
+	int r = -ESRCH;
+
+	if (p && p->state == PROCEDURE_READY) {
+		if (p->spec.holds && terminate_signal(&b->terminate, domain, SIGSTOP))
+			b->respond.held |= 1u << domain;
+		respond_slot_of(b, p)->domain = domain;
+		r = responder_run(respond_slot_of(b, p)->fd, &run);
+		p->state = PROCEDURE_RUNNING;
+		p->runs++;
+		p->ran_pid = v->pid;
+		p->ran_start_ticks = run.run.start_ticks;
+	}
+	if (r >= 0)
+		return;
+	lost.code = (uint32_t)-r;
+	if (p && p->state == PROCEDURE_RUNNING) {
+		p->state = PROCEDURE_USED;
+		respond_close_slot(respond_slot_of(b, p));
+	}
+	core_procedure_done(&b->core, domain, &lost, clock_now_us());
+}
+
+void respond_let_go(struct broker *b, uint32_t domain)
+{
+	if (b->respond.held & (1u << domain))
+		terminate_signal(&b->terminate, domain, SIGCONT);
+	b->respond.held &= ~(1u << domain);
+}
