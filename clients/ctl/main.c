@@ -51,6 +51,8 @@ static void print_help(FILE *out)
 	      "  --note=TEXT    record --stand-alone: words kept with it; SIGUSR1 adds \"mark\"\n"
 	      "  --config=FILE  replay, backtest: decided under this configuration; backtest\n"
 	      "                 takes several\n"
+	      "  --deadline=MS, --memory=BYTES, --keep=FILE, --responder, --no-hold\n"
+	      "                 procedure add: see \"failsoftctl procedure help\"\n"
 	      "  -n, --count=N  watch, monitor: end after N looks or events\n"
 	      "  --raw          plain bytes and microseconds\n"
 	      "  --no-color     no colours (also: NO_COLOR set, or not a terminal)\n"

@@ -316,5 +316,7 @@ int procedure_verb(struct ctl *c)
 		return add(c, c->rest_count, c->rest);
 	if (!strcmp(what, "remove") && c->rest_count == 2)
 		return remove_one(c, c->rest[1]);
+	if (!strcmp(what, "help"))
+		return usage(), EXIT_OK;
 	return !strcmp(what, "list") && c->rest_count <= 1 ? list(c) : usage();
 }
