@@ -292,17 +292,18 @@ static void measure_latency(struct broker *b, uint64_t due_us)
 
 static void arm(struct broker *b)
 {
-	uint64_t due_us = MIN_OF(core_due_us(&b->core), b->publish_us ? b->publish_us : NEVER_US);
+	uint64_t rest_us = MIN_OF(outlook_due_us(b), b->publish_us ? b->publish_us : NEVER_US);
+	uint64_t due_us = MIN_OF(core_due_us(&b->core), MAX_OF(rest_us, b->respond.quiet_us));
 	int r;
 
-	due_us = MIN_OF(due_us, outlook_due_us(b));
 	r = sd_event_source_set_time(b->timer, due_us);
 
 	if (r >= 0)
 		r = sd_event_source_set_enabled(b->timer, due_us == NEVER_US ? SD_EVENT_OFF
 									      : SD_EVENT_ONESHOT);
 	if (r >= 0 && (b->core.record.last != b->written || b->core.tape))
-		r = sd_event_source_set_enabled(b->pump, SD_EVENT_ONESHOT);
+		r = sd_event_source_set_enabled(b->pump, b->respond.quiet_us ? SD_EVENT_OFF
+									     : SD_EVENT_ONESHOT);
 	if (r < 0)
 		log_error("the loop's timer: %s", strerror(-r));
 }
@@ -316,11 +317,12 @@ void broker_step(struct broker *b)
 	broker_drain(b);
 	respond_watch(b, now_us);
 	watch_victims(b);
-	outlook_step(b, now_us);
+	if (!b->respond.quiet_us)
+		outlook_step(b, now_us);
 	measure_latency(b, due_us);
 
 	keep_episodes(b);
-	if (b->publish_us && now_us >= b->publish_us) {
+	if (b->publish_us && now_us >= b->publish_us && !b->respond.quiet_us) {
 		b->publish_us = 0;
 		service_publish(b);
 	}

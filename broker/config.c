@@ -152,7 +152,7 @@ const struct config_option config_options[] = {
 	 "Programs to run before a program is ended, each an object: name (comm, or the path of its "
 	 "program), unit or cgroup says whose end it is for; program is an absolute path; arguments and "
 	 "keep (more files to hold in memory) are lists; deadline_ms 10..30000, default 500; memory_bytes "
-	 "up to 67108864, kept for it until it runs, default 2097152; responder true: it uses "
+	 "up to 67108864, kept for it until it runs, default 1048576; responder true: it uses "
 	 "failsoft/responder.h; hold false: the process is not stopped meanwhile. They run as the broker's "
 	 "user. See PROCEDURES in failsoftd(8)."},
 

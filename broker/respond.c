@@ -149,6 +149,7 @@ static void take_end(struct broker *b, struct procedure *p, const struct core_pr
 {
 	p->state = PROCEDURE_USED;
 	p->outcome = end->outcome;
+	b->respond.quiet_us = 0;
 	core_procedure_done(&b->core, respond_slot_of(b, p)->domain, end, clock_now_us());
 	broker_drain(b);
 }
@@ -278,6 +279,8 @@ static void take_config(struct broker *b)
 void respond_watch(struct broker *b, uint64_t now_us)
 {
 	let_go(b);
+	if (now_us >= b->respond.quiet_us)
+		b->respond.quiet_us = 0;
 	for (unsigned i = 0; i < PROCEDURES_MAX; i++)
 		if (b->respond.table.slot[i].state != PROCEDURE_FREE)
 			stop_unwanted(b, &b->respond.table.slot[i], now_us);

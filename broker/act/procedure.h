@@ -25,8 +25,9 @@
 #define PROCEDURE_DEADLINE_LEAST_US (10 * US_PER_MS)
 #define PROCEDURE_DEADLINE_MOST_US (30 * US_PER_S)
 /* Kept for a program that is started at the crisis: its stack, heap and relocations. A shell and one
- * program take 1 MiB. Half: a script of several may wait for memory; double: so much less for all. */
-#define PROCEDURE_MEMORY_BYTES	(2 * MIB)
+ * program take that much. Half: a script may wait for memory; double: it is given back 0.5 ms later
+ * (1000-MIPS CPU), and so much less is left for all. */
+#define PROCEDURE_MEMORY_BYTES	MIB
 #define PROCEDURE_MEMORY_MOST_BYTES (64 * MIB)
 #define PROCEDURE_WORDS_BYTES	1024	/* all arguments or files, each with its NUL */
 
@@ -52,7 +53,7 @@ struct procedure_spec {
 	struct procedure_words arguments; /* without the program itself */
 	struct procedure_words keep;	/* more files to be held in memory for it */
 	uint64_t deadline_us;		/* how long it may take */
-	uint64_t memory_bytes;		/* kept for it until it runs */
+	uint64_t memory_bytes;		/* kept until it runs; not for a responder, which locks its own */
 	bool is_responder;		/* speaks failsoft/responder.h: started now, not at the crisis */
 	bool holds;			/* the victim is stopped (SIGSTOP) while it runs */
 	uint32_t uid, gid;		/* as whom it runs; UINT32_MAX: as the broker */

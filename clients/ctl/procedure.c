@@ -18,7 +18,7 @@ static int usage(void)
 	      "  KIND=WHO        pid=NUMBER, name=NAME (or the path of its program), unit=UNIT, cgroup=PATH\n"
 	      "  PROGRAM         an absolute path; runs as you, before the one is ended\n"
 	      "  --deadline=MS   how long it may take; default 500\n"
-	      "  --memory=BYTES  kept for it until it runs; default 2 MiB\n"
+	      "  --memory=BYTES  kept for it until it runs; default 1 MiB\n"
 	      "  --keep=FILE     held in memory for it, too (may be repeated)\n"
 	      "  --responder     it uses failsoft/responder.h: it is started now, not then\n"
 	      "  --no-hold       the one is not stopped meanwhile\n", stderr);
