@@ -293,7 +293,8 @@ static void measure_latency(struct broker *b, uint64_t due_us)
 static void arm(struct broker *b)
 {
 	uint64_t rest_us = MIN_OF(outlook_due_us(b), b->publish_us ? b->publish_us : NEVER_US);
-	uint64_t due_us = MIN_OF(core_due_us(&b->core), MAX_OF(rest_us, b->respond.quiet_us));
+	uint64_t due_us = MIN_OF(MAX_OF(core_due_us(&b->core), b->respond.silent_us),
+				 MAX_OF(rest_us, b->respond.quiet_us));
 	int r;
 
 	r = sd_event_source_set_time(b->timer, due_us);

@@ -135,6 +135,7 @@ struct respond {
 	uint32_t held;			/* bit per domain: its victim is stopped */
 	bool is_stale;			/* the configuration's are to be taken over */
 	uint64_t quiet_us;		/* until then what only informs waits; 0: no procedure has just begun */
+	uint64_t silent_us;		/* and until then samples, too */
 };
 
 /* The recording that is being made. */

@@ -149,7 +149,7 @@ static void take_end(struct broker *b, struct procedure *p, const struct core_pr
 {
 	p->state = PROCEDURE_USED;
 	p->outcome = end->outcome;
-	b->respond.quiet_us = 0;
+	b->respond.quiet_us = b->respond.silent_us = 0;
 	core_procedure_done(&b->core, respond_slot_of(b, p)->domain, end, clock_now_us());
 	broker_drain(b);
 }
