@@ -134,7 +134,7 @@ struct respond {
 	struct procedure_facts facts;	/* of the newest victim */
 	uint32_t held;			/* bit per domain: its victim is stopped */
 	bool is_stale;			/* the configuration's are to be taken over */
-	uint64_t quiet_us;		/* until then what only informs waits; 0: no procedure has just begun */
+	uint64_t quiet_us;		/* until then what only informs waits; 0: none has just begun */
 	uint64_t silent_us;		/* and until then samples, too */
 };
 

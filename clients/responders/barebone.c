@@ -22,6 +22,7 @@
 #include <failsoft/responder.h>
 
 #define ANCESTORS_MAX	16u
+#define REACHED_MAX	8192u
 #define PF_KTHREAD	0x00200000u	/* include/linux/sched.h; field 9 of /proc/PID/stat */
 
 /* Without them nobody could look after the machine; as failsoft.json's `protect`. */
@@ -103,7 +104,8 @@ struct barebone {
 	int ancestors[ANCESTORS_MAX];
 	unsigned ancestors_count;
 	int signal;
-	unsigned reached;
+	unsigned reached;		/* of them, and their pids */
+	int pids[REACHED_MAX];
 };
 
 static bool is_kept(const struct barebone *b, const struct process *p)
@@ -114,6 +116,15 @@ static bool is_kept(const struct barebone *b, const struct process *p)
 	return p->pid == 1 || (p->flags & PF_KTHREAD) || p->state == 'Z' ||
 	       is_one_of(p->name, always, sizeof(always) / sizeof(always[0])) ||
 	       is_one_of(p->name, b->keep, b->keep_count);
+}
+
+/* A signal that is on its way does not show in the state yet. */
+static bool was_reached(const struct barebone *b, int pid)
+{
+	for (unsigned i = 0; i < b->reached && i < REACHED_MAX; i++)
+		if (b->pids[i] == pid)
+			return true;
+	return false;
 }
 
 static void pass(struct barebone *b)
@@ -127,7 +138,11 @@ static void pass(struct barebone *b)
 			continue;
 		if (b->signal == SIGCONT ? p.state != 'T' : is_kept(b, &p) || p.state == 'T')
 			continue;
-		b->reached += kill(p.pid, b->signal) == 0;
+		if (was_reached(b, p.pid) || kill(p.pid, b->signal) < 0)
+			continue;
+		if (b->reached < REACHED_MAX)
+			b->pids[b->reached] = p.pid;
+		b->reached++;
 	}
 }
 
@@ -137,10 +152,12 @@ int main(int argc, char **argv)
 		{ "term", no_argument, NULL, 't' }, { "continue", no_argument, NULL, 'c' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct barebone b = { .proc = opendir("/proc"), .signal = SIGSTOP };
+	static struct barebone b; /* locked from the beginning */
 	struct failsoft_responder_run run;
 	int option, r;
 
+	b.proc = opendir("/proc");
+	b.signal = SIGSTOP;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == '?')
 			return usage();

@@ -8,7 +8,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -251,6 +253,62 @@ static void a_native_responder(void **state)
 	close(fd);
 }
 
+/* As systemd does it: a unit for each connection, its end is descriptor 3. */
+static void by_a_socket(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct procedure_spec spec = spec_of(SHELL, "exit 7");
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0), fd;
+	struct launch_run run = call(clock_now_us() + 5 * US_PER_S);
+	struct launch_reply reply;
+	pid_t pid;
+
+	(void)state;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", folder);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 4), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(accept(listener, NULL, NULL), LAUNCH_FD);
+		execl(launcher, launcher, NULL);
+		_exit(1);
+	}
+	assert_int_equal(responder_open(address.sun_path, &spec, &fd), 0);
+	assert_int_equal(next_word(fd, &reply), 0);
+	assert_int_equal(reply.word, LAUNCH_READY);
+	assert_int_equal(responder_run(fd, &run), 0);
+	assert_int_equal(next_word(fd, &reply), 0);
+	assert_int_equal(reply.code, 7);
+	close(fd);
+	close(listener);
+	waitpid(pid, NULL, 0);
+	unlink(address.sun_path);
+}
+
+/* What a member of the group adds has that user's rights, and no group of the broker's. */
+static void as_somebody_else(void **state)
+{
+	struct procedure_spec spec = spec_of(SHELL, "id -u; id -G");
+	struct launch_reply reply;
+	struct launch_run run;
+	int fd;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	spec.uid = spec.gid = 65534;
+	assert_int_equal(responder_open(launcher, &spec, &fd), 0);
+	assert_int_equal(next_word(fd, &reply), 0);
+	assert_int_equal(reply.word, LAUNCH_READY);
+	run = call(clock_now_us() + 2 * US_PER_S);
+	assert_int_equal(responder_run(fd, &run), 0);
+	assert_int_equal(next_word(fd, &reply), 0);
+	assert_int_equal(reply.outcome, LAUNCH_OK);
+	assert_int_equal(reply.output_used, strlen("65534\n65534\n"));
+	assert_memory_equal(reply.output, "65534\n65534\n", reply.output_used);
+	close(fd);
+}
+
 static int prepare(void **state)
 {
 	(void)state;
@@ -274,6 +332,8 @@ int main(void)
 		cmocka_unit_test(stopped_before_its_end),
 		cmocka_unit_test(the_victim_goes_on_when_the_broker_dies),
 		cmocka_unit_test(a_native_responder),
+		cmocka_unit_test(by_a_socket),
+		cmocka_unit_test(as_somebody_else),
 	};
 
 	return cmocka_run_group_tests_name("responder", tests, prepare, finish);
