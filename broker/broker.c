@@ -24,6 +24,7 @@
 #include "outlook.h"
 #include "peer.h"
 #include "recorder.h"
+#include "respond.h"
 #include "service.h"
 #include "start.h"
 #include "stream.h"
@@ -84,10 +85,14 @@ static void carry_out(struct broker *b, const struct core_effect *e)
 		victims_stop(b, e->domain);
 		break;
 	case EFFECT_LET_GO:
-		brake_release(&b->brake, e->domain);
+		if (!respond_holds(b, e->domain))
+			brake_release(&b->brake, e->domain);
 		break;
 	case EFFECT_SIGNAL_VICTIM:
 		victims_signal(b, e);
+		break;
+	case EFFECT_PROCEDURE:
+		respond_run(b, e->domain);
 		break;
 	case EFFECT_ANNOUNCE:
 		b->announce |= 1u << e->domain;
@@ -154,6 +159,7 @@ static int on_pump(sd_event_source *source, void *userdata)
 
 static void drop_domain(struct broker *b, uint32_t domain, uint64_t now_us)
 {
+	respond_let_go(b, domain);
 	terminate_release(&b->terminate, domain);
 	sense_domain_remove(b->sense, domain);
 	core_domain_remove(&b->core, domain, now_us);
@@ -217,17 +223,19 @@ static void measure_latency(struct broker *b, uint64_t due_us)
 
 static void arm(struct broker *b)
 {
-	uint64_t due_us = MIN_OF(core_due_us(&b->core), b->publish_us ? b->publish_us : NEVER_US);
+	uint64_t rest_us = MIN_OF(outlook_due_us(b), b->publish_us ? b->publish_us : NEVER_US);
+	uint64_t due_us = MIN_OF(MAX_OF(core_due_us(&b->core), b->respond.silent_us),
+				 MAX_OF(rest_us, b->respond.quiet_us));
 	int r;
 
-	due_us = MIN_OF(due_us, outlook_due_us(b));
 	r = sd_event_source_set_time(b->timer, due_us);
 
 	if (r >= 0)
 		r = sd_event_source_set_enabled(b->timer, due_us == NEVER_US ? SD_EVENT_OFF
 									      : SD_EVENT_ONESHOT);
 	if (r >= 0 && (b->core.record.last != b->written || b->core.tape))
-		r = sd_event_source_set_enabled(b->pump, SD_EVENT_ONESHOT);
+		r = sd_event_source_set_enabled(b->pump, b->respond.quiet_us ? SD_EVENT_OFF
+									     : SD_EVENT_ONESHOT);
 	if (r < 0)
 		log_error("the loop's timer: %s", strerror(-r));
 }
@@ -239,19 +247,22 @@ void broker_step(struct broker *b)
 	read_samples(b, now_us);
 	core_tick(&b->core, now_us);
 	broker_drain(b);
+	respond_watch(b, now_us);
 	victims_watch(b);
 	victims_hold(b, now_us);
-	outlook_step(b, now_us);
+	if (!b->respond.quiet_us)
+		outlook_step(b, now_us);
 	measure_latency(b, due_us);
 
 	keep_episodes(b);
-	if (b->publish_us && now_us >= b->publish_us) {
+	if (b->publish_us && now_us >= b->publish_us && !b->respond.quiet_us) {
 		b->publish_us = 0;
 		service_publish(b);
 	}
 	outlook_baseline(b, now_us);
 	if (b->domains_stale)
 		drop_stale_domains(b, now_us);
+	respond_start(b, now_us);
 	arm(b);
 }
 
@@ -326,6 +337,7 @@ int broker_reload(struct broker *b, char *error, size_t error_size)
 	policy = config_policy(&b->config);
 	policy.plan.latency_us = b->core.policy.plan.latency_us;
 	core_reconfigure(&b->core, &policy, clock_now_us());
+	respond_reload(b);
 	for (uint32_t d = 1; d < CORE_DOMAINS_MAX; d++)
 		b->core.domain[d].is_configured = false;
 	b->domains_stale = true;
@@ -394,6 +406,7 @@ int broker_start(struct broker *b, const struct broker_options *options, const s
 	memset(b->kept_episode, 0xff, sizeof(b->kept_episode)); /* what the file holds is the past */
 	core_note(&b->core, &started, clock_now_us());
 	start_protection(b);
+	respond_open(b);
 	start_domains(b);
 	peer_restore_past(b);
 	start_take_over(b);
@@ -428,6 +441,7 @@ void broker_stop(struct broker *b)
 		core_note(&b->core, &stopped, clock_now_us());
 		(void)on_pump(b->pump, b); /* the last events; the source goes next */
 	}
+	respond_close(b);
 	stream_close_all(b);
 	recorder_stop(b, "the broker was told to end");
 	start_free(b);

@@ -12,6 +12,7 @@
 #include <systemd/sd-event.h>
 
 #include "act/brake.h"
+#include "act/procedure.h"
 #include "act/terminate.h"
 #include "act/worker.h"
 #include "ask/bus.h"
@@ -40,6 +41,7 @@ struct broker_options {
 	const char *state_directory;
 	const char *episode_directory;	/* of the last number: must outlive a reboot */
 	struct config_source config;
+	const char *responder;		/* failsoft-responder, or its socket; NULL: where it is installed */
 	bool dry_run;			/* in addition to the configuration's */
 };
 
@@ -118,6 +120,26 @@ struct outlook {
 	uint64_t choice_us, swap_total_bytes;
 };
 
+/* The process that stands ready for a procedure, see respond.h. */
+struct respond_slot {
+	int fd;				/* -1: there is none */
+	sd_event_source *source;
+	uint32_t domain;		/* whose victim it runs for */
+	bool is_stopping;
+	uint64_t since_us;		/* started, broken or told to stop */
+	uint64_t held_bytes;		/* in memory for it */
+};
+
+struct respond {
+	struct procedure_table table;
+	struct respond_slot slot[PROCEDURES_MAX]; /* of the same index */
+	struct procedure_facts facts;	/* of the newest victim */
+	uint32_t held;			/* bit per domain: its victim is stopped for a procedure */
+	bool is_stale;			/* the configuration's are to be taken over */
+	uint64_t quiet_us;		/* until then what only informs waits; 0: none has just begun */
+	uint64_t silent_us;		/* and until then samples, too */
+};
+
 /* The recording that is being made. */
 struct recorder {
 	int fd;				/* -1: none */
@@ -163,6 +185,7 @@ struct broker {
 	struct brake brake;
 	uint64_t survey_again_us;	/* not sooner for what a group has forked */
 	uint32_t processes_count;	/* of the newest survey */
+	struct respond respond;
 	int32_t protect_pids[2];
 
 	/* keep */

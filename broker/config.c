@@ -149,6 +149,17 @@ const struct config_option config_options[] = {
 	 "and ? stand for any text and any byte. PID 1, kernel threads, the broker and the bus "
 	 "are protected anyway. A list here replaces the default."},
 
+	{"Acting", "procedures_enabled", CONFIG_BOOL, AT(procedures_enabled), 0, 1, 1, NULL,
+	 "Run the procedures that were given before programs are ended. false: they stand ready, "
+	 "but none is run; programs are ended without."},
+	{"Acting", "procedures", CONFIG_PROCEDURES, AT(procedures), 0, 0, 0, "",
+	 "Programs to run before a program is ended, each an object: name (comm, or the path of its "
+	 "program), unit or cgroup says whose end it is for; program is an absolute path; arguments and "
+	 "keep (more files to hold in memory) are lists; deadline_ms 10..30000, default 500; memory_bytes "
+	 "up to 67108864, kept for it until it runs, default 1048576; responder true: it uses "
+	 "failsoft/responder.h; hold false: the process is not stopped meanwhile. They run as the broker's "
+	 "user. See PROCEDURES in failsoftd(8)."},
+
 	{"Domains", "domains", CONFIG_CGROUPS, AT(domains), 0, 0, 0, "",
 	 "Cgroups with a memory limit that are watched even without a client in them, as in "
 	 "/proc/PID/cgroup: \"/system.slice/logger.service\"."},
@@ -248,7 +259,7 @@ void config_default(struct config *c)
 			*(bool *)member = o->number != 0;
 		else if (o->type == CONFIG_PATH)
 			strcpy(member, o->words);
-		else
+		else if (o->type != CONFIG_PROCEDURES) /* there is none by default */
 			default_list(member, o->words);
 	}
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "act/procedure.h"
 #include "ask/session.h"
 #include "judge/stage.h"
 
@@ -21,6 +22,11 @@
 struct config_list {
 	uint32_t count;
 	char text[CONFIG_LIST_MAX][CONFIG_TEXT_MAX];
+};
+
+struct config_procedures {
+	uint32_t count;
+	struct procedure_spec spec[PROCEDURES_MAX];
 };
 
 struct config {
@@ -44,6 +50,8 @@ struct config {
 	bool act;
 	bool dry_run;
 	uint64_t term_us, kill_us, settle_us;
+	bool procedures_enabled;
+	struct config_procedures procedures; /* what runs before a program is ended */
 	struct config_list protect;	/* names (comm) never ended */
 	/* domains */
 	struct config_list domains;	/* cgroup paths watched without a client */

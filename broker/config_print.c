@@ -44,6 +44,8 @@ static void print_value(FILE *out, const struct config *c, const struct config_o
 		fputs(*(const bool *)member ? "true" : "false", out);
 	} else if (o->type == CONFIG_PATH) {
 		print_json_text(out, member);
+	} else if (o->type == CONFIG_PROCEDURES) {
+		config_procedures_print(member, out);
 	} else {
 		print_list(out, member);
 	}
@@ -79,6 +81,7 @@ static void print_range(FILE *out, const struct config_option *o)
 		[CONFIG_PATH] = "path",
 		[CONFIG_NAMES] = "list of names",
 		[CONFIG_CGROUPS] = "list of cgroups",
+		[CONFIG_PROCEDURES] = "list of procedures",
 	};
 	char low[CONFIG_NUMBER_MAX], high[CONFIG_NUMBER_MAX];
 	const char *unit = config_type_unit(o->type);

@@ -27,6 +27,7 @@ enum config_type {
 	CONFIG_PATH,			/* char[CONFIG_TEXT_MAX], absolute, "" is none */
 	CONFIG_NAMES,			/* struct config_list of process names, * and ? allowed */
 	CONFIG_CGROUPS,			/* struct config_list of cgroup paths */
+	CONFIG_PROCEDURES,		/* struct config_procedures */
 	CONFIG_TYPE_COUNT
 };
 
@@ -76,3 +77,8 @@ void config_number_text(enum config_type type, int64_t number, char buffer[CONFI
  */
 int config_value_set(struct config *c, const struct config_option *o, struct json_object *value,
 		     char *problem, size_t problem_size);
+
+/* config_procedure.c: the same for the list of procedures, and that list as JSON in one line. */
+int config_procedures_set(struct config_procedures *to, struct json_object *value, char *problem,
+			  size_t size);
+void config_procedures_print(const struct config_procedures *list, FILE *out);

@@ -15,7 +15,7 @@ static const char *const type_unit[] = {
 	[CONFIG_MS] = "ms",	[CONFIG_BYTES] = "bytes", [CONFIG_RATE] = "bytes/s",
 	[CONFIG_PERCENT] = "%", [CONFIG_COUNT] = "",	  [CONFIG_SIGNED] = "",
 	[CONFIG_BOOL] = "",	[CONFIG_PATH] = "",	  [CONFIG_NAMES] = "",
-	[CONFIG_CGROUPS] = "",
+	[CONFIG_CGROUPS] = "",	[CONFIG_PROCEDURES] = "",
 };
 
 static const char *const type_wanted[] = {
@@ -31,6 +31,7 @@ static const char *const type_wanted[] = {
 	[CONFIG_PATH] = "text: an absolute path, or \"\" for none",
 	[CONFIG_NAMES] = "a list of texts like [\"sshd\", \"my-*\"]",
 	[CONFIG_CGROUPS] = "a list of texts like [\"/system.slice/logger.service\"]",
+	[CONFIG_PROCEDURES] = "a list of procedures",
 };
 
 bool config_type_is_number(enum config_type type)
@@ -234,6 +235,8 @@ int config_value_set(struct config *c, const struct config_option *o, struct jso
 		return set_number(c, o, value, problem, problem_size);
 	if (o->type == CONFIG_NAMES || o->type == CONFIG_CGROUPS)
 		return set_list(c, o, value, problem, problem_size);
+	if (o->type == CONFIG_PROCEDURES)
+		return config_procedures_set(config_member(c, o), value, problem, problem_size);
 	if (o->type == CONFIG_PATH) {
 		if (set_text(o, value, text, problem, problem_size) < 0)
 			return -EINVAL;

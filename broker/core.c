@@ -81,6 +81,8 @@ static void episode_close(struct core *c, uint32_t domain, uint64_t now_us)
 		e.b = episode->victims;
 		e.c = episode->missed;
 	}
+	if (d->escalate.rung == RUNG_PROCEDURE)
+		core_cut_procedure(c, domain, now_us);
 	core_add_event(c, &e, now_us);
 	d->episode = 0;
 	escalate_init(&d->escalate);
@@ -207,10 +209,12 @@ void core_reconfigure(struct core *c, const struct core_policy *p, uint64_t now_
 {
 	const struct core_call call = { .now_us = now_us };
 	struct event e = { .kind = EVENT_CONFIG_RELOADED };
+	uint64_t procedure_us = c->policy.plan.procedure_us;
 
 	core_tape_input(c, CORE_TAPE_POLICY, p);
 	core_tape_call(c, CORE_TAPE_RECONFIGURE, &call);
 	c->policy = *p;
+	c->policy.plan.procedure_us = procedure_us;
 	c->policy.session.max_clients = MIN_OF(p->session.max_clients, c->sessions.max);
 	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
 		c->domain[d].sample_due_us = now_us;

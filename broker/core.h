@@ -15,6 +15,7 @@
 
 #include "act/escalate.h"
 #include "act/hold.h"
+#include "act/procedure.h"
 #include "ask/plan.h"
 #include "ask/session.h"
 #include "judge/estimate.h"
@@ -85,6 +86,7 @@ enum core_effect_kind {
 	EFFECT_LOOK,			/* survey, then core_suspect() */
 	EFFECT_STOP,			/* stop the domain's hold.victim, then core_stopped() */
 	EFFECT_LET_GO,			/* ... let it go on */
+	EFFECT_PROCEDURE,		/* run that of domain's escalate.victim, until escalate.deadline_us */
 	EFFECT_ANNOUNCE,		/* broadcast the stage change core->domain[domain].change */
 	EFFECT_KIND_COUNT
 };
@@ -137,6 +139,9 @@ void core_init(struct core *c, const struct core_policy *p, const struct core_me
 /* What the caller has measured of itself, from sample to order sent; counts in every lead. */
 void core_set_latency(struct core *c, uint64_t latency_us);
 
+/* How long the slowest procedure may take; counts in every lead. Kept over core_reconfigure(). */
+void core_set_procedure_time(struct core *c, uint64_t longest_us);
+
 /* Takes a new policy; max_clients cannot grow beyond what core_init was given. */
 void core_reconfigure(struct core *c, const struct core_policy *p, uint64_t now_us);
 
@@ -176,6 +181,15 @@ void core_stopped(struct core *c, uint32_t domain, uint32_t count, uint64_t now_
  */
 void core_growers(struct core *c, uint32_t domain, const struct grower *growers, uint32_t count,
 		  uint64_t now_us);
+/* The domain's procedure has ended; one that is not that of the domain's victim now is too late. */
+struct core_procedure_end {
+	uint32_t procedure;		/* id */
+	enum procedure_outcome outcome;
+	uint32_t code;			/* exit status, signal or errno */
+	uint64_t output_bytes;		/* what it wrote */
+};
+void core_procedure_done(struct core *c, uint32_t domain, const struct core_procedure_end *end,
+			 uint64_t now_us);
 /* Every process of the domain's victim has ended. */
 void core_victim_gone(struct core *c, uint32_t domain, uint64_t now_us);
 /* The kernel killed `name` for lack of memory. */

@@ -23,7 +23,8 @@ bool core_is_ending_wanted(struct core *c, uint32_t domain, uint64_t now_us)
 	const struct core_domain *d = &c->domain[domain];
 	const struct estimate *e = &d->estimate;
 	const struct stage_policy *p = &c->policy.stage;
-	uint64_t ending_us = c->policy.plan.terminate_us + c->policy.plan.latency_us;
+	const struct plan_policy *plan = &c->policy.plan;
+	uint64_t ending_us = plan->terminate_us + plan->procedure_us + plan->latency_us;
 
 	if (now_us < c->grace_us || d->stage.now != STAGE_SHUTDOWN ||
 	    !plan_is_complete(&c->sessions, domain, STEP_SHUTDOWN) ||
@@ -78,13 +79,19 @@ bool core_climb(struct core *c, uint32_t domain, struct escalate_view view)
 {
 	struct escalate *e = &c->domain[domain].escalate;
 	enum escalate_rung before = e->rung;
+	enum escalate_do what = escalate_step(e, &c->policy.escalate, &view);
 
-	switch (escalate_step(e, &c->policy.escalate, &view)) {
+	if (before == RUNG_PROCEDURE && e->rung != RUNG_PROCEDURE)
+		core_cut_procedure(c, domain, view.now_us);
+	switch (what) {
 	case ESCALATE_CHOOSE:
 		core_push(c, EFFECT_SURVEY, domain);
 		return false;
 	case ESCALATE_ASK_FINAL:
 		core_ask_final(c, domain, view.now_us);
+		return true;
+	case ESCALATE_PROCEDURE:
+		core_start_procedure(c, domain, view.now_us);
 		return true;
 	case ESCALATE_TERM:
 		signal_victim(c, domain, SIGTERM, view.now_us);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of the core share among themselves: core.c (samples, stages, domains, time),
- * core_ask.c (clients and requests), core_act.c (the ladder), core_keep.c (events and effects).
+ * core_ask.c (clients and requests), core_act.c (the ladder), core_procedure.c (one rung of it),
+ * core_keep.c (events and effects).
  * Pure; nobody else includes this.
  */
 #pragma once
@@ -30,6 +31,10 @@ void core_end_overdue(struct core *c, uint64_t now_us);
 /* core_act.c: one rung at most; true: something was done, look again. */
 bool core_climb(struct core *c, uint32_t domain, struct escalate_view view);
 struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us);
+
+/* core_procedure.c: tells that it was started; that the ladder went on without its end. */
+void core_start_procedure(struct core *c, uint32_t domain, uint64_t now_us);
+void core_cut_procedure(struct core *c, uint32_t domain, uint64_t now_us);
 
 /* growth_bytes: known in addition to what the domain knows of who grows. */
 struct evidence core_evidence(const struct core *c, uint32_t domain, enum stage_word stage,

@@ -104,7 +104,8 @@ static const char *check_call(const union core_record *record)
 	const struct core_call *call = &record->call;
 
 	return call->domain < CORE_DOMAINS_MAX && call->stage < STAGE_COUNT &&
-	       call->result < RESULT_COUNT ? NULL : "a call that cannot be";
+	       call->result < RESULT_COUNT && call->outcome < PROCEDURE_OUTCOME_COUNT
+		? NULL : "a call that cannot be";
 }
 
 /* ---- the state ---- */
@@ -322,6 +323,23 @@ static const char *take_answer(struct core_replay *r, const union core_record *r
 	return NULL;
 }
 
+static const char *take_procedure_time(struct core_replay *r, const union core_record *record)
+{
+	core_set_procedure_time(r->core, record->call.procedure_us);
+	return NULL;
+}
+
+static const char *take_procedure_done(struct core_replay *r, const union core_record *record)
+{
+	const struct core_call *call = &record->call;
+	const struct core_procedure_end end = {
+		call->procedure, (enum procedure_outcome)call->outcome, call->code, call->output_bytes,
+	};
+
+	core_procedure_done(r->core, call->domain, &end, call->now_us);
+	return NULL;
+}
+
 static const char *take_victim_gone(struct core_replay *r, const union core_record *record)
 {
 	core_victim_gone(r->core, record->call.domain, record->call.now_us);
@@ -405,6 +423,8 @@ static const struct {
 	[CORE_TAPE_LEAVE] = { check_call, take_leave, AT(call.now_us), true },
 	[CORE_TAPE_REPORT] = { check_call, take_report, TIMELESS, true },
 	[CORE_TAPE_ANSWER] = { check_call, take_answer, AT(call.now_us), true },
+	[CORE_TAPE_PROCEDURE_TIME] = { check_call, take_procedure_time, TIMELESS, true },
+	[CORE_TAPE_PROCEDURE_DONE] = { check_call, take_procedure_done, AT(call.now_us), true },
 	[CORE_TAPE_VICTIM_GONE] = { check_call, take_victim_gone, AT(call.now_us), true },
 	[CORE_TAPE_STOPPED] = { check_call, take_stopped, AT(call.now_us), true },
 	[CORE_TAPE_KERNEL_OOM] = { check_call, take_kernel_oom, AT(call.now_us), true },

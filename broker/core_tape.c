@@ -29,9 +29,9 @@ static const struct tape_field policy_fields[] = {
 	P(session.max_clients), P(session.max_per_uid), P(session.max_budget_us),
 	P(session.default_budget_us[0]), P(session.default_budget_us[1]),
 	P(session.default_budget_us[2]), P(session.default_budget_us[3]),
-	P(plan.terminate_us), P(plan.latency_us),
+	P(plan.terminate_us), P(plan.procedure_us), P(plan.latency_us),
 	PB(escalate.enabled), PB(escalate.dry_run),
-	P(escalate.term_us), P(escalate.kill_us), P(escalate.settle_us),
+	P(escalate.term_us), P(escalate.kill_us), P(escalate.settle_us), PB(escalate.procedures),
 	PB(shield), PB(brake), P(idle_interval_us), P(near_interval_us),
 };
 
@@ -74,7 +74,10 @@ static const struct tape_field domain_fields[] = {
 	DU(hold.falling_us), DU(hold.victim.kind), DU(hold.victim.client), DI(hold.victim.pid),
 	D(hold.victim.name, TAPE_TEXT), DU(hold.victim.memory_bytes), DU(hold.victim.growth_bytes),
 	DU(hold.victim.all_growth_bytes), DU(hold.victim.pids_count),
-	DB(hold.victim.is_writer),
+	DB(hold.victim.is_writer), DU(hold.victim.procedure), DU(hold.victim.procedure_us),
+	D(hold.victim.procedure_name, TAPE_TEXT), DU(escalate.victim.procedure),
+	DU(escalate.victim.procedure_us), D(escalate.victim.procedure_name, TAPE_TEXT),
+	DB(escalate.procedure_ended), DU(escalate.procedure_began_us),
 };
 
 #define SUMS(m) DD(m.weight), DD(m.t), DD(m.tt), DD(m.y), DD(m.ty)
@@ -151,6 +154,8 @@ static const struct tape_field survey_fields[] = {
 	TAPE_I(core_tape_survey, victim.pid), TAPE_T(core_tape_survey, victim.name),
 	V(victim.memory_bytes), V(victim.growth_bytes), V(victim.all_growth_bytes),
 	V(victim.pids_count), TAPE_B(core_tape_survey, victim.is_writer),
+	V(victim.procedure), V(victim.procedure_us),
+	TAPE_T(core_tape_survey, victim.procedure_name),
 };
 
 #define G(m) TAPE_U(core_tape_grower, m)
@@ -185,6 +190,10 @@ static const struct tape_field leave_fields[] = { C(now_us), C(client) };
 static const struct tape_field report_fields[] = { C(client), C(exposure_bytes), C(freeable_bytes) };
 static const struct tape_field answer_fields[] = {
 	C(now_us), C(client), C(sequence), C(result), C(freed_bytes), C(more_time_us),
+};
+static const struct tape_field procedure_time_fields[] = { C(procedure_us) };
+static const struct tape_field procedure_done_fields[] = {
+	C(now_us), C(domain), C(procedure), C(outcome), C(code), C(output_bytes),
 };
 static const struct tape_field kernel_oom_fields[] = {
 	C(now_us), C(domain), TAPE_I(core_call, pid), TAPE_T(core_call, name),
@@ -221,6 +230,8 @@ const struct tape_shape core_tape_shapes[CORE_TAPE_KIND_COUNT] = {
 	[CORE_TAPE_LEAVE] = CALL("leave", leave_fields),
 	[CORE_TAPE_REPORT] = CALL("report", report_fields),
 	[CORE_TAPE_ANSWER] = CALL("answer", answer_fields),
+	[CORE_TAPE_PROCEDURE_TIME] = CALL("procedure_time", procedure_time_fields),
+	[CORE_TAPE_PROCEDURE_DONE] = CALL("procedure_done", procedure_done_fields),
 	[CORE_TAPE_VICTIM_GONE] = CALL("victim_gone", of_domain_fields),
 	[CORE_TAPE_STOPPED] = CALL("stopped", stopped_fields),
 	[CORE_TAPE_KERNEL_OOM] = CALL("kernel_oom", kernel_oom_fields),

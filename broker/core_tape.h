@@ -41,6 +41,8 @@ enum core_tape_kind {
 	CORE_TAPE_LEAVE,
 	CORE_TAPE_REPORT,
 	CORE_TAPE_ANSWER,
+	CORE_TAPE_PROCEDURE_TIME,
+	CORE_TAPE_PROCEDURE_DONE,
 	CORE_TAPE_VICTIM_GONE,
 	CORE_TAPE_STOPPED,
 	CORE_TAPE_KERNEL_OOM,
@@ -112,7 +114,8 @@ struct core_tape_survey {
 struct core_call {
 	uint64_t now_us, client, sequence, episode, began_us, latency_us;
 	uint64_t exposure_bytes, freeable_bytes, freed_bytes, more_time_us;
-	uint32_t domain, result, stage, count;
+	uint64_t procedure_us, output_bytes;
+	uint32_t domain, result, stage, count, procedure, outcome, code;
 	int32_t pid;
 	bool is_configured;
 	char name[CORE_TAPE_TEXT_MAX];

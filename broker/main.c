@@ -32,6 +32,7 @@ static void print_help(FILE *out)
 	      "  --print-sample-config  a settings file with every default\n"
 	      "  --print-man-options    the option list of failsoft.json(5), for the build\n"
 	      "  --root=DIR             where proc and sys are; for tests\n"
+	      "  --responder=PATH       failsoft-responder, or the socket where it is started\n"
 	      "  --verbose              log more\n"
 	      "  --help, --version\n\n"
 	      "Settings (file " DEFAULT_CONFIG "):\n", out);
@@ -40,7 +41,8 @@ static void print_help(FILE *out)
 	      "See failsoftd(8), failsoft.json(5), org.failsoft.Broker1(5).\n", out);
 }
 
-enum { OPT_BUS = 256, OPT_CONFIG, OPT_STATE, OPT_DRY, OPT_CHECK, OPT_SAMPLE, OPT_MAN, OPT_ROOT, OPT_RELEASE };
+enum { OPT_BUS = 256, OPT_CONFIG, OPT_STATE, OPT_DRY, OPT_CHECK, OPT_SAMPLE, OPT_MAN, OPT_ROOT,
+	OPT_RELEASE, OPT_RESPONDER };
 
 static const struct option long_options[] = {
 	{ "bus", required_argument, NULL, OPT_BUS },
@@ -52,6 +54,7 @@ static const struct option long_options[] = {
 	{ "print-man-options", no_argument, NULL, OPT_MAN },
 	{ "root", required_argument, NULL, OPT_ROOT },
 	{ "release", no_argument, NULL, OPT_RELEASE },
+	{ "responder", required_argument, NULL, OPT_RESPONDER },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -78,6 +81,9 @@ static int take_option(struct command *c, int option)
 		return 0;
 	case OPT_ROOT:
 		c->broker.root = optarg;
+		return 0;
+	case OPT_RESPONDER:
+		c->broker.responder = optarg;
 		return 0;
 	case OPT_DRY:
 		c->broker.dry_run = true;

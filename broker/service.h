@@ -43,14 +43,20 @@ int service_list_episodes(sd_bus_message *m, void *userdata, sd_bus_error *error
 int service_explain(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_monitor(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+/* service_procedure.c */
+int service_add_procedure(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int service_remove_procedure(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int service_list_procedures(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 /* service_option.c: a{sv} read strictly against a table. */
-enum service_option_type { OPTION_U64, OPTION_U32, OPTION_TEXT, OPTION_BOOL };
+enum service_option_type { OPTION_U64, OPTION_U32, OPTION_TEXT, OPTION_BOOL, OPTION_WORDS };
 
 struct service_option {
 	const char *key;
 	enum service_option_type type;
 	uint64_t min, max;		/* OPTION_U64, OPTION_U32 */
-	void *to;			/* uint64_t, uint32_t, const char * (borrowed of m), int */
+	void *to;			/* uint64_t, uint32_t, const char * (borrowed of m), int,
+					 * struct procedure_words */
 };
 
 /* Reads the a{sv} that comes next in m. Unknown key, wrong type, out of range: an error of ours. */

@@ -131,7 +131,7 @@ int service_ask_caller(struct service_call *p, sd_bus_message *m, sd_bus_error *
 
 /* ---- Record, Reload ---- */
 
-static bool is_privileged(const struct service_caller *caller)
+bool service_is_privileged(const struct service_caller *caller)
 {
 	struct group room, *group = NULL;
 	char buffer[4096];
@@ -151,7 +151,7 @@ static int go_on_record(struct service_call *p, const struct service_caller *cal
 	_cleanup_close_ int fd = -1;
 	int r;
 
-	if (!is_privileged(caller))
+	if (!service_is_privileged(caller))
 		return service_error(error, "NotAllowed",
 				     "Record is for root and for members of the group failsoft");
 	r = recorder_start(p->broker, &fd);
@@ -179,7 +179,7 @@ static int go_on_reload(struct service_call *p, const struct service_caller *cal
 {
 	char text[CONFIG_ERROR_MAX];
 
-	if (!is_privileged(caller))
+	if (!service_is_privileged(caller))
 		return service_error(error, "NotAllowed",
 				     "Reload is for root and for members of the group failsoft");
 	if (broker_reload(p->broker, text, sizeof(text)) < 0)

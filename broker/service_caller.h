@@ -22,10 +22,15 @@ struct service_call {
 	int (*go_on)(struct service_call *p, const struct service_caller *caller, sd_bus_error *error);
 	struct session_offer offer;	/* Register */
 	char domain[CORE_DOMAIN_NAME_MAX]; /* the same */
+	struct procedure_spec spec;	/* AddProcedure */
+	uint32_t procedure;		/* RemoveProcedure */
 };
 
 /* Takes p, from malloc. */
 int service_ask_caller(struct service_call *p, sd_bus_message *m, sd_bus_error *error);
+
+/* Root, or a member of the group failsoft. */
+bool service_is_privileged(const struct service_caller *caller);
 
 /* Unique name of who sent it; ":direct" on a connection with one other end. Borrowed of m. */
 const char *service_sender(sd_bus_message *m);

@@ -6,7 +6,25 @@
 
 static const char *const type_signature[] = {
 	[OPTION_U64] = "t", [OPTION_U32] = "u", [OPTION_TEXT] = "s", [OPTION_BOOL] = "b",
+	[OPTION_WORDS] = "as",
 };
+
+static int read_words(sd_bus_message *m, const struct service_option *o, sd_bus_error *error)
+{
+	const char *word;
+	int r = sd_bus_message_enter_container(m, 'v', "as");
+
+	if (r >= 0)
+		r = sd_bus_message_enter_container(m, 'a', "s");
+	while (r >= 0 && (r = sd_bus_message_read_basic(m, 's', &word)) > 0)
+		if (!procedure_words_add(o->to, word))
+			return service_error(error, "InvalidOption",
+					     "option %s: at most %u texts, %u bytes in all", o->key,
+					     PROCEDURE_ARGUMENTS_MAX, PROCEDURE_WORDS_BYTES - 1);
+	if (r >= 0)
+		r = sd_bus_message_exit_container(m);
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
 
 static int read_value(sd_bus_message *m, const struct service_option *o, sd_bus_error *error)
 {
@@ -31,6 +49,7 @@ static int read_value(sd_bus_message *m, const struct service_option *o, sd_bus_
 		return 0;
 	case OPTION_U64:
 	case OPTION_U32:
+	case OPTION_WORDS: /* read_words() */
 		break;
 	}
 	if (number < o->min || number > o->max)
@@ -63,7 +82,8 @@ static int read_entry(sd_bus_message *m, const struct service_option *options, u
 			return service_error(error, "InvalidOption",
 					     "option %s has type '%s', it must be '%s'", key,
 					     contents ? contents : "?", type_signature[options[i].type]);
-		return read_value(m, &options[i], error);
+		return options[i].type == OPTION_WORDS ? read_words(m, &options[i], error)
+						       : read_value(m, &options[i], error);
 	}
 	return service_error(error, "UnknownOption", "there is no option \"%s\" in this call; "
 			     "see org.failsoft.Broker1(5)", key);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "respond.h"
 #include "sense/survey.h"
 
 /*
@@ -63,6 +64,8 @@ void victims_choose(struct broker *b, uint32_t domain)
 
 	/* one that has ended since the survey is nobody's cause any more */
 	found = found && terminate_hold(&b->terminate, domain, &victim) > 0;
+	if (found)
+		respond_give(b, &victim);
 	core_survey(&b->core, domain, found ? &victim : NULL, clock_now_us());
 }
 

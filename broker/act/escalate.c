@@ -23,6 +23,7 @@ static const char *const names[] = {
 	[RUNG_TERM] = "term",
 	[RUNG_KILL] = "kill",
 	[RUNG_SETTLE] = "settle",
+	[RUNG_PROCEDURE] = "procedure",
 };
 _Static_assert(ARRAY_LEN(names) == RUNG_COUNT, "a name for every rung");
 
@@ -47,7 +48,6 @@ static bool is_due(const struct escalate *e, const struct escalate_view *v)
 	return v->now_us >= e->deadline_us;
 }
 
-
 static bool wants_victim(const struct escalate *e, const struct escalate_policy *p,
 			 const struct escalate_view *v)
 {
@@ -67,6 +67,13 @@ static bool has_victim(const struct escalate *e, const struct escalate_policy *p
 {
 	(void)p, (void)v;
 	return e->victim.kind != VICTIM_NONE;
+}
+
+static bool has_procedure(const struct escalate *e, const struct escalate_policy *p,
+			  const struct escalate_view *v)
+{
+	(void)v;
+	return e->victim.kind != VICTIM_NONE && e->victim.procedure && p->procedures;
 }
 
 static bool is_gone(const struct escalate *e, const struct escalate_policy *p,
@@ -114,12 +121,31 @@ static bool has_missed(const struct escalate *e, const struct escalate_policy *p
 	return is_due(e, v);
 }
 
+static bool has_missed_with_procedure(const struct escalate *e, const struct escalate_policy *p,
+				      const struct escalate_view *v)
+{
+	return has_missed(e, p, v) && has_procedure(e, p, v);
+}
+
+static bool procedure_is_over(const struct escalate *e, const struct escalate_policy *p,
+			      const struct escalate_view *v)
+{
+	(void)p;
+	return e->procedure_ended || is_due(e, v);
+}
+
 static bool has_answered(const struct escalate *e, const struct escalate_policy *p,
 			 const struct escalate_view *v)
 {
 	(void)e, (void)p;
 	return v->final_ended && !v->final_missed;
 }
+
+/*
+ * A procedure is no reprieve. Headroom that comes back meanwhile proves nothing: the victim may be
+ * stopped for the time of it, so that its leak seems to be over. Without a procedure SIGTERM would
+ * have been sent already.
+ */
 
 /* The ladder: the first row of the present rung whose condition holds is taken. */
 static const struct {
@@ -130,17 +156,23 @@ static const struct {
 	enum escalate_do what;
 } ladder[] = {
 	{ RUNG_IDLE,	has_client,	RUNG_FINAL,	ESCALATE_ASK_FINAL },
+	{ RUNG_IDLE,	has_procedure,	RUNG_PROCEDURE,	ESCALATE_PROCEDURE },
 	{ RUNG_IDLE,	has_victim,	RUNG_TERM,	ESCALATE_TERM },
 	{ RUNG_IDLE,	wants_victim,	RUNG_IDLE,	ESCALATE_CHOOSE },
 	{ RUNG_FINAL,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
 	{ RUNG_FINAL,	is_off,		RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_FINAL,	is_relieved,	RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_FINAL,	has_answered,	RUNG_LEAVE,	ESCALATE_NOTHING },
+	{ RUNG_FINAL,	has_missed_with_procedure, RUNG_PROCEDURE, ESCALATE_PROCEDURE },
 	{ RUNG_FINAL,	has_missed,	RUNG_TERM,	ESCALATE_TERM },
 	{ RUNG_LEAVE,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
 	{ RUNG_LEAVE,	is_off,		RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_LEAVE,	is_relieved_late, RUNG_IDLE,	ESCALATE_NOTHING },
+	{ RUNG_LEAVE,	has_missed_with_procedure, RUNG_PROCEDURE, ESCALATE_PROCEDURE },
 	{ RUNG_LEAVE,	has_missed,	RUNG_TERM,	ESCALATE_TERM },
+	{ RUNG_PROCEDURE, is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
+	{ RUNG_PROCEDURE, is_off,	RUNG_IDLE,	ESCALATE_NOTHING },
+	{ RUNG_PROCEDURE, procedure_is_over, RUNG_TERM,	ESCALATE_TERM },
 	{ RUNG_TERM,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
 	{ RUNG_TERM,	was_dry,	RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_TERM,	is_off,		RUNG_IDLE,	ESCALATE_NOTHING },
@@ -157,8 +189,8 @@ static uint64_t moment_us(uint64_t longest_us, const struct escalate_view *v)
 	return MIN_OF(longest_us, MAX_OF(TERM_LEAST_US, v->tte_low_us / 2));
 }
 
-static uint64_t deadline_of(enum escalate_rung rung, const struct escalate_policy *p,
-			    const struct escalate_view *v)
+static uint64_t deadline_of(const struct escalate *e, const struct escalate_policy *p,
+			    const struct escalate_view *v, enum escalate_rung rung)
 {
 	switch (rung) {
 	case RUNG_FINAL:
@@ -167,6 +199,8 @@ static uint64_t deadline_of(enum escalate_rung rung, const struct escalate_polic
 		return time_add_us(v->now_us, moment_us(p->term_us, v));
 	case RUNG_LEAVE:
 		return time_add_us(v->now_us, moment_us(MIN_OF(p->term_us, LEAVE_MOST_US), v));
+	case RUNG_PROCEDURE: /* whole: who gave it has said what it may cost */
+		return time_add_us(v->now_us, p->dry_run ? 0 : e->victim.procedure_us);
 	case RUNG_KILL:
 		return time_add_us(v->now_us, p->kill_us);
 	case RUNG_SETTLE:
@@ -183,10 +217,14 @@ static void climb(struct escalate *e, const struct escalate_policy *p, const str
 {
 	if (to == RUNG_SETTLE)
 		e->ended++;
+	if (to == RUNG_PROCEDURE) {
+		e->procedure_ended = false;
+		e->procedure_began_us = v->now_us;
+	}
 	if (to == RUNG_IDLE || to == RUNG_SETTLE)
 		e->victim.kind = VICTIM_NONE;
 	/* Nothing ends in a dry run, so its TERM lasts as long as the episode. */
-	e->deadline_us = to == RUNG_TERM && p->dry_run ? NEVER_US : deadline_of(to, p, v);
+	e->deadline_us = to == RUNG_TERM && p->dry_run ? NEVER_US : deadline_of(e, p, v, to);
 	e->rung = to;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Escalate: the ladder for one domain in stage shutdown: final request, SIGTERM, SIGKILL, each on
- * the missed deadline of the one before, until headroom is back. Pure. The ladder is the table in
- * escalate.c; a later rung (tripwire, brake, procedure, system action) is a row more.
+ * Escalate: the ladder for one domain in stage shutdown: final request, the victim's procedure,
+ * SIGTERM, SIGKILL, each on the missed deadline of the one before, until headroom is back. Pure.
+ * The ladder is the table in escalate.c; a later rung (system action) is a row more.
  */
 #pragma once
 
@@ -11,6 +11,7 @@
 
 #include "act/victim.h"
 
+/* In the order in which they came to be: recordings hold the numbers. The ladder's order is its table. */
 enum escalate_rung {
 	RUNG_IDLE,			/* nobody is being ended */
 	RUNG_FINAL,			/* the victim is a client and was asked to shut down for good */
@@ -18,6 +19,7 @@ enum escalate_rung {
 	RUNG_TERM,			/* SIGTERM was sent */
 	RUNG_KILL,			/* SIGKILL was sent */
 	RUNG_SETTLE,			/* victim gone: wait until its memory is back */
+	RUNG_PROCEDURE,			/* before TERM: what was given for the victim runs */
 	RUNG_COUNT
 };
 
@@ -27,6 +29,7 @@ struct escalate_policy {
 	uint64_t term_us;		/* SIGTERM to SIGKILL, at most; shortened when time is short */
 	uint64_t kill_us;		/* SIGKILL to gone; then the next victim */
 	uint64_t settle_us;		/* gone to the next look */
+	bool procedures;		/* those that were given are run */
 };
 
 struct escalate {
@@ -34,6 +37,8 @@ struct escalate {
 	uint64_t deadline_us;		/* nothing further happens before it, unless the victim goes */
 	uint32_t ended;			/* victims ended in this episode */
 	struct victim victim;
+	bool procedure_ended;		/* by itself, not by its deadline */
+	uint64_t procedure_began_us;
 };
 
 /* What the ladder sees at one step. */
@@ -53,6 +58,7 @@ enum escalate_do {
 	ESCALATE_NOTHING,
 	ESCALATE_CHOOSE,		/* survey, choose a victim, escalate_take() */
 	ESCALATE_ASK_FINAL,		/* ask the client `victim.client` to shut down for good */
+	ESCALATE_PROCEDURE,		/* run the victim's procedure; in a dry run only tell */
 	ESCALATE_TERM,			/* SIGTERM to the victim */
 	ESCALATE_KILL,			/* SIGKILL to the victim; its group is looked up again first */
 	ESCALATE_DONE,			/* victim gone, headroom is watched */

@@ -27,6 +27,10 @@ struct victim {
 	uint32_t pids_count;		/* processes to end; more than the array: the next pass */
 	int32_t pids[VICTIM_PIDS_MAX];
 	uint64_t start_ticks[VICTIM_PIDS_MAX];
+	/* What runs before it is ended, see procedure.h; filled in by who looks that up. */
+	uint32_t procedure;		/* id; 0: nothing */
+	uint64_t procedure_us;		/* how long, at most */
+	char procedure_name[32];	/* tail of the program's path */
 };
 
 /* How many uint64_t of scratch victim_choose() needs for a survey of `count` processes. */

@@ -9,7 +9,8 @@
  *
  * The lead of a stage is the time from its entry to the cliff: for each group the longest need of
  * its members, summed over the groups, for this step and the steps of the stages after it, stretched
- * by CPU load, and then the ending of the program that caused it and the broker's own latency.
+ * by CPU load, and then the ending of the program that caused it, with a procedure if there is one, and
+ * the broker's own latency.
  */
 #include "ask/plan.h"
 
@@ -40,9 +41,10 @@ static bool concerns(const struct session *s, uint32_t domain)
 void plan_lead(struct session_table *t, uint32_t domain, const struct plan_policy *p,
 	       uint32_t stretch_permyriad, struct stage_lead *ret)
 {
-	uint64_t longest[GROUPS][STEP_COUNT], sum = p->terminate_us + p->latency_us;
+	uint64_t longest[GROUPS][STEP_COUNT], sum;
 	unsigned groups = 0; /* up to the highest that is there: few use more than the default's */
 
+	sum = p->terminate_us + p->procedure_us + p->latency_us;
 	for (struct session *s = session_next(t, NULL); s; s = session_next(t, s))
 		groups = MAX_OF(groups, MIN_OF(s->offer.order_group, GROUPS - 1) + 1);
 	memset(longest, 0, groups * sizeof(longest[0]));

@@ -15,6 +15,7 @@
 struct plan_policy {
 	uint64_t terminate_us;		/* SIGTERM and SIGKILL of a victim together */
 	uint64_t latency_us;		/* own latency, measured: from sample to order sent */
+	uint64_t procedure_us;		/* of the slowest procedure that was given; 0: none */
 };
 
 /* The step that belongs to a stage; STEP_RESUME for normal. */

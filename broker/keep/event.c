@@ -40,6 +40,11 @@ static const struct event_shape shapes[] = {
 	[EVENT_OVERRUN] = { "overrun", { "count" } },
 	[EVENT_BRAKE] = { "brake", { "pid", "processes", "exhaustion_low_us", "dry_run", "needed_us" } },
 	[EVENT_LET_GO] = { "let_go", { "pid", "processes", "stopped_us", "dry_run" } },
+	[EVENT_PROCEDURE] = { "procedure", { "pid", "procedure", "deadline_us", "dry_run" } },
+	[EVENT_PROCEDURE_ENDED] = { "procedure_ended", { "pid", "outcome", "code", "taken_us",
+							 "output_bytes" } },
+	[EVENT_PROCEDURE_OUTPUT] = { "procedure_output", { "pid", "procedure" } },
+	[EVENT_RESPONDER] = { "responder", { "procedure", "errno" } },
 };
 _Static_assert(ARRAY_LEN(shapes) == EVENT_KIND_COUNT, "a shape for every kind");
 
@@ -296,6 +301,50 @@ static void say_overrun(struct text *t, const struct event *e)
 		 e->a);
 }
 
+static void say_procedure(struct text *t, const struct event *e)
+{
+	text_add(t, "%s %s for pid %" PRIu64 " before it is ended, for at most ", e->name,
+		 e->d ? "would run" : "runs", e->a);
+	text_add_us(t, e->c > e->time_us ? e->c - e->time_us : 0);
+}
+
+static void say_procedure_ended(struct text *t, const struct event *e)
+{
+	static const char *const words[] = {
+		[PROCEDURE_DONE] = "has done its work", [PROCEDURE_FAILED] = "failed with exit status",
+		[PROCEDURE_KILLED] = "was ended by signal",
+		[PROCEDURE_LATE] = "did not end in time and is stopped",
+		[PROCEDURE_CUT] = "is stopped: nobody is left to run it for",
+		[PROCEDURE_LOST] = "was not run: its responder is gone or cannot start it, errno",
+	};
+	bool has_code = e->b == PROCEDURE_FAILED || e->b == PROCEDURE_KILLED || e->b == PROCEDURE_LOST;
+
+	_Static_assert(ARRAY_LEN(words) == PROCEDURE_OUTCOME_COUNT, "words for every outcome");
+	text_add(t, "%s for pid %" PRIu64 " %s", e->name, e->a,
+		 e->b < PROCEDURE_OUTCOME_COUNT ? words[e->b] : "ended");
+	if (has_code)
+		text_add(t, " %" PRIu64, e->c);
+	text_add(t, ", after ");
+	text_add_us(t, e->d);
+	if (!e->e)
+		return;
+	text_add(t, "; it wrote ");
+	text_add_bytes(t, e->e);
+}
+
+static void say_procedure_output(struct text *t, const struct event *e)
+{
+	text_add(t, "procedure %" PRIu64 " says: %s", e->b, e->name);
+}
+
+static void say_responder(struct text *t, const struct event *e)
+{
+	text_add(t, "procedure %" PRIu64 " (%s) %s", e->a, e->name,
+		 e->b ? "cannot stand ready" : "stands ready");
+	if (e->b)
+		text_add(t, ", errno %" PRIu64, e->b);
+}
+
 static void say_held_back(struct text *t, const struct event *e)
 {
 	text_add(t, "nobody is ended yet, not even %s (pid %" PRIu64 "), the largest: only ", e->name, e->a);
@@ -365,6 +414,10 @@ static void (*const say[EVENT_KIND_COUNT])(struct text *t, const struct event *e
 	[EVENT_OVERRUN] = say_overrun,
 	[EVENT_BRAKE] = say_brake,
 	[EVENT_LET_GO] = say_let_go,
+	[EVENT_PROCEDURE] = say_procedure,
+	[EVENT_PROCEDURE_ENDED] = say_procedure_ended,
+	[EVENT_PROCEDURE_OUTPUT] = say_procedure_output,
+	[EVENT_RESPONDER] = say_responder,
 };
 
 size_t event_sentence(const struct event *e, char *buffer, size_t size)

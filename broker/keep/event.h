@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "act/escalate.h"
+#include "act/procedure.h"
 #include "ask/session.h"
 #include "judge/evidence.h"
 #include "judge/stage.h"
@@ -50,6 +51,12 @@ enum event_kind {
 	EVENT_BRAKE,			/* name, a: pid, b: processes stopped, c: tte_low us, d: dry run,
 					 * e: us that clients still need */
 	EVENT_LET_GO,			/* name, a: pid, b: processes, c: us it stood still, d: dry run */
+	EVENT_PROCEDURE,		/* name: its program, a: victim's pid, b: id, c: deadline_us,
+					 * d: dry run */
+	EVENT_PROCEDURE_ENDED,		/* name, a: the same, b: enum procedure_outcome, c: exit status,
+					 * signal or errno, d: us taken, e: bytes it wrote */
+	EVENT_PROCEDURE_OUTPUT,		/* name: a line that it wrote, a: victim's pid, b: id */
+	EVENT_RESPONDER,		/* name: program, a: id, b: errno, 0: it stands ready */
 	EVENT_KIND_COUNT
 };
 

@@ -77,6 +77,8 @@ static void put_client(struct json_object *o, const struct event *e)
 		put_text(o, "result", session_result_name(e->result));
 	if (e->kind == EVENT_ACTION)
 		put_text(o, "rung", escalate_rung_name(e->rung));
+	if (e->kind == EVENT_PROCEDURE_ENDED && e->b < PROCEDURE_OUTCOME_COUNT)
+		put_text(o, "result", procedure_outcome_name((enum procedure_outcome)e->b));
 	if (e->kind == EVENT_EPISODE_TAKEN_OVER)
 		put_text(o, "to", stage_name(e->to));
 }

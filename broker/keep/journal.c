@@ -47,6 +47,10 @@ static const struct {
 	[EVENT_OVERRUN] = { LOG_NOTICE, "125ae1fd64ac44a9a220751bb66e99fb" },
 	[EVENT_BRAKE] = { LOG_WARNING, "d931133582d543c596657dbfd57231b8" },
 	[EVENT_LET_GO] = { LOG_NOTICE, "99e78c184d5143d9aa05576d3ea7f397" },
+	[EVENT_PROCEDURE] = { LOG_WARNING, "b88f234117604ffd8fa3af7c2bf64c78" },
+	[EVENT_PROCEDURE_ENDED] = { LOG_WARNING, "94f8ab54a6fc413b8430e7cde3c8774a" },
+	[EVENT_PROCEDURE_OUTPUT] = { LOG_NOTICE, "7cfcaebef58e4f9abaf8a1f9d7b0e453" },
+	[EVENT_RESPONDER] = { LOG_NOTICE, "88f3edfe36954f7c80e109301ef39e89" },
 };
 
 /* base/log.h and syslog.h use the same prefix for different things; this is the only bridge. */

@@ -35,6 +35,8 @@ struct ctl {
 	sd_bus *bus;
 	const char *address;		/* NULL: the default */
 	const char *argument;		/* of a verb that takes one */
+	char **rest;			/* of procedure: all words after it */
+	int rest_count;
 	bool json, raw, colour, nagios, history, stand_alone, draw;
 	double speed;			/* replay --draw: times real time; 0: not given */
 	long count;			/* -n; 0: endless */
@@ -140,6 +142,7 @@ int sources_verb(struct ctl *c);
 int episodes_verb(struct ctl *c);
 int explain_verb(struct ctl *c);
 int reload_verb(struct ctl *c);
+int procedure_verb(struct ctl *c);
 int monitor_verb(struct ctl *c);
 int watch_verb(struct ctl *c);
 int top_verb(struct ctl *c);

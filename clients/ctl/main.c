@@ -32,6 +32,8 @@ static const struct {
 	  "the name of a recording", true },
 	{ "backtest", "DIRECTORY: what each rule would have said of its recordings", backtest_verb,
 	  "a directory of recordings", true },
+	{ "procedure", "add, list, remove: programs to run before others are ended", procedure_verb, NULL,
+	  false },
 	{ "reload", "read the configuration again (root or group failsoft)", reload_verb, NULL, false },
 };
 /* A recording of a year within a second; beyond, times would overflow. */
@@ -56,6 +58,8 @@ static void print_help(FILE *out)
 	      "  --draw         replay: on the screen of top, as fast as it happened; q ends it\n"
 	      "  --speed=N      replay --draw: N times as fast\n"
 	      "  -n, --count=N  top, watch, replay --draw, monitor: end after N looks or events\n"
+	      "  --deadline=MS, --memory=BYTES, --keep=FILE, --responder, --no-hold\n"
+	      "                 procedure add: see \"failsoftctl procedure help\"\n"
 	      "  --raw          plain bytes and microseconds\n"
 	      "  --no-color     no colours (also: NO_COLOR set, or not a terminal)\n"
 	      "  --help, --version\n\n"
@@ -270,6 +274,21 @@ static int run(struct ctl *c, int argc, char **argv)
 	return code;
 }
 
+/* What follows the verb procedure is its own: a program's arguments are no options of ours. */
+static int cut_rest(struct ctl *c, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "procedure")) {
+			c->rest = argv + i + 1;
+			c->rest_count = argc - i - 1;
+			return i + 1;
+		}
+		if (argv[i][0] != '-')
+			break;
+	}
+	return argc;
+}
+
 int main(int argc, char **argv)
 {
 	struct ctl c = { .colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR") };
@@ -277,6 +296,7 @@ int main(int argc, char **argv)
 	bool is_wrong = false;
 
 	setlocale(LC_CTYPE, "");
+	argc = cut_rest(&c, argc, argv);
 	while ((option = getopt_long(argc, argv, "n:hV", long_options, NULL)) != -1) {
 		if (option == '?')
 			suggest_option(argv[optind - 1]);

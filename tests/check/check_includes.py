@@ -8,7 +8,8 @@ import re
 import tap
 
 FOLDERS = ['base', 'sense', 'judge', 'ask', 'act', 'keep']
-STEMS = [('core',), ('config',), ('broker', 'peer', 'stream', 'recorder', 'outlook', 'victims', 'service', 'start'), ('main',)]
+STEMS = [('core',), ('config',), ('broker', 'peer', 'stream', 'recorder', 'outlook', 'victims', 'respond',
+    'service', 'start'), ('main',)]
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 BROKER = tap.SOURCE / 'broker'
 # Clients that run the broker's own pure core: what they say is what it would decide.

@@ -42,6 +42,9 @@ ROWS = [
     ('explain', tap.NAME, 'Explain', 't', [999], OURS + 'UnknownEpisode', None),
     ('monitor', tap.NAME, 'Monitor', 'a{sv}', [{}], '', None),
     ('reload', tap.NAME, 'Reload', '', [], DENIED, ''),
+    ('list procedures', tap.NAME, 'ListProcedures', '', [], '', None),
+    ('add a procedure', tap.NAME, 'AddProcedure', 'sssasa{sv}', ['name', 'a', '/bin/true', [], {}], DENIED, None),
+    ('remove a procedure', tap.NAME, 'RemoveProcedure', 'u', [9], DENIED, OURS + 'InvalidArgument'),
     ('set a property', PROPERTIES, 'Set', 'ssv', [tap.NAME, 'Stage', 'normal'], DENIED, None),
     ('an unknown method', tap.NAME, 'Surprise', '', [], DENIED, 'org.freedesktop.DBus.Error.UnknownMethod'),
 ]

@@ -15,6 +15,7 @@ static const char *const call_names[] = {
 	[CALL_REPORT] = "report",
 	[CALL_ANSWER] = "answer",
 	[CALL_SURVEY] = "survey",
+	[CALL_PROCEDURE] = "procedure done",
 	[CALL_GONE] = "victim gone",
 	[CALL_OOM] = "kernel oom",
 	[CALL_TAKE_OVER] = "take over",
@@ -87,6 +88,7 @@ static void hand_in(struct sim *s, struct call *c)
 	case CALL_SURVEY: core_survey(&s->core, c->domain, c->victim, s->now_us); break;
 	case CALL_SUSPECT: core_suspect(&s->core, c->domain, c->victim, s->now_us); break;
 	case CALL_STOPPED: core_stopped(&s->core, c->domain, c->count, s->now_us); break;
+	case CALL_PROCEDURE: core_procedure_done(&s->core, c->domain, &c->end, s->now_us); break;
 	case CALL_GONE: core_victim_gone(&s->core, c->domain, s->now_us); break;
 	case CALL_OOM: core_kernel_oom(&s->core, c->domain, 4711, "hog", s->now_us); break;
 	case CALL_TAKE_OVER: take_over(s, c); break;
@@ -132,6 +134,7 @@ static void carry_out(struct sim *s, const struct core_effect *e)
 	case EFFECT_STOP: world_stop(s, e->domain); break;
 	case EFFECT_LET_GO: world_let_go(s, e->domain); break;
 	case EFFECT_SIGNAL_VICTIM: world_signal(s, e); break;
+	case EFFECT_PROCEDURE: world_procedure(s, e); break;
 	case EFFECT_SHIELD_UP:
 	case EFFECT_SHIELD_DOWN:
 	case EFFECT_ANNOUNCE:

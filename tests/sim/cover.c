@@ -28,6 +28,11 @@ const char *cover_name(enum cover_place place)
 		[COVER_LOOK] = "looked for whom to stop", [COVER_BRAKE] = "brake",
 		[COVER_BRAKE_DRY] = "brake, dry run", [COVER_LET_GO] = "let go",
 		[COVER_HELD_BACK] = "held back for lack of evidence",
+		[COVER_PROCEDURE] = "rung procedure", [COVER_PROCEDURE_DRY] = "rung procedure, dry run",
+		[COVER_PROCEDURE_DONE] = "procedure done", [COVER_PROCEDURE_LATE] = "procedure too late",
+		[COVER_PROCEDURE_CUT] = "procedure cut short",
+		[COVER_PROCEDURE_STALE] = "end of a procedure that nobody waits for",
+		[COVER_PROCEDURE_AFTER_FINAL] = "procedure after the final request",
 	};
 	_Static_assert(ARRAY_LEN(names) == COVER_COUNT, "a name for every place");
 

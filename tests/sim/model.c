@@ -49,10 +49,13 @@ static void take_policy(struct sim *s)
 
 	m->policy = s->policy;
 	for (uint32_t d = 0; d < SIM_DOMAINS; d++) {
-		const struct model_victim *v = &m->domain[d].victim;
+		struct model_victim *v = &m->domain[d].victim;
 		bool is_over = v->was_termed_dry && !m->policy.escalate.dry_run;
 
-		if ((is_over || !m->policy.escalate.enabled) && !v->was_killed)
+		/* a procedure that runs is told to be cut first */
+		if (!m->policy.escalate.enabled && v->was_procedure && !v->has_procedure_ended)
+			v->is_dropped = true;
+		else if ((is_over || !m->policy.escalate.enabled) && !v->was_killed)
 			m->domain[d].victim = (struct model_victim){ 0 };
 		m->domain[d].stuck_since_us = 0;
 		if (m->domain[d].headroom_bytes >= model_floor_bytes(m, d, STAGE_IMMINENT))
@@ -193,9 +196,13 @@ static void check_outcome(struct sim *s, const struct call *c)
 	if (m->acted_count != m->signalled_count)
 		sim_fail(s, "%u actions on record, %u signals", (unsigned)m->acted_count,
 			 (unsigned)m->signalled_count);
+	if (m->started_domains)
+		sim_fail(s, "a procedure on record is not run");
 	if (m->is_end_due)
 		sim_fail(s, "the victim of domain %u has ended, and that is not on record",
 			 (unsigned)c->domain);
+	if (c->kind == CALL_PROCEDURE && !m->events_count)
+		cover_add(&s->cover, COVER_PROCEDURE_STALE);
 	if (c->kind == CALL_REPORT && (m->events_count || m->effects_count))
 		sim_fail(s, "a report alone made events or effects");
 }

@@ -15,6 +15,7 @@
 #define SIM_DOMAINS	4u
 #define MODEL_IDS_MAX	256u	/* ids given out in one schedule */
 #define MODEL_UNANSWERED 8u
+#define MODEL_PROCEDURES_MAX 64u
 #define MODEL_BATCH_MAX	(4 * SIM_CLIENTS + 4 * CORE_DOMAINS_MAX)
 
 struct sim;
@@ -45,6 +46,10 @@ struct model_client {
 };
 
 struct model_victim {
+	uint32_t procedure;		/* 0: none was given */
+	uint64_t procedure_began_us, procedure_deadline_us;
+	bool was_procedure, has_procedure_ended;
+	bool is_dropped;		/* acting was switched off while its procedure ran */
 	bool is_chosen, was_termed, was_termed_dry, was_killed;
 	uint64_t client;		/* 0: none, or it had left before it was chosen */
 	uint64_t finals_before;		/* how many the client had ended when it was chosen */
@@ -89,6 +94,8 @@ struct model {
 	int acted[2 * SIM_DOMAINS];
 	uint32_t acted_domain[2 * SIM_DOMAINS];
 	uint32_t acted_count, signalled_count;
+	uint32_t has_run[MODEL_PROCEDURES_MAX]; /* by id: none runs twice */
+	uint32_t started_domains;	/* a procedure is on record there: bits */
 	uint32_t changes[SIM_DOMAINS], announced[SIM_DOMAINS];
 	uint64_t left_client;
 	bool left_was_shielded, is_end_due;

@@ -98,6 +98,15 @@ static void on_signal(struct sim *s, const struct core_effect *e)
 			 (unsigned)e->domain, e->dry_run, m->policy.escalate.dry_run);
 }
 
+static void on_start(struct sim *s, const struct core_effect *e)
+{
+	struct model *m = &s->model;
+
+	if (!(m->started_domains & (1u << e->domain)))
+		sim_fail(s, "domain %u: a procedure that is not on record", (unsigned)e->domain);
+	m->started_domains &= ~(1u << e->domain);
+}
+
 static void on_announce(struct sim *s, const struct core_effect *e)
 {
 	struct model *m = &s->model;
@@ -129,6 +138,7 @@ void model_effect(struct sim *s, const struct core_effect *e)
 	case EFFECT_LOOK:
 	case EFFECT_STOP:
 	case EFFECT_LET_GO: model_brake_effect(s, e); break;
+	case EFFECT_PROCEDURE: on_start(s, e); break;
 	case EFFECT_ANNOUNCE: on_announce(s, e); break;
 	case EFFECT_NONE:
 	case EFFECT_KIND_COUNT:

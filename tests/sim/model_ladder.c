@@ -95,6 +95,8 @@ static void on_closed(struct sim *s, const struct event *e)
 {
 	struct model_domain *d = &s->model.domain[e->domain];
 
+	if (d->victim.was_procedure && !d->victim.has_procedure_ended)
+		sim_fail(s, "domain %u: its episode closes while a procedure runs", (unsigned)e->domain);
 	if (!d->episode.number || e->episode != d->episode.number ||
 	    e->a != s->now_us - d->episode.began_us || e->b != d->episode.victims ||
 	    e->c != d->episode.missed)
@@ -154,6 +156,8 @@ static void on_victim(struct sim *s, const struct call *c, const struct event *e
 		.is_chosen = true,
 		.client = k ? k->id : 0,
 		.finals_before = k ? k->finals_ended : 0,
+		.procedure = c->victim->procedure,
+		.procedure_deadline_us = c->victim->procedure_us, /* absolute once it runs */
 	};
 	d->is_surveying = d->was_back = false;
 	d->stuck_since_us = 0;
@@ -171,18 +175,72 @@ static bool has_had_its_say(struct sim *s, const struct model_victim *v)
 	return k->request.is_final && s->now_us >= k->request.deadline_us;
 }
 
+static void on_procedure(struct sim *s, const struct event *e)
+{
+	struct model *m = &s->model;
+	struct model_domain *d = &m->domain[e->domain];
+	struct model_victim *v = &d->victim;
+
+	if (!m->policy.escalate.enabled || !m->policy.escalate.procedures)
+		sim_fail(s, "domain %u: a procedure runs though they are switched off", (unsigned)e->domain);
+	if (!v->is_chosen || d->episode.stage != STAGE_SHUTDOWN || v->was_termed || e->b != v->procedure)
+		sim_fail(s, "domain %u: procedure %" PRIu64 " out of its order", (unsigned)e->domain, e->b);
+	if (v->was_procedure || m->has_run[v->procedure % MODEL_PROCEDURES_MAX] == v->procedure)
+		sim_fail(s, "domain %u: procedure %" PRIu64 " runs twice", (unsigned)e->domain, e->b);
+	if (!m->policy.escalate.dry_run && !has_had_its_say(s, v))
+		sim_fail(s, "a procedure for client %" PRIx64 ", whose final request has not ended",
+			 v->client);
+	if (e->c != s->now_us + v->procedure_deadline_us || e->d != m->policy.escalate.dry_run)
+		sim_fail(s, "procedure %" PRIu64 " runs until %" PRIu64 ", dry run %" PRIu64, e->b,
+			 e->c, e->d);
+	v->was_procedure = true;
+	v->procedure_began_us = s->now_us;
+	v->procedure_deadline_us = e->d ? s->now_us : e->c;
+	v->has_procedure_ended = e->d;
+	m->has_run[v->procedure % MODEL_PROCEDURES_MAX] = v->procedure;
+	if (!e->d)
+		m->started_domains |= 1u << e->domain;
+	if (v->client && !e->d)
+		cover_add(&s->cover, COVER_PROCEDURE_AFTER_FINAL);
+	cover_add(&s->cover, e->d ? COVER_PROCEDURE_DRY : COVER_PROCEDURE);
+	d->stuck_since_us = 0;
+}
+
+/* Told once, by whom it is over: itself, its deadline, or the ladder that goes on without it. */
+static void on_procedure_ended(struct sim *s, const struct call *c, const struct event *e)
+{
+	struct model_victim *v = &s->model.domain[e->domain].victim;
+	bool is_own = c->kind == CALL_PROCEDURE && c->domain == e->domain && e->b == c->end.outcome;
+
+	if (!v->was_procedure || v->has_procedure_ended || e->d != s->now_us - v->procedure_began_us)
+		sim_fail(s, "domain %u: a procedure ends that does not run", (unsigned)e->domain);
+	if (is_own ? c->end.procedure != v->procedure
+		   : e->b != (s->now_us >= v->procedure_deadline_us ? PROCEDURE_LATE : PROCEDURE_CUT))
+		sim_fail(s, "domain %u: its procedure ends as %" PRIu64, (unsigned)e->domain, e->b);
+	v->has_procedure_ended = true;
+	if (v->is_dropped)
+		*v = (struct model_victim){ 0 };
+	cover_add(&s->cover, is_own ? COVER_PROCEDURE_DONE
+				    : e->b == PROCEDURE_LATE ? COVER_PROCEDURE_LATE : COVER_PROCEDURE_CUT);
+}
+
 static void on_term(struct sim *s, struct model_domain *d, const struct event *e)
 {
 	struct model *m = &s->model;
 
 	if (d->victim.was_termed)
 		sim_fail(s, "a second SIGTERM to the victim of domain %u", (unsigned)e->domain);
-	if (!m->policy.escalate.dry_run && !has_had_its_say(s, &d->victim))
+	/* a busy that comes later than its deadline, when the procedure runs, is too late */
+	if (!m->policy.escalate.dry_run && !d->victim.was_procedure && !has_had_its_say(s, &d->victim))
 		sim_fail(s, "SIGTERM to client %" PRIx64 ", whose final request has not ended",
 			 d->victim.client);
 	if (!m->policy.escalate.dry_run &&
 	    (e->c < s->now_us || e->c > s->now_us + m->policy.escalate.term_us))
 		sim_fail(s, "SIGTERM at %" PRIu64 " gives until %" PRIu64, s->now_us, e->c);
+	if (d->victim.was_procedure && !d->victim.has_procedure_ended)
+		sim_fail(s, "SIGTERM in domain %u while its procedure runs", (unsigned)e->domain);
+	if (d->victim.procedure && m->policy.escalate.procedures && !d->victim.was_procedure)
+		sim_fail(s, "SIGTERM in domain %u before its procedure", (unsigned)e->domain);
 	d->victim.was_termed = true;
 	d->victim.was_termed_dry = m->policy.escalate.dry_run;
 	d->victim.deadline_us = e->c;
@@ -283,6 +341,8 @@ void model_ladder_event(struct sim *s, const struct call *c, const struct event 
 	case EVENT_DOMAIN_REMOVED: on_removed(s, c, e); break;
 	case EVENT_VICTIM: on_victim(s, c, e); break;
 	case EVENT_ACTION: on_action(s, e); break;
+	case EVENT_PROCEDURE: on_procedure(s, e); break;
+	case EVENT_PROCEDURE_ENDED: on_procedure_ended(s, c, e); break;
 	case EVENT_ENDED: on_ended(s, c, e); break;
 	case EVENT_KERNEL_OOM: cover_add(&s->cover, COVER_KERNEL_OOM); break;
 	case EVENT_EVIDENCE: break; /* the stage event before it says the same */

@@ -53,7 +53,7 @@ void story_effect(struct sim *s, const struct core_effect *e)
 		[EFFECT_SHIELD_UP] = "shield up", [EFFECT_SHIELD_DOWN] = "shield down",
 		[EFFECT_LOOK] = "look", [EFFECT_STOP] = "stop", [EFFECT_LET_GO] = "let go",
 		[EFFECT_SURVEY] = "survey",	  [EFFECT_SIGNAL_VICTIM] = "signal",
-		[EFFECT_ANNOUNCE] = "announce",
+		[EFFECT_PROCEDURE] = "procedure", [EFFECT_ANNOUNCE] = "announce",
 	};
 
 	story_add(s,

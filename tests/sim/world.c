@@ -54,6 +54,7 @@ static void random_ladder(struct dice *d, struct escalate_policy *p)
 	p->term_us = dice_spread(d, US_PER_S);
 	p->kill_us = dice_between(d, 10, 1500) * US_PER_MS;
 	p->settle_us = dice_spread(d, 500 * US_PER_MS);
+	p->procedures = dice_percent(d, 80);
 }
 
 static struct core_policy policy_random(struct dice *d)
@@ -106,7 +107,10 @@ static void do_actions(struct sim *s)
 		next->kind = ACTION_NONE;
 		if (a.kind == ACTION_DIE && a.answer.sequence != s->world.culprit[a.domain].survey)
 			continue; /* of somebody chosen before */
-		actor_act(s, &a);
+		if (a.kind == ACTION_PROCEDURE)
+			culprit_procedure_ends(s, &a);
+		else
+			actor_act(s, &a);
 	}
 }
 

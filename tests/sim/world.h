@@ -28,13 +28,14 @@ struct actor {
 };
 
 /* What will happen, unless its client is gone by then. */
-enum action_kind { ACTION_NONE, ACTION_ANSWER, ACTION_LEAVE, ACTION_JOIN, ACTION_DIE };
+enum action_kind { ACTION_NONE, ACTION_ANSWER, ACTION_LEAVE, ACTION_JOIN, ACTION_DIE, ACTION_PROCEDURE };
 
 struct action {
 	enum action_kind kind;
 	uint64_t at_us;
 	uint32_t actor, domain;
 	struct core_answer answer;
+	uint32_t procedure;		/* PROCEDURE: whose end it is */
 };
 
 enum leak { LEAK_NONE, LEAK_STEADY, LEAK_BURST, LEAK_SAWTOOTH, LEAK_PLATEAU, LEAK_COUNT };
@@ -65,6 +66,7 @@ struct world {
 	struct pool pool[SIM_DOMAINS];
 	struct culprit culprit[SIM_DOMAINS];
 	uint64_t first_episode;
+	uint32_t last_procedure;	/* ids are given once, as a responder runs once in a crisis */
 	bool is_over;			/* nobody does anything any more, memory is plentiful */
 };
 
@@ -80,6 +82,7 @@ void world_look(struct sim *s, uint32_t domain);
 void world_stop(struct sim *s, uint32_t domain);
 void world_let_go(struct sim *s, uint32_t domain);
 void world_signal(struct sim *s, const struct core_effect *e);
+void world_procedure(struct sim *s, const struct core_effect *e);
 
 /* Among the world's files. */
 void world_later(struct sim *s, struct action a);
@@ -92,3 +95,4 @@ void pool_turn(struct sim *s, uint32_t domain);
 struct sample pool_sample(struct sim *s, uint32_t domain);
 void culprit_die(struct sim *s, uint32_t domain);
 void culprit_watch(struct sim *s);
+void culprit_procedure_ends(struct sim *s, const struct action *a);

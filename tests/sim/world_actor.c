@@ -162,6 +162,7 @@ void actor_act(struct sim *s, const struct action *action)
 			call_core(s, &c);
 		break;
 	case ACTION_DIE: culprit_die(s, action->domain); break;
+	case ACTION_PROCEDURE: /* world.c */
 	case ACTION_NONE: break;
 	}
 }

@@ -25,6 +25,11 @@ static bool choose(struct sim *s, struct culprit *k, struct victim *ret)
 	strcpy(ret->name, "hog");
 	if (dice_percent(d, 85)) /* else it is the largest, and nobody grew */
 		ret->growth_bytes = ret->all_growth_bytes = GIB;
+	if (dice_percent(d, 40)) {
+		ret->procedure = ++s->world.last_procedure;
+		ret->procedure_us = dice_spread(d, 800 * US_PER_MS);
+		strcpy(ret->procedure_name, "save");
+	}
 	if (dice_percent(d, 40))
 		return true;
 	if (s->world.actor[actor].id && dice_percent(d, 90)) {
@@ -96,6 +101,31 @@ void world_signal(struct sim *s, const struct core_effect *e)
 		return;
 	if (k->mortality == DIES_AT_TERM || (k->mortality == DIES_AT_KILL && e->signal == SIGKILL))
 		die_later(s, e->domain, e->signal == SIGKILL ? KILL_TAKES_US : US_PER_S);
+}
+
+/* Some end at once, some in time, some after their deadline, some never. */
+void world_procedure(struct sim *s, const struct core_effect *e)
+{
+	const struct victim *v = &s->core.domain[e->domain].escalate.victim;
+
+	if (dice_percent(&s->dice, 85))
+		world_later(s, (struct action){.kind = ACTION_PROCEDURE,
+					       .at_us = s->now_us +
+							dice_spread(&s->dice, 2 * v->procedure_us),
+					       .domain = e->domain,
+					       .procedure = v->procedure});
+}
+
+void culprit_procedure_ends(struct sim *s, const struct action *a)
+{
+	struct call c = { .kind = CALL_PROCEDURE, .domain = a->domain };
+
+	if (!s->core.domain[a->domain].used)
+		return;
+	c.end.procedure = a->procedure;
+	c.end.outcome = (enum procedure_outcome)dice_below(&s->dice, PROCEDURE_OUTCOME_COUNT);
+	c.end.output_bytes = dice_spread(&s->dice, MIB);
+	call_core(s, &c);
 }
 
 /* Its memory comes back, mostly; its connection breaks, if it had one. */

@@ -27,7 +27,7 @@ static inline struct core_policy rig_policy(void)
 			     { 100 * US_PER_MS, 100 * US_PER_MS, 100 * US_PER_MS, 100 * US_PER_MS },
 			     60 * US_PER_S },
 		.plan = { 700 * US_PER_MS, 5 * US_PER_MS },
-		.escalate = { true, false, 500 * US_PER_MS, US_PER_S, 200 * US_PER_MS },
+		.escalate = { true, false, 500 * US_PER_MS, US_PER_S, 200 * US_PER_MS, true },
 		.shield = true,
 		.idle_interval_us = 2 * US_PER_S, .near_interval_us = 2 * US_PER_MS,
 	};

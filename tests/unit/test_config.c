@@ -105,6 +105,42 @@ static const struct row rows[] = {
 	 .number = 1 + ((int64_t)'a' << 32)},
 	{"empty list", "{\"domains\": []}", F(hold_us), .number = 3000000},
 
+	{"a procedure",
+	 "{\"procedures\": [{\"unit\":\"a.service\",\"program\":\"/x\","
+	 "\"arguments\":[\"-a\",\"\"],\"deadline_ms\":20}]}",
+	 .offset = offsetof(struct config, procedures.spec[0].deadline_us), .number = 20000},
+	{"procedure for nobody",
+	 "{\"procedures\": [{\"program\":\"/x\"}]}",
+	 BAD("not one of name, unit and cgroup")},
+	{"procedure for two",
+	 "{\"procedures\": [{\"name\":\"a\",\"unit\":\"b\",\"program\":\"/x\"}]}",
+	 BAD("not one of name, unit and cgroup")},
+	{"procedure without a path",
+	 "{\"procedures\": [{\"name\":\"a\",\"program\":\"x\"}]}",
+	 BAD("the program is not an absolute path")},
+	{"procedure for a pid",
+	 "{\"procedures\": [{\"pid\":\"1\",\"program\":\"/x\"}]}",
+	 BAD("a process of today")},
+	{"procedure in no time",
+	 "{\"procedures\": [{\"name\":\"a\",\"program\":\"/x\",\"deadline_ms\":9}]}",
+	 BAD("deadline_ms: it is out of its range")},
+	{"procedure with a huge time",
+	 "{\"procedures\": [{\"name\":\"a\",\"program\":\"/x\",\"deadline_ms\":99999999999999999999}]}",
+	 BAD("deadline_ms: it is out of its range")},
+	{"procedure with much memory",
+	 "{\"procedures\": [{\"name\":\"a\",\"program\":\"/x\",\"memory_bytes\":67108865}]}",
+	 BAD("memory_bytes: it is out")},
+	{"procedure with an unknown word",
+	 "{\"procedures\": [{\"name\":\"a\",\"program\":\"/x\",\"argument\":[]}]}",
+	 BAD("procedure 1 argument: there is no such word")},
+	{"procedure with an argument that is none",
+	 "{\"procedures\": [{\"name\":\"a\",\"program\":\"/x\",\"arguments\":[1]}]}",
+	 BAD("arguments: it must be text")},
+	{"procedure that is text",
+	 "{\"procedures\": [\"a\"]}",
+	 BAD("no object")},
+	{"procedures that are no list", "{\"procedures\": {}}", BAD("must be a list of procedures")},
+
 	{"unknown key, near", "{\n\"hold_sm\": 5}",
 	 BAD("a.json:2: unknown key \"hold_sm\"; did you mean \"hold_ms\"?")},
 	{"unknown key, dropped unit", "{\"idle_interval\": 5}",
@@ -283,7 +319,9 @@ static void print_reads_back(void **state)
 {
 	static const char given[] =
 		"{\"export_file\": \"/a \\\\ \\\"b\\\"\", \"floor_warning_percent\": 9.25, "
-		"\"domains\": [\"/x.slice\", \"/y\"], \"act\": false, \"hold_ms\": 0}";
+		"\"domains\": [\"/x.slice\", \"/y\"], \"act\": false, \"hold_ms\": 0, "
+		"\"procedures\": [{\"name\": \"a\", \"program\": \"/x\", \"arguments\": [\"\\\"\", \"\"], "
+		"\"keep\": [\"/y\"], \"hold\": false, \"responder\": true, \"memory_bytes\": 0}]}";
 	struct config c, again;
 	char error[ERROR_SIZE], *text;
 	size_t size;

@@ -256,6 +256,82 @@ static void a_client_that_caused_it(void **state)
 	assert_int_equal(core.episode[1001 % CORE_EPISODES_MAX].victims, 1);
 }
 
+/* A victim with a procedure; from here on it runs. */
+static void start_procedure(void)
+{
+	uint64_t logger = join("logger", 10, 1);
+	struct victim victim = victim_of(0);
+
+	victim.procedure = 4;
+	victim.procedure_us = 300 * US_PER_MS;
+	strcpy(victim.procedure_name, "save");
+	run_out(logger);
+	core_survey(&core, 0, &victim, now_us);
+	assert_int_equal(next(EFFECT_PROCEDURE).kind, EFFECT_PROCEDURE);
+	assert_int_equal(newest(EVENT_PROCEDURE).b, 4);
+	assert_true(core_due_us(&core) <= now_us + 300 * US_PER_MS);
+}
+
+static void a_procedure_runs_before_the_end(void **state)
+{
+	const struct core_procedure_end other = { .procedure = 3 };
+	const struct core_procedure_end end = { 4, PROCEDURE_FAILED, 2, 77 };
+
+	(void)state;
+	start_procedure();
+	core_procedure_done(&core, 0, &other, now_us);
+	pass(12000);
+	assert_int_equal(next(EFFECT_SIGNAL_VICTIM).kind, EFFECT_NONE);
+	core_procedure_done(&core, 0, &end, now_us);
+	assert_int_equal(next(EFFECT_SIGNAL_VICTIM).signal, SIGTERM);
+	assert_int_equal(newest(EVENT_PROCEDURE_ENDED).b, PROCEDURE_FAILED);
+	assert_int_equal(newest(EVENT_PROCEDURE_ENDED).c, 2);
+	assert_int_equal(newest(EVENT_PROCEDURE_ENDED).d, 12000);
+	assert_string_equal(newest(EVENT_PROCEDURE_ENDED).name, "save");
+}
+
+static void a_procedure_that_hangs(void **state)
+{
+	const struct core_procedure_end end = { 4, PROCEDURE_DONE, 0, 0 };
+	uint64_t told;
+
+	(void)state;
+	start_procedure();
+	pass(300 * US_PER_MS);
+	assert_int_equal(next(EFFECT_SIGNAL_VICTIM).signal, SIGTERM);
+	assert_int_equal(newest(EVENT_PROCEDURE_ENDED).b, PROCEDURE_LATE);
+	told = newest(EVENT_PROCEDURE_ENDED).number;
+	core_procedure_done(&core, 0, &end, now_us);
+	assert_int_equal(newest(EVENT_PROCEDURE_ENDED).number, told);
+}
+
+static void the_victim_goes_while_its_procedure_runs(void **state)
+{
+	(void)state;
+	start_procedure();
+	core_victim_gone(&core, 0, now_us);
+	assert_int_equal(newest(EVENT_PROCEDURE_ENDED).b, PROCEDURE_CUT);
+	assert_int_equal(core.domain[0].escalate.rung, RUNG_SETTLE);
+	assert_int_equal(next(EFFECT_SIGNAL_VICTIM).kind, EFFECT_NONE);
+}
+
+/* Whoever gives a program half a second has the stages come half a second earlier. */
+static void a_procedure_takes_time(void **state)
+{
+	const struct core_policy policy = rig_policy();
+	uint64_t before;
+
+	(void)state;
+	free_mib(0, 100);
+	before = core.domain[0].lead.us[STAGE_SHUTDOWN];
+	core_set_procedure_time(&core, 500 * US_PER_MS);
+	free_mib(0, 100);
+	assert_true(core.domain[0].lead.us[STAGE_SHUTDOWN] == before + 500 * US_PER_MS);
+	core_reconfigure(&core, &policy, now_us);
+	free_mib(0, 100);
+	assert_true(core.domain[0].lead.us[STAGE_SHUTDOWN] == before + 500 * US_PER_MS);
+}
+
 static void nobody_may_be_ended(void **state)
 {
 	uint64_t logger = join("logger", 10, 1), said;
@@ -352,6 +428,10 @@ int main(void)
 		cmocka_unit_test_setup(a_later_stage_supersedes, reset),
 		cmocka_unit_test_setup(the_ladder_to_the_end, reset),
 		cmocka_unit_test_setup(a_client_that_caused_it, reset),
+		cmocka_unit_test_setup(a_procedure_runs_before_the_end, reset),
+		cmocka_unit_test_setup(a_procedure_that_hangs, reset),
+		cmocka_unit_test_setup(the_victim_goes_while_its_procedure_runs, reset),
+		cmocka_unit_test_setup(a_procedure_takes_time, reset),
 		cmocka_unit_test_setup(nobody_may_be_ended, reset),
 		cmocka_unit_test_setup(two_domains_one_client, reset),
 		cmocka_unit_test_setup(domains_have_limits, reset),

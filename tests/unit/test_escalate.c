@@ -5,7 +5,7 @@
 #define S	US_PER_S
 #define MS	US_PER_MS
 
-enum who { NOBODY, PROGRAM, CLIENT };
+enum who { NOBODY, PROGRAM, CLIENT, GIVEN, GIVEN_CLIENT, GIVEN_ENDED }; /* GIVEN: a procedure */
 
 /* At a rung with a deadline, seen so: where to, what to do, until when. */
 static const struct row {
@@ -53,6 +53,29 @@ static const struct row {
 	  RUNG_SETTLE, ESCALATE_DONE, 0 },
 	{ "leave, still there", RUNG_LEAVE, CLIENT, NOW, { .tte_low_us = NEVER_US },
 	  RUNG_TERM, ESCALATE_TERM, 0 },
+	{ "given a procedure: it runs first, as long as it may", RUNG_IDLE, GIVEN, NEVER_US,
+	  { .tte_low_us = 0 }, RUNG_PROCEDURE, ESCALATE_PROCEDURE, NOW + 300 * MS },
+	{ "a client with a procedure: asked first", RUNG_IDLE, GIVEN_CLIENT, NEVER_US,
+	  { .tte_low_us = NEVER_US }, RUNG_FINAL, ESCALATE_ASK_FINAL, 0 },
+	{ "final, missed: its procedure", RUNG_FINAL, GIVEN_CLIENT, 0,
+	  { .final_deadline_us = NOW, .final_ended = true, .final_missed = true },
+	  RUNG_PROCEDURE, ESCALATE_PROCEDURE, NOW + 300 * MS },
+	{ "leave, still there: its procedure", RUNG_LEAVE, GIVEN_CLIENT, NOW, { .tte_low_us = NEVER_US },
+	  RUNG_PROCEDURE, ESCALATE_PROCEDURE, 0 },
+	{ "leave, gone by itself: no procedure", RUNG_LEAVE, GIVEN_CLIENT, NOW, { .victim_gone = true },
+	  RUNG_SETTLE, ESCALATE_DONE, 0 },
+	{ "procedure: waits", RUNG_PROCEDURE, GIVEN, NOW + 1, { .tte_low_us = 0 },
+	  RUNG_PROCEDURE, ESCALATE_NOTHING, 0 },
+	{ "procedure: waits although headroom is back", RUNG_PROCEDURE, GIVEN, NOW + 1, { .is_back = true },
+	  RUNG_PROCEDURE, ESCALATE_NOTHING, 0 },
+	{ "procedure, due: SIGTERM", RUNG_PROCEDURE, GIVEN, NOW, { .tte_low_us = NEVER_US },
+	  RUNG_TERM, ESCALATE_TERM, NOW + 500 * MS },
+	{ "procedure, ended early: SIGTERM", RUNG_PROCEDURE, GIVEN_ENDED, NOW + S, { .tte_low_us = NEVER_US },
+	  RUNG_TERM, ESCALATE_TERM, NOW + 500 * MS },
+	{ "procedure is no reprieve", RUNG_PROCEDURE, GIVEN_ENDED, NOW + S,
+	  { .tte_low_us = NEVER_US, .is_back = true }, RUNG_TERM, ESCALATE_TERM, 0 },
+	{ "procedure, the victim has gone", RUNG_PROCEDURE, GIVEN, NOW + S, { .victim_gone = true },
+	  RUNG_SETTLE, ESCALATE_DONE, 0 },
 	{ "term, waits although headroom is back", RUNG_TERM, PROGRAM, NOW + 1, { .is_back = true },
 	  RUNG_TERM, ESCALATE_NOTHING, 0 },
 	{ "term, due, headroom is back: spared", RUNG_TERM, PROGRAM, NOW, { .is_back = true },
@@ -67,7 +90,7 @@ static const struct row {
 	{ "settled", RUNG_SETTLE, NOBODY, NOW, { .is_wanted = true }, RUNG_IDLE, ESCALATE_NOTHING, NEVER_US },
 };
 
-static const struct escalate_policy policy = { true, false, 500 * MS, S, 200 * MS };
+static const struct escalate_policy policy = { true, false, 500 * MS, S, 200 * MS, true };
 
 static struct escalate at(const struct row *r)
 {
@@ -77,7 +100,10 @@ static struct escalate at(const struct row *r)
 	e.rung = r->at;
 	e.deadline_us = r->deadline_us;
 	e.victim.kind = r->who == NOBODY ? VICTIM_NONE : VICTIM_PROCESS;
-	e.victim.client = r->who == CLIENT ? 77 : 0;
+	e.victim.client = r->who == CLIENT || r->who == GIVEN_CLIENT ? 77 : 0;
+	e.victim.procedure = r->who >= GIVEN ? 3 : 0;
+	e.victim.procedure_us = 300 * MS;
+	e.procedure_ended = r->who == GIVEN_ENDED;
 	return e;
 }
 
@@ -103,16 +129,22 @@ static void dry_run_and_off(void **state)
 {
 	const struct row client = { .at = RUNG_IDLE, .who = CLIENT, .deadline_us = NEVER_US };
 	const struct row term = { .at = RUNG_TERM, .who = PROGRAM, .deadline_us = NOW };
-	struct escalate_policy dry = policy, off = policy;
+	const struct row given = { .at = RUNG_IDLE, .who = GIVEN, .deadline_us = NEVER_US };
+	struct escalate_policy dry = policy, off = policy, none = policy;
 	struct escalate_view view = { .now_us = NOW, .is_wanted = true, .tte_low_us = 0 };
 	struct escalate e = at(&client);
 
 	(void)state;
 	dry.dry_run = true;
-	off.enabled = false;
+	off.enabled = none.procedures = false;
 	assert_int_equal(escalate_step(&e, &dry, &view), ESCALATE_TERM);
 	assert_true(e.deadline_us == NEVER_US);		/* and stays there: nothing is ended */
 	assert_int_equal(escalate_step(&e, &dry, &view), ESCALATE_NOTHING);
+	e = at(&given);
+	assert_int_equal(escalate_step(&e, &dry, &view), ESCALATE_PROCEDURE);
+	assert_int_equal(escalate_step(&e, &dry, &view), ESCALATE_TERM); /* only told: nothing to wait for */
+	e = at(&given);
+	assert_int_equal(escalate_step(&e, &none, &view), ESCALATE_TERM);
 	escalate_init(&e);
 	assert_int_equal(escalate_step(&e, &off, &view), ESCALATE_NOTHING);
 	e = at(&term);

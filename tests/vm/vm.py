@@ -29,7 +29,8 @@ import show
 
 GUEST_PROGRAMS = ['failsoftd', 'failsoftctl', 'failsoft-logger', 'failsoft-hog',
                   'failsoft-controller', 'failsoft-viewer', 'failsoft-minimal',
-                  'failsoft-load']
+                  'failsoft-load', 'failsoft-responder', 'failsoft-save', 'failsoft-alarm',
+                  'failsoft-barebone']
 NEEDED = ['failsoft-logger', 'failsoft-hog']
 CACHE = 'tests/vm/cache'
 

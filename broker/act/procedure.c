@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+#include "act/procedure.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "base/units.h"
+
+static const char *const kind_names[] = {
+	[PROCEDURE_PID] = "pid",
+	[PROCEDURE_CGROUP] = "cgroup",
+	[PROCEDURE_UNIT] = "unit",
+	[PROCEDURE_NAME] = "name",
+};
+_Static_assert(ARRAY_LEN(kind_names) == PROCEDURE_KIND_COUNT, "a name for every kind");
+
+const char *procedure_kind_name(enum procedure_kind kind)
+{
+	return kind_names[kind];
+}
+
+enum procedure_kind procedure_kind_find(const char *word)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(kind_names); i++)
+		if (!strcmp(word, kind_names[i]))
+			return (enum procedure_kind)i;
+	return PROCEDURE_KIND_COUNT;
+}
+
+const char *procedure_state_name(enum procedure_state state)
+{
+	static const char *const names[] = {
+		[PROCEDURE_FREE] = "free", [PROCEDURE_STARTING] = "starting",
+		[PROCEDURE_READY] = "ready", [PROCEDURE_RUNNING] = "running",
+		[PROCEDURE_USED] = "used", [PROCEDURE_BROKEN] = "broken",
+	};
+	_Static_assert(ARRAY_LEN(names) == PROCEDURE_STATE_COUNT, "a name for every state");
+
+	return names[state];
+}
+
+const char *procedure_outcome_name(enum procedure_outcome outcome)
+{
+	static const char *const names[] = {
+		[PROCEDURE_DONE] = "done", [PROCEDURE_FAILED] = "failed",
+		[PROCEDURE_KILLED] = "killed", [PROCEDURE_LATE] = "late",
+		[PROCEDURE_CUT] = "cut", [PROCEDURE_LOST] = "lost",
+	};
+	_Static_assert(ARRAY_LEN(names) == PROCEDURE_OUTCOME_COUNT, "a name for every outcome");
+
+	return names[outcome];
+}
+
+/* ---- words ---- */
+
+bool procedure_words_add(struct procedure_words *w, const char *word)
+{
+	size_t length = strlen(word) + 1;
+
+	if (w->count == PROCEDURE_ARGUMENTS_MAX || length > sizeof(w->bytes) - w->used)
+		return false;
+	memcpy(w->bytes + w->used, word, length);
+	w->used += (uint32_t)length;
+	w->count++;
+	return true;
+}
+
+void procedure_words_list(const struct procedure_words *w, const char **ret)
+{
+	const char *at = w->bytes;
+
+	for (uint32_t i = 0; i < w->count; i++) {
+		ret[i] = at;
+		at += strlen(at) + 1;
+	}
+	ret[w->count] = NULL;
+}
+
+/* ---- the table ---- */
+
+static bool is_pid(const char *text)
+{
+	return text[0] >= '1' && text[0] <= '9' && strlen(text) <= 9 &&
+	       strspn(text, "0123456789") == strlen(text);
+}
+
+struct procedure_spec procedure_default(void)
+{
+	return (struct procedure_spec){
+		.deadline_us = PROCEDURE_DEADLINE_US, .memory_bytes = PROCEDURE_MEMORY_BYTES, .holds = true,
+		.uid = UINT32_MAX, .gid = UINT32_MAX,
+	};
+}
+
+const char *procedure_refuse(const struct procedure_spec *spec)
+{
+	if (spec->program[0] != '/')
+		return "the program is not an absolute path";
+	if (!spec->match[0])
+		return "who is meant is not said";
+	if (spec->kind == PROCEDURE_PID && !is_pid(spec->match))
+		return "the pid is not a number";
+	if (spec->kind == PROCEDURE_CGROUP && spec->match[0] != '/')
+		return "the cgroup is not a path as in /proc/PID/cgroup";
+	if (spec->kind == PROCEDURE_UNIT && strchr(spec->match, '/'))
+		return "the unit is a path, not a name like logger.service";
+	if (spec->kind == PROCEDURE_NAME && spec->match[0] != '/' && strlen(spec->match) > 15)
+		return "the name is longer than the 15 bytes that the kernel keeps of it";
+	return NULL;
+}
+
+struct procedure *procedure_add(struct procedure_table *t, const struct procedure_spec *spec)
+{
+	for (unsigned i = 0; i < PROCEDURES_MAX; i++) {
+		struct procedure *p = &t->slot[i];
+
+		if (p->state != PROCEDURE_FREE)
+			continue;
+		*p = (struct procedure){ .id = ++t->last_id, .state = PROCEDURE_STARTING, .spec = *spec };
+		if (spec->kind == PROCEDURE_PID)
+			p->pid = atoi(spec->match);
+		return p;
+	}
+	return NULL;
+}
+
+struct procedure *procedure_find(struct procedure_table *t, uint32_t id)
+{
+	for (unsigned i = 0; i < PROCEDURES_MAX; i++)
+		if (t->slot[i].state != PROCEDURE_FREE && t->slot[i].id == id)
+			return &t->slot[i];
+	return NULL;
+}
+
+void procedure_remove(struct procedure *p)
+{
+	*p = (struct procedure){ .state = PROCEDURE_FREE };
+}
+
+bool procedure_table_is_empty(const struct procedure_table *t)
+{
+	for (unsigned i = 0; i < PROCEDURES_MAX; i++)
+		if (t->slot[i].state != PROCEDURE_FREE)
+			return false;
+	return true;
+}
+
+uint64_t procedure_longest_us(const struct procedure_table *t)
+{
+	uint64_t longest_us = 0;
+
+	for (unsigned i = 0; i < PROCEDURES_MAX; i++)
+		if (t->slot[i].state != PROCEDURE_FREE)
+			longest_us = MAX_OF(longest_us, t->slot[i].spec.deadline_us);
+	return longest_us;
+}
+
+/* ---- whose it is ---- */
+
+/* "/a" holds "/a" and "/a/b", not "/ab". */
+static bool is_below(const char *path, const char *top)
+{
+	size_t length = strlen(top);
+
+	return !strncmp(path, top, length) && (path[length] == 0 || path[length] == '/' || !strcmp(top, "/"));
+}
+
+static bool ends_with(const char *text, size_t length, const char *end)
+{
+	size_t n = strlen(end);
+
+	return length > n && !memcmp(text + length - n, end, n);
+}
+
+/* The unit that systemd would name: what is below it are the unit's own cgroups. */
+static bool is_of_unit(const char *path, const char *unit)
+{
+	const char *last = NULL;
+	size_t last_length = 0;
+
+	while (*path) {
+		size_t length;
+
+		path += strspn(path, "/");
+		length = strcspn(path, "/");
+		if (ends_with(path, length, ".service") || ends_with(path, length, ".scope")) {
+			last = path;
+			last_length = length;
+		}
+		path += length;
+	}
+	return last && strlen(unit) == last_length && !memcmp(last, unit, last_length);
+}
+
+static bool fits(const struct procedure *p, const struct procedure_facts *f)
+{
+	const char *match = p->spec.match;
+
+	switch (p->spec.kind) {
+	case PROCEDURE_PID: /* a pid that was given out anew is somebody else */
+		return p->pid == f->pid && p->start_ticks == f->start_ticks;
+	case PROCEDURE_CGROUP:
+		return is_below(f->cgroup, match);
+	case PROCEDURE_UNIT:
+		return is_of_unit(f->cgroup, match);
+	case PROCEDURE_NAME:
+		return !strcmp(match[0] == '/' ? f->program : f->name, match);
+	case PROCEDURE_KIND_COUNT:
+		break;
+	}
+	return false;
+}
+
+static bool is_better(const struct procedure *a, const struct procedure *b)
+{
+	size_t a_length = strlen(a->spec.match), b_length = strlen(b->spec.match);
+
+	if (a->spec.kind != b->spec.kind)
+		return a->spec.kind < b->spec.kind;
+	if (a_length != b_length)
+		return a_length > b_length;
+	return a->id < b->id;
+}
+
+struct procedure *procedure_match(struct procedure_table *t, const struct procedure_facts *f)
+{
+	struct procedure *best = NULL;
+
+	for (unsigned i = 0; i < PROCEDURES_MAX; i++) {
+		struct procedure *p = &t->slot[i];
+
+		if (p->state == PROCEDURE_FREE)
+			continue;
+		if (p->runs && p->ran_pid == f->pid && p->ran_start_ticks == f->start_ticks)
+			return NULL;
+		if (p->state == PROCEDURE_READY && fits(p, f) && (!best || is_better(p, best)))
+			best = p;
+	}
+	return best;
+}
+
+void procedure_give(const struct procedure *p, struct victim *v)
+{
+	const char *slash = p ? strrchr(p->spec.program, '/') : NULL;
+
+	v->procedure = p ? p->id : 0;
+	v->procedure_us = p ? p->spec.deadline_us : 0;
+	memset(v->procedure_name, 0, sizeof(v->procedure_name));
+	if (slash)
+		text_copy_tail(v->procedure_name, sizeof(v->procedure_name), slash + 1);
+}

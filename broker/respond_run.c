@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* What is done with procedures in the crisis: allocates nothing, starts nothing, waits for nothing. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "act/responder.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "respond.h"
+#include "sense/parse_process.h"
+
+/*
+ * A broker of real-time priority that goes on to look for growers, writes the record and D-Bus messages
+ * keeps the procedure from running: on one CPU (1000 MIPS) it was woken 0.8 to 3.7 ms late. Half: that
+ * comes back for programs that take 20 ms; double: the bus is told so much later.
+ */
+#define QUIET_US	(20 * US_PER_MS)
+/* The choice of the victim took longer than from one sample to the next, so one more is due at once, of
+ * 0.4 ms; the victim is stopped. Half: small ones are cut by it; double: another leak is seen 2 ms later. */
+#define SILENT_US	(2 * US_PER_MS)
+
+static void read_facts(struct broker *b, const struct victim *v, struct procedure_facts *ret)
+{
+	struct parse_process_cgroups cgroups;
+	char path[40], text[4096];
+	ssize_t n;
+
+	*ret = (struct procedure_facts){ .pid = v->pid };
+	memcpy(ret->name, v->name, sizeof(ret->name));
+	for (uint32_t i = 0; i < v->pids_count; i++)
+		if (v->pids[i] == v->pid)
+			ret->start_ticks = v->start_ticks[i];
+	(void)snprintf(path, sizeof(path), "proc/%d/exe", (int)v->pid); /* 20 bytes at most */
+	n = readlinkat(b->root_fd, path, ret->program, sizeof(ret->program) - 1);
+	ret->program[n > 0 ? n : 0] = 0;
+	(void)snprintf(path, sizeof(path), "proc/%d/cgroup", (int)v->pid); /* 23 */
+	n = file_read_at(b->root_fd, path, text, sizeof(text));
+	if (n > 0 && parse_process_cgroups(text, (size_t)n, "memory", &cgroups) == 0)
+		memcpy(ret->cgroup, cgroups.v2[0] ? cgroups.v2 : cgroups.v1, sizeof(ret->cgroup));
+}
+_Static_assert(sizeof(((struct procedure_facts *)0)->cgroup) == PARSE_PATH_MAX, "a path fits");
+
+void respond_give(struct broker *b, struct victim *v)
+{
+	if (procedure_table_is_empty(&b->respond.table))
+		return;
+	read_facts(b, v, &b->respond.facts);
+	procedure_give(procedure_match(&b->respond.table, &b->respond.facts), v);
+}
+
+static struct launch_run message_of(const struct broker *b, uint32_t domain)
+{
+	const struct core_domain *d = &b->core.domain[domain];
+	const struct victim *v = &d->escalate.victim;
+	struct launch_run run = { .word = LAUNCH_RUN, .run = {
+		.version = FAILSOFT_RESPONDER_VERSION, .pid = v->pid, .episode = d->episode,
+		.deadline_usec = d->escalate.deadline_us,
+		.pids_count = MIN_OF(v->pids_count, FAILSOFT_RESPONDER_PIDS_MAX) } };
+
+	memcpy(run.run.pids, v->pids, run.run.pids_count * sizeof(run.run.pids[0]));
+	memcpy(run.run.name, v->name, sizeof(run.run.name));
+	if (b->respond.facts.pid == v->pid) {
+		run.run.start_ticks = b->respond.facts.start_ticks;
+		memcpy(run.run.cgroup, b->respond.facts.cgroup, sizeof(run.run.cgroup));
+	}
+	return run;
+}
+
+void respond_run(struct broker *b, uint32_t domain)
+{
+	const struct victim *v = &b->core.domain[domain].escalate.victim;
+	struct procedure *p = procedure_find(&b->respond.table, v->procedure);
+	struct core_procedure_end lost = { .procedure = v->procedure, .outcome = PROCEDURE_LOST };
+	struct launch_run run = message_of(b, domain);
+	int r = -ESRCH;
+
+	if (p && p->state == PROCEDURE_READY) {
+		if (p->spec.holds && brake_stop(&b->brake, domain, v))
+			b->respond.held |= 1u << domain;
+		respond_slot_of(b, p)->domain = domain;
+		r = responder_run(respond_slot_of(b, p)->fd, &run);
+		b->respond.silent_us = clock_now_us() + SILENT_US;
+		b->respond.quiet_us = clock_now_us() + QUIET_US;
+		p->state = PROCEDURE_RUNNING;
+		p->runs++;
+		p->ran_pid = v->pid;
+		p->ran_start_ticks = run.run.start_ticks;
+	}
+	if (r >= 0)
+		return;
+	lost.code = (uint32_t)-r;
+	if (p && p->state == PROCEDURE_RUNNING) {
+		p->state = PROCEDURE_USED;
+		respond_close_slot(respond_slot_of(b, p));
+	}
+	core_procedure_done(&b->core, domain, &lost, clock_now_us());
+}
+
+void respond_let_go(struct broker *b, uint32_t domain)
+{
+	if (!respond_holds(b, domain))
+		return;
+	b->respond.held &= ~(1u << domain);
+	if (b->core.domain[domain].hold.phase != HOLD_ON) /* else the core says when */
+		brake_release(&b->brake, domain);
+}
+
+bool respond_holds(const struct broker *b, uint32_t domain)
+{
+	return b->respond.held & (1u << domain);
+}

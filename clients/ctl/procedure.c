@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl.h"
+
+#define KEEP_MAX	16u
+
+static int usage(void)
+{
+	fputs("usage: failsoftctl procedure list\n"
+	      "       failsoftctl procedure remove NUMBER\n"
+	      "       failsoftctl procedure add [OPTION]... KIND=WHO PROGRAM [ARGUMENT]...\n\n"
+	      "  KIND=WHO        pid=NUMBER, name=NAME (or the path of its program), unit=UNIT, cgroup=PATH\n"
+	      "  PROGRAM         an absolute path; runs as you, before the one is ended\n"
+	      "  --deadline=MS   how long it may take; default 500\n"
+	      "  --memory=BYTES  kept for it until it runs; default 1 MiB\n"
+	      "  --keep=FILE     held in memory for it, too (may be repeated)\n"
+	      "  --responder     it uses failsoft/responder.h: it is started now, not then\n"
+	      "  --no-hold       the one is not stopped meanwhile\n", stderr);
+	return EXIT_USAGE;
+}
+
+struct wish {
+	char kind[16];
+	const char *who;
+	uint64_t deadline_ms, memory_bytes; /* UINT64_MAX: the default */
+	bool is_responder, is_loose;
+	const char *keep[KEEP_MAX];
+	unsigned keep_count;
+};
+
+static int read_number(const char *text, uint64_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoull(text, &end, 10);
+	return errno || *end || end == text || *text == '-' || *ret > UINT64_MAX / 1000 ? -EINVAL : 0;
+}
+
+static int take_option(struct wish *w, int option)
+{
+	switch (option) {
+	case 'd':
+		return read_number(optarg, &w->deadline_ms);
+	case 'm':
+		return read_number(optarg, &w->memory_bytes);
+	case 'k':
+		if (w->keep_count == KEEP_MAX)
+			return -EINVAL;
+		w->keep[w->keep_count++] = optarg;
+		return 0;
+	case 'r':
+		w->is_responder = true;
+		return 0;
+	case 'l':
+		w->is_loose = true;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* "name=hog" */
+static int take_who(struct wish *w, const char *text)
+{
+	const char *equals = strchr(text, '=');
+	size_t length = equals ? (size_t)(equals - text) : 0;
+
+	if (length == 0 || length >= sizeof(w->kind))
+		return -EINVAL;
+	memcpy(w->kind, text, length);
+	w->who = equals + 1;
+	return 0;
+}
+
+static int put_keep(sd_bus_message *m, const struct wish *w)
+{
+	int r = sd_bus_message_open_container(m, 'e', "sv");
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "s", "Keep");
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'v', "as");
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "s");
+	for (unsigned i = 0; r >= 0 && i < w->keep_count; i++)
+		r = sd_bus_message_append(m, "s", w->keep[i]);
+	for (unsigned i = 0; r >= 0 && i < 3; i++)
+		r = sd_bus_message_close_container(m);
+	return r;
+}
+
+static int put_wish(sd_bus_message *m, const struct wish *w, char **program)
+{
+	int r = sd_bus_message_append(m, "sss", w->kind, w->who, program[0]);
+
+	if (r >= 0)
+		r = sd_bus_message_append_strv(m, program + 1);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "{sv}");
+	if (r >= 0 && w->deadline_ms != UINT64_MAX)
+		r = sd_bus_message_append(m, "{sv}", "DeadlineUSec", "t", w->deadline_ms * 1000);
+	if (r >= 0 && w->memory_bytes != UINT64_MAX)
+		r = sd_bus_message_append(m, "{sv}", "MemoryBytes", "t", w->memory_bytes);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}{sv}", "Responder", "b", w->is_responder, "Hold", "b",
+					  !w->is_loose);
+	if (r >= 0)
+		r = put_keep(m, w);
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int send_wish(struct ctl *c, const struct wish *w, char **program)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	sd_bus_message *m = NULL, *reply = NULL;
+	uint32_t id = 0;
+	int r = sd_bus_message_new_method_call(c->bus, &m, CTL_NAME, CTL_PATH, CTL_NAME, "AddProcedure");
+
+	if (r >= 0)
+		r = put_wish(m, w, program);
+	if (r >= 0)
+		r = sd_bus_message_set_auto_start(m, false);
+	if (r >= 0)
+		r = sd_bus_call(c->bus, m, 0, &error, &reply);
+	if (r < 0)
+		call_complain("AddProcedure", &error, r);
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "u", &id);
+	if (r >= 0)
+		printf("%" PRIu32 "\n", id);
+	sd_bus_error_free(&error);
+	sd_bus_message_unref(reply);
+	sd_bus_message_unref(m);
+	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
+}
+
+static int add(struct ctl *c, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "deadline", required_argument, NULL, 'd' }, { "memory", required_argument, NULL, 'm' },
+		{ "keep", required_argument, NULL, 'k' }, { "responder", no_argument, NULL, 'r' },
+		{ "no-hold", no_argument, NULL, 'l' }, { NULL, 0, NULL, 0 },
+	};
+	struct wish w = { .deadline_ms = UINT64_MAX, .memory_bytes = UINT64_MAX };
+	int option;
+
+	optind = 0; /* a second list of options: glibc and musl start over with 0 */
+	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1)
+		if (take_option(&w, option) < 0)
+			return usage();
+	if (argc - optind < 2 || take_who(&w, argv[optind]) < 0)
+		return usage();
+	return send_wish(c, &w, argv + optind + 1);
+}
+
+static int remove_one(struct ctl *c, const char *text)
+{
+	sd_bus_message *reply = NULL;
+	uint64_t id;
+	int r;
+
+	if (read_number(text, &id) < 0 || id > UINT32_MAX)
+		return usage();
+	r = call_method(c, &reply, "RemoveProcedure", "u", (uint32_t)id);
+	sd_bus_message_unref(reply);
+	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
+}
+
+/* ---- list ---- */
+
+struct procedure_row {
+	uint32_t id, error;
+	char kind[16], who[DOMAIN_MAX_BYTES], state[16], program[DOMAIN_MAX_BYTES], command[512], result[16];
+	uint64_t deadline_us, held_bytes, runs;
+};
+
+static int read_detail(sd_bus_message *m, struct procedure_row *ret)
+{
+	const char *key, *text;
+	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+
+	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+		r = sd_bus_message_read_basic(m, 's', &key);
+		if (r < 0)
+			break;
+		if (!strcmp(key, "DeadlineUSec"))
+			r = sd_bus_message_read(m, "v", "t", &ret->deadline_us);
+		else if (!strcmp(key, "HeldBytes"))
+			r = sd_bus_message_read(m, "v", "t", &ret->held_bytes);
+		else if (!strcmp(key, "Runs"))
+			r = sd_bus_message_read(m, "v", "t", &ret->runs);
+		else if (!strcmp(key, "Errno"))
+			r = sd_bus_message_read(m, "v", "u", &ret->error);
+		else if (strcmp(key, "LastResult"))
+			r = sd_bus_message_skip(m, "v");
+		else if ((r = sd_bus_message_read(m, "v", "s", &text)) >= 0)
+			print_clean(ret->result, sizeof(ret->result), text);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_arguments(sd_bus_message *m, struct procedure_row *ret)
+{
+	const char *text;
+	size_t used = strlen(ret->command);
+	int r = sd_bus_message_enter_container(m, 'a', "s");
+
+	while (r >= 0 && (r = sd_bus_message_read_basic(m, 's', &text)) > 0) {
+		char clean[256];
+
+		print_clean(clean, sizeof(clean), text);
+		if (used + 1 < sizeof(ret->command))
+			snprintf(ret->command + used, sizeof(ret->command) - used, " %s", clean);
+		used = strlen(ret->command);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_row(sd_bus_message *m, struct procedure_row *ret)
+{
+	const char *kind, *who, *state, *program;
+	int r = sd_bus_message_enter_container(m, 'r', "ussssasa{sv}");
+
+	*ret = (struct procedure_row){ 0 };
+	if (r <= 0)
+		return r;
+	r = sd_bus_message_read(m, "ussss", &ret->id, &kind, &who, &state, &program);
+	if (r < 0)
+		return r;
+	print_clean(ret->kind, sizeof(ret->kind), kind);
+	print_clean(ret->who, sizeof(ret->who), who);
+	print_clean(ret->state, sizeof(ret->state), state);
+	print_clean(ret->program, sizeof(ret->program), program);
+	print_clean(ret->command, sizeof(ret->command), program);
+	r = read_arguments(m, ret);
+	if (r >= 0)
+		r = read_detail(m, ret);
+	if (r >= 0)
+		r = sd_bus_message_exit_container(m);
+	return r < 0 ? r : 1;
+}
+
+static void put(struct json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+static void row_json(const struct procedure_row *p)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "id", json_object_new_uint64(p->id));
+	put(o, "kind", p->kind);
+	put(o, "match", p->who);
+	put(o, "state", p->state);
+	put(o, "command", p->command);
+	json_object_object_add(o, "deadline_us", json_object_new_uint64(p->deadline_us));
+	json_object_object_add(o, "held_bytes", json_object_new_uint64(p->held_bytes));
+	json_object_object_add(o, "runs", json_object_new_uint64(p->runs));
+	json_object_object_add(o, "errno", json_object_new_uint64(p->error));
+	put(o, "last_result", p->result);
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+static void row_line(struct ctl *c, const struct procedure_row *p)
+{
+	char deadline[24], held[24], who[CELL_MAX_BYTES], command[CELL_MAX_BYTES];
+	char both[DOMAIN_MAX_BYTES + 20], state[CELL_MAX_BYTES];
+
+	snprintf(both, sizeof(both), "%s=%s", p->kind, p->who);
+	printf("%3" PRIu32 " %s %s %8s %8s %s\n", p->id, print_cell(both, 20, who),
+	       print_cell(p->state, 8, state),
+	       print_us(c, p->deadline_us, deadline, sizeof(deadline)),
+	       print_bytes(c, p->held_bytes, held, sizeof(held)), print_cut(p->command, 26, command));
+	if (p->error)
+		printf("      %s\n", strerror((int)p->error));
+	else if (p->runs)
+		printf("      run %" PRIu64 " times, last: %s\n", p->runs, p->result);
+}
+
+static int list(struct ctl *c)
+{
+	sd_bus_message *reply = NULL;
+	struct procedure_row row;
+	int r = call_method(c, &reply, "ListProcedures", NULL);
+
+	if (r >= 0)
+		r = sd_bus_message_enter_container(reply, 'a', "(ussssasa{sv})");
+	if (r >= 0 && !c->json)
+		printf("%3s %-20s %-8s %8s %8s %s\n", "NO", "WHO", "STATE", "AT MOST", "HELD", "PROGRAM");
+	while (r >= 0 && (r = read_row(reply, &row)) > 0) {
+		if (c->json)
+			row_json(&row);
+		else
+			row_line(c, &row);
+	}
+	sd_bus_message_unref(reply);
+	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
+}
+
+int procedure_verb(struct ctl *c)
+{
+	const char *what = c->rest_count ? c->rest[0] : "list";
+
+	if (!strcmp(what, "add"))
+		return add(c, c->rest_count, c->rest);
+	if (!strcmp(what, "remove") && c->rest_count == 2)
+		return remove_one(c, c->rest[1]);
+	if (!strcmp(what, "help"))
+		return usage(), EXIT_OK;
+	return !strcmp(what, "list") && c->rest_count <= 1 ? list(c) : usage();
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * failsoft-barebone: barebone operation. A named set keeps running, the rest is stopped (or told to
+ * end). A procedure, see failsoftctl(1): failsoft-barebone pump-control watchdogd
+ *
+ * Never touched: kernel threads, process 1, failsoft itself and who started it, and what the system
+ * cannot do without (see always[]). "failsoft-barebone --continue" lets everybody go on.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <failsoft/responder.h>
+
+#define ANCESTORS_MAX	16u
+#define REACHED_MAX	8192u
+#define PF_KTHREAD	0x00200000u	/* include/linux/sched.h; field 9 of /proc/PID/stat */
+
+/* Without them nobody could look after the machine; as failsoft.json's `protect`. */
+static const char *const always[] = {
+	"init", "systemd", "systemd-*", "(sd-pam)", "dbus-daemon", "dbus-broker*", "sshd", "watchdog*",
+	"failsoft*",
+};
+
+struct process {
+	int pid, parent;
+	char name[32], state;
+	unsigned long flags;
+};
+
+static int usage(void)
+{
+	fputs("usage: failsoft-barebone [--term] NAME...\n"
+	      "       failsoft-barebone --continue\n"
+	      "  NAME    what keeps running, as in /proc/PID/comm; * and ? stand for any text, any byte\n"
+	      "  --term  SIGTERM to the rest instead of SIGSTOP\n", stderr);
+	return 2;
+}
+
+/* "17 (a name) S 1 17 ... flags" */
+static bool read_process(const char *pid, struct process *ret)
+{
+	char path[64], text[512], *open_at, *close_at;
+	ssize_t n = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%.12s/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		n = read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return false;
+	text[n] = 0;
+	open_at = strchr(text, '(');
+	close_at = strrchr(text, ')');
+	if (!open_at || !close_at)
+		return false;
+	*close_at = 0;
+	snprintf(ret->name, sizeof(ret->name), "%.31s", open_at + 1);
+	ret->pid = atoi(text);
+	return sscanf(close_at + 1, " %c %d %*d %*d %*d %*d %lu", &ret->state, &ret->parent,
+		      &ret->flags) == 3;
+}
+
+/* Ourselves, failsoft-responder, failsoftd, and who started that. */
+static unsigned find_ancestors(int *ret)
+{
+	struct process p = { .parent = getpid() };
+	unsigned count = 0;
+	char pid[16];
+
+	while (count < ANCESTORS_MAX && p.parent > 0) {
+		ret[count++] = p.parent;
+		snprintf(pid, sizeof(pid), "%d", p.parent);
+		if (!read_process(pid, &p))
+			break;
+	}
+	return count;
+}
+
+static bool is_one_of(const char *name, const char *const *patterns, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (!fnmatch(patterns[i], name, 0))
+			return true;
+	return false;
+}
+
+struct barebone {
+	DIR *proc;
+	const char *const *keep;
+	unsigned keep_count;
+	int ancestors[ANCESTORS_MAX];
+	unsigned ancestors_count;
+	int signal;
+	unsigned reached;		/* of them, and their pids */
+	int pids[REACHED_MAX];
+};
+
+static bool is_kept(const struct barebone *b, const struct process *p)
+{
+	for (unsigned i = 0; i < b->ancestors_count; i++)
+		if (b->ancestors[i] == p->pid)
+			return true;
+	return p->pid == 1 || (p->flags & PF_KTHREAD) || p->state == 'Z' ||
+	       is_one_of(p->name, always, sizeof(always) / sizeof(always[0])) ||
+	       is_one_of(p->name, b->keep, b->keep_count);
+}
+
+/* A signal that is on its way does not show in the state yet. */
+static bool was_reached(const struct barebone *b, int pid)
+{
+	for (unsigned i = 0; i < b->reached && i < REACHED_MAX; i++)
+		if (b->pids[i] == pid)
+			return true;
+	return false;
+}
+
+static void pass(struct barebone *b)
+{
+	const struct dirent *entry;
+	struct process p;
+
+	rewinddir(b->proc);
+	while ((entry = readdir(b->proc))) {
+		if (!isdigit((unsigned char)entry->d_name[0]) || !read_process(entry->d_name, &p))
+			continue;
+		if (b->signal == SIGCONT ? p.state != 'T' : is_kept(b, &p) || p.state == 'T')
+			continue;
+		if (was_reached(b, p.pid) || kill(p.pid, b->signal) < 0)
+			continue;
+		if (b->reached < REACHED_MAX)
+			b->pids[b->reached] = p.pid;
+		b->reached++;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "term", no_argument, NULL, 't' }, { "continue", no_argument, NULL, 'c' },
+		{ NULL, 0, NULL, 0 },
+	};
+	static struct barebone b; /* locked from the beginning */
+	struct failsoft_responder_run run;
+	int option, r;
+
+	b.proc = opendir("/proc");
+	b.signal = SIGSTOP;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == '?')
+			return usage();
+		b.signal = option == 't' ? SIGTERM : SIGCONT;
+	}
+	if (!b.proc || (b.signal == SIGCONT) != (optind == argc))
+		return usage();
+	b.keep = (const char *const *)argv + optind;
+	b.keep_count = (unsigned)(argc - optind);
+	if (b.signal == SIGCONT) {
+		pass(&b);
+		printf("%u processes go on\n", b.reached);
+		return 0;
+	}
+	r = failsoft_responder_wait(&run);
+	if (r)
+		return r < 0;
+	b.ancestors_count = find_ancestors(b.ancestors);
+	pass(&b);
+	if (b.signal == SIGSTOP)
+		pass(&b); /* what was forked in between */
+	printf("%u processes %s\n", b.reached, b.signal == SIGSTOP ? "stopped" : "told to end");
+	return 0;
+}

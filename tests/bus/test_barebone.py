@@ -1,0 +1,78 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""failsoft-barebone stops the machine but for a named set: here a machine is a pid namespace."""
+
+import os
+import pathlib
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+import tap_path  # noqa: F401
+import tap
+
+RUN = struct.Struct("=Ii QQQ I64i 16s 256s 4x")  # struct failsoft_responder_run
+
+
+def state(process):
+    return pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+def sleeper(folder, name):
+    path = folder / name
+    shutil.copy("/bin/sleep", path)
+    return subprocess.Popen([path, "60"])
+
+
+def call(program, *arguments):
+    """As failsoft-responder does it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    process = subprocess.Popen([program, *arguments], pass_fds=[theirs.fileno()], stdout=subprocess.PIPE, text=True,
+                               env={"FAILSOFT_RESPONDER_FD": str(theirs.fileno())})
+    theirs.close()
+    assert struct.unpack("=I", ours.recv(4)) == (1,)
+    ours.send(RUN.pack(1, 7, 0, 0, 1 << 62, 1, 7, *[0] * 63, b"hog", b"/"))
+    return process.communicate(timeout=20)[0].strip()
+
+
+def inside(program, folder):
+    """Only where process 1 is ours: nothing else of the machine is within reach."""
+    if os.getpid() != 1:
+        return 77
+    sleepers = [sleeper(folder, name) for name in ("pump", "pump-log", "viewer", "sshd")]
+    time.sleep(0.2)
+    says = call(program, "pump*")
+    stopped = [state(p) for p in sleepers]
+    subprocess.run([program, "--continue"], check=True, stdout=subprocess.DEVNULL)
+    gone_on = [state(p) for p in sleepers]
+    call(program, "--term", "pump")
+    time.sleep(0.2)
+    ended = [p.poll() is not None for p in sleepers]
+    print(says, "|", *stopped, "|", *gone_on, "|", *ended)
+    return 0
+
+
+def main():
+    program = tap.program("failsoft-barebone")
+    folder = tap.BUILD / f"barebone-{os.getpid()}"
+    folder.mkdir()
+    try:
+        result = tap.run("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, __file__,
+                         "inside", program, folder)
+    finally:
+        shutil.rmtree(folder)
+    if result.returncode == 77 or "unshare" in result.stderr:
+        tap.skip_all("no namespace of processes: " + result.stderr.strip())
+    have = result.stdout.strip()
+    want = "1 processes stopped | S S T S | S S S S | False True True False"
+    tap.check("it stops the rest, lets it go on, tells it to end; the named set and sshd run on",
+              [] if have == want else [f"have {have} {result.stderr}", f"want {want}"])
+    tap.done()
+
+
+if sys.argv[1:2] == ["inside"]:
+    sys.exit(inside(sys.argv[2], pathlib.Path(sys.argv[3])))
+main()

@@ -1,0 +1,330 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Procedures: what was given for a program runs before that is ended; all processes here are real."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import dbus
+import tap_path  # noqa: F401
+import tap
+from world import LOW, LOWER, LOWEST, PLENTY, World, expect, options, true
+
+SHELL = "/bin/sh"
+
+
+def world(settings=None, more=()):
+    return World(settings, options=[f"--responder={tap.program('failsoft-responder')}", *more])
+
+
+def sleeper(w, name="hog", rss=600000, code="import time; time.sleep(60)", cgroup="/"):
+    child = w.child([sys.executable, "-c", code])
+    time.sleep(0.2)
+    (w.add_process(child.pid, name, rss) / "cgroup").write_text(f"0::{cgroup}\n")
+    return child
+
+
+def run_out(w):
+    w.slide(LOW, LOWER)
+    for free in range(LOWEST + 10000, LOWEST - 10000, -1000):
+        w.set_free(free)
+        time.sleep(0.02)
+
+
+def add(w, kind, match, *command, **more):
+    return int(w.call("AddProcedure", kind, str(match), str(command[0]), dbus.Array(command[1:], "s"),
+                      options(**more), signature="sssasa{sv}"))
+
+
+def state(w, number):
+    rows = {int(r[0]): r for r in w.call("ListProcedures")}
+    return str(rows[number][3]) if number in rows else None
+
+
+def ready(w, number, wanted="ready"):
+    for _ in range(200):
+        if state(w, number) == wanted:
+            return True
+        time.sleep(0.03)
+    return False
+
+
+def give(w, kind, match, *command, **more):
+    number = add(w, kind, match, *command, **more)
+    if not ready(w, number):
+        raise RuntimeError(f"{command}: {state(w, number)}")
+    return number
+
+
+def ctl(w, *arguments):
+    return tap.run(tap.program("failsoftctl"), f"--bus={w.address}", *arguments)
+
+
+def of_kind(w, *kinds):
+    return [e for e in w.events() if e["event"] in kinds]
+
+
+def in_its_order():
+    with world() as w:
+        hog = sleeper(w)
+        to = w.folder / "seen"
+        number = give(w, "name", "hog", SHELL, "-c",
+                      f"cut -d' ' -f3 /proc/$FAILSOFT_PID/stat > {to}; echo $FAILSOFT_NAME; echo two; exit 0")
+        run_out(w)
+        w.wait_event(event="ended")
+        order = [e["event"] + e.get("rung", "") for e in of_kind(w, "victim", "procedure", "procedure_ended",
+                                                                 "action", "ended")]
+        ended = w.wait_event(event="procedure_ended")
+        says = [e["name"] for e in of_kind(w, "procedure_output")]
+        stopped = to.read_text().strip()
+        row = w.call("ListProcedures")[0]
+        listed = (int(row[0]), str(row[6]["LastResult"]))
+        used = state(w, number)
+        w.set_free(PLENTY)
+        again = ready(w, number)
+        status = hog.poll()
+    tap.check("victim, procedure, its end, SIGTERM, ended",
+              expect(order=(order, ["victim", "procedure", "procedure_ended", "actionterm", "ended"]),
+                     result=(ended and ended["result"], "done"), status=(status, -signal.SIGTERM)))
+    tap.check("the process is stopped while it runs, and its words are kept",
+              expect(state=(stopped, "T"), says=(says, ["hog", "two"])))
+    tap.check("it is listed with its result, and stands ready again when the crisis is over",
+              expect(listed=(listed, (number, "done")), used=(used, "used")) + true(again=again))
+
+
+def without_hold():
+    with world() as w:
+        sleeper(w)
+        to = w.folder / "seen"
+        give(w, "name", "hog", SHELL, "-c", f"cut -d' ' -f3 /proc/$FAILSOFT_PID/stat > {to}",
+             Hold=False, DeadlineUSec=dbus.UInt64(900000))
+        run_out(w)
+        w.wait_event(event="ended")
+        seen = to.read_text().strip()
+    tap.check("Hold false: the process is not stopped", expect(state=(seen, "S")))
+
+
+def bad_ones():
+    cases = [("hangs", ["-c", "sleep 97531"], "late"),
+             ("forks and leaves its session", ["-c", "setsid sleep 97531 & sleep 97531"], "late"),
+             ("writes without end", ["-c", "while :; do echo aaaaaaaaaaaa; done"], "late"),
+             ("fails", ["-c", "exit 3"], "failed"), ("is killed", ["-c", "kill -9 $$"], "killed")]
+    for name, arguments, result in cases:
+        with world() as w:
+            hog = sleeper(w)
+            give(w, "name", "hog", SHELL, *arguments, DeadlineUSec=dbus.UInt64(200000))
+            run_out(w)
+            ended = w.wait_event(event="procedure_ended")
+            w.wait_event(event="ended")
+            status = hog.poll()
+            time.sleep(0.3)
+            left = subprocess.run(["pgrep", "-f", "^sleep 97531$"], capture_output=True, check=False).stdout
+            lines = len(of_kind(w, "procedure_output"))
+        tap.check(f"one that {name}: {result}, the ladder goes on, nothing is left",
+                  expect(result=(ended and ended["result"], result), status=(status, -signal.SIGTERM),
+                         left=(left, b"")) + true(in_time=ended and ended["taken_us"] < 400000, cut=lines <= 16))
+
+
+def what_cannot_stand_ready():
+    with world() as w:
+        missing = add(w, "name", "a", "/nonexistent")
+        plain = add(w, "name", "b", "/etc/passwd")
+        crashing = add(w, "name", "c", SHELL, "-c", "exit 1", Responder=True)
+        broken = [ready(w, n, "broken") for n in (missing, plain, crashing)]
+        told = {e["procedure"]: e["errno"] for e in of_kind(w, "responder")}
+        hog = sleeper(w, "a")
+        run_out(w)
+        w.wait_event(event="ended")
+        ran = of_kind(w, "procedure")
+        status = hog.poll()
+    tap.check("no such file, not executable, no responder: broken, and said why",
+              expect(broken=(broken, [True] * 3), missing=(told.get(missing), 2), plain=(told.get(plain), 13))
+              + true(crashing=told.get(crashing, 0) > 0))
+    tap.check("then the program is ended without", expect(ran=(ran, []), status=(status, -signal.SIGTERM)))
+
+
+def who_is_meant():
+    with world() as w:
+        hog = sleeper(w, cgroup="/a.slice/hog.service/inner")
+        to = w.folder / "who"
+        for kind, match in [("name", "hog"), ("name", "hag"), ("unit", "hog.service"), ("unit", "a.slice"),
+                            ("cgroup", "/a.slice"), ("cgroup", "/b.slice"), ("pid", hog.pid)]:
+            give(w, kind, match, SHELL, "-c", f"echo {kind} {match} >> {to}")
+        run_out(w)
+        w.wait_event(event="ended")
+        first, meant = to.read_text(), f"pid {hog.pid}\n"
+    with world() as w:
+        other = sleeper(w, "other")
+        # the same pid, started later: as the broker's proc tree tells it
+        give(w, "pid", other.pid, SHELL, "-c", "exit 0")
+        stat = w.folder / f"root/proc/{other.pid}/stat"
+        fields = stat.read_text().split()
+        fields[21] = str(int(fields[21]) + 5)
+        stat.write_text(" ".join(fields))
+        run_out(w)
+        w.wait_event(event="victim")
+        time.sleep(0.5)
+        ran = of_kind(w, "procedure")
+    tap.check("the most specific one runs: pid", expect(first=(first, meant)))
+    tap.check("a pid that was given out anew is somebody else", expect(ran=(ran, [])))
+
+
+def dry_run_and_switch():
+    with world(more=["--dry-run"]) as w:
+        hog = sleeper(w)
+        to = w.folder / "ran"
+        give(w, "name", "hog", SHELL, "-c", f"touch {to}")
+        run_out(w)
+        told = w.wait_event(event="procedure")
+        w.wait_event(event="action")
+        dry = (to.exists(), hog.poll(), told and told["dry_run"])
+    with world({"procedures_enabled": False}) as w:
+        hog = sleeper(w)
+        give(w, "name", "hog", SHELL, "-c", f"touch {w.folder}/ran")
+        run_out(w)
+        w.wait_event(event="ended")
+        off = ((w.folder / "ran").exists(), of_kind(w, "procedure"), hog.poll())
+    tap.check("--dry-run only tells it", expect(dry=(dry, (False, None, 1))))
+    tap.check("procedures_enabled false: none runs", expect(off=(off, (False, [], -signal.SIGTERM))))
+
+
+def of_the_configuration():
+    given = [{"name": "hog", "program": SHELL, "arguments": ["-c", "echo from the file"], "deadline_ms": 300}]
+    with world({"procedures": given}) as w:
+        number = int(w.call("ListProcedures")[0][0])
+        stands = ready(w, number)
+        kept = w.error_of("RemoveProcedure", dbus.UInt32(number), signature="u")
+        mine = give(w, "name", "x", SHELL, "-c", "exit 0")
+        w.write_settings(procedures=[{**given[0], "name": "hug"}])
+        w.call("Reload")
+        time.sleep(0.3)
+        rows = {str(r[2]): int(r[0]) for r in w.call("ListProcedures")}
+        again = ready(w, rows.get("hug", 0))
+        w.kill_broker()
+        w.start_broker()
+        time.sleep(0.3)
+        after = [str(r[2]) for r in w.call("ListProcedures")]
+    tap.check("those of the configuration stand ready, and only it takes them away",
+              true(stands=stands, again=again) + expect(kept=(kept, "InvalidArgument"), rows=(sorted(rows), ["hug", "x"])))
+    tap.check("after a restart they are there again, added ones are not",
+              expect(after=(after, ["hug"])) + true(mine=mine > number))
+
+
+def what_is_refused():
+    cases = [("kind", ("nome", "a", SHELL, [], {}), "InvalidArgument"),
+             ("no path", ("name", "a", "sh", [], {}), "InvalidArgument"),
+             ("nobody", ("name", "", SHELL, [], {}), "InvalidArgument"),
+             ("no such pid", ("pid", "4194303", SHELL, [], {}), "InvalidArgument"),
+             ("deadline", ("name", "a", SHELL, [], {"DeadlineUSec": dbus.UInt64(1)}), "InvalidOption"),
+             ("an option", ("name", "a", SHELL, [], {"Deadline": dbus.UInt64(1)}), "UnknownOption"),
+             ("arguments", ("name", "a", SHELL, ["a"] * 17, {}), "InvalidArgument"),
+             ("kept files", ("name", "a", SHELL, [], {"Keep": dbus.Array(["/x"] * 17, "s")}), "InvalidOption")]
+    with world() as w:
+        have = {name: w.error_of("AddProcedure", a[0], a[1], a[2], dbus.Array(a[3], "s"), options(**a[4]),
+                                 signature="sssasa{sv}") for name, a, _ in cases}
+        unknown = w.error_of("RemoveProcedure", dbus.UInt32(99), signature="u")
+        for _ in range(16):
+            add(w, "name", "a", "/nonexistent")
+        full = w.error_of("AddProcedure", "name", "a", SHELL, dbus.Array([], "s"), options(),
+                          signature="sssasa{sv}")
+    tap.check("what cannot be is refused", expect(refused=(have, {name: e for name, _, e in cases}),
+                                                  unknown=(unknown, "InvalidArgument"),
+                                                  full=(full, "TooManyProcedures")))
+
+
+def broker_dies():
+    with world() as w:
+        hog = sleeper(w)
+        give(w, "name", "hog", SHELL, "-c", "sleep 97532", DeadlineUSec=dbus.UInt64(20000000))
+        run_out(w)
+        w.wait_event(event="procedure")
+        time.sleep(0.1)
+        before = stat_of(hog.pid)
+        w.kill_broker()
+        for _ in range(100):
+            if stat_of(hog.pid) != "T":
+                break
+            time.sleep(0.02)
+        after = stat_of(hog.pid)
+        left = subprocess.run(["pgrep", "-f", "^sleep 97532$"], capture_output=True, check=False).stdout
+    tap.check("when the broker dies, the stopped process goes on and the procedure is killed",
+              expect(before=(before, "T"), after=(after, "S"), left=(left, b"")))
+
+
+def stat_of(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+def ready_made():
+    """The three that come with failsoft, as responders that wait."""
+    shared = f"failsoft-test-{os.getpid()}"
+    code = (f"import mmap, os, time\nf = os.open('/dev/shm/{shared}', os.O_RDWR | os.O_CREAT)\n"
+            "os.ftruncate(f, 300001)\nm = mmap.mmap(f, 300001)\nm[:] = b'x' * 300000 + b'y'\ntime.sleep(60)")
+    with world() as w:
+        try:
+            sleeper(w, "hog", code=code)
+            give(w, "name", "hog", tap.program("failsoft-save"), f"--from=map:/dev/shm/{shared}",
+                 f"--to={w.folder}/saved", Responder=True)
+            run_out(w)
+            saved = w.wait_event(event="procedure_ended")
+            w.wait_event(event="ended")
+            content = (w.folder / "saved").read_bytes()
+        finally:
+            pathlib.Path(f"/dev/shm/{shared}").unlink(missing_ok=True)
+    with world() as w, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        udp.settimeout(5)
+        led = w.folder / "led"
+        led.write_text("0")
+        sleeper(w, "hag")
+        give(w, "name", "hag", tap.program("failsoft-alarm"), f"--write={led}=1", f"--console={w.folder}/led",
+             f"--udp=127.0.0.1:{udp.getsockname()[1]}", "--message=pump", Responder=True)
+        run_out(w)
+        alarm = udp.recv(500).decode()
+        raised = w.wait_event(event="procedure_output", name="3 of 3 alarms raised")
+    size = len(content)
+    tap.check("failsoft-save writes the shared memory of the dying process to a file",
+              expect(result=(saved and saved["result"], "done"), rest=(content[300001:].strip(b"\0"), b""),
+                     content=(content[:300001] == b"x" * 300000 + b"y", True)) + true(size=300001 <= size <= 303104))
+    tap.check("failsoft-alarm writes to a file and tells a host",
+              true(name="hag (pid" in alarm, message="pump" in alarm, raised=raised is not None))
+
+
+def by_failsoftctl():
+    with world() as w:
+        added = ctl(w, "procedure", "add", "--deadline=300", "--keep=/bin/cat", "name=hog", SHELL, "-c",
+                    "exit 0", "--json")
+        number = added.stdout.strip()
+        stands = number.isdigit() and ready(w, int(number))
+        listed = json.loads(ctl(w, "--json", "procedure", "list").stdout or "{}")
+        text = ctl(w, "procedure", "list").stdout
+        wrong = [ctl(w, "procedure", *a).returncode for a in (["add"], ["add", "hog", SHELL], ["remove"],
+                                                              ["ad"], ["add", "--bad", "name=a", SHELL])]
+        removed = ctl(w, "procedure", "remove", number).returncode
+        empty = ctl(w, "--json", "procedure", "list").stdout
+        refused = ctl(w, "procedure", "remove", number)
+    tap.check("failsoftctl procedure add, list, remove",
+              expect(code=(added.returncode, 0), removed=(removed, 0), empty=(empty, ""),
+                     command=(listed.get("command"), "/bin/sh -c exit 0 --json"), deadline=(listed.get("deadline_us"), 300000))
+              + true(stands=stands, text="name=hog" in text))
+    tap.check("wrong use is said", expect(wrong=(wrong, [2] * 5), refused=(refused.returncode, 3)) + true(words="number" in refused.stderr))
+
+
+in_its_order()
+without_hold()
+bad_ones()
+what_cannot_stand_ready()
+who_is_meant()
+dry_run_and_switch()
+of_the_configuration()
+what_is_refused()
+broker_dies()
+ready_made()
+by_failsoftctl()
+tap.done()
