@@ -20,6 +20,10 @@
 #define AGAIN_LEAST_US	(20 * US_PER_MS)
 #define AGAIN_PAUSES	4u
 
+/* Several are ended until headroom is so many times the floor of warning. Half: the next crisis is a
+ * second away; double: more are ended than must be. */
+#define CALM_FLOORS	2u
+
 static struct survey_protect protection(const struct broker *b, const char **names)
 {
 	for (uint32_t i = 0; i < b->config.protect.count; i++)
@@ -51,10 +55,16 @@ static uint32_t take_survey(struct broker *b, uint32_t domain)
 
 static bool find_victim(struct broker *b, uint32_t domain, struct victim *ret)
 {
-	uint32_t count = take_survey(b, domain);
+	const struct estimate *e = &b->core.domain[domain].estimate;
+	uint64_t calm_bytes = CALM_FLOORS * stage_floor_bytes(&b->core.policy.stage, STAGE_WARNING,
+							      e->total_bytes);
+	struct victim_view view = {
+		.processes = b->processes, .count = take_survey(b, domain), .scratch = b->scratch,
+		.clients = &b->core.sessions, .pools_bytes = e->pools_grown_bytes,
+		.wanted_bytes = calm_bytes - MIN_OF(calm_bytes, e->headroom_bytes),
+	};
 
-	return victim_choose(b->processes, count, b->scratch, &b->core.sessions,
-			     b->core.domain[domain].estimate.pools_grown_bytes, ret);
+	return victim_choose(&view, ret);
 }
 
 void victims_choose(struct broker *b, uint32_t domain)

@@ -6,12 +6,20 @@
  * quarter of it or more; else nobody: ending bystanders would give nothing back. Candidates are
  *   1. each single process,
  *   2. each tree: a process and all its descendants,
- *   3. all processes of one name and user (a fork tree whose parents have exited).
+ *   3. all processes of one name and user (a fork tree whose parents have exited),
+ *   4. several that grew alike: the largest and those that grew by a quarter of it or more, as many
+ *      as give back what is missing.
  * If one process explains half of the growth, it is the victim. Otherwise the group that explains
  * most is, provided it explains a quarter more than the largest single process; of trees that
  * explain nearly as much (9/10) the smallest is taken, so that the shell that started the culprit
- * is spared. Protected processes are never in a candidate; a client of failsoft only as a single
- * process, and only if it may be ended: it is a group of its own.
+ * is spared. Several are taken only where the largest of them explains less than a quarter, and they
+ * explain a quarter more than tree and namesakes: one at a time, the rest grow on for as long as each
+ * takes to end. Protected processes are never in a candidate; a client of failsoft only as a single
+ * process, and only if it may be ended: it is a group of its own. It is also the last: only if it
+ * explains half of the growth, or twice as much as those that would be ended for it, or nobody else
+ * gives back 1 MiB.
+ * A process that was born since the baseline costs the kernel memory as well: that counts as its
+ * growth and not as the pools'.
  */
 #include "act/victim.h"
 
@@ -25,7 +33,13 @@
 /* Half: who writes its log while something fills a tmpfs is ended; double: two writers share it and
  * none is. */
 #define WRITTEN_SHARE		4u
+/* Half: shells are ended before a client that only fills its buffers; double: so is nobody whose
+ * ending helps on a machine of 64 MiB. */
+#define WORTH_BYTES		MIB
+/* Of several, each grew by this share of the largest. Half: bystanders; double: one of two alike. */
+#define ALIKE_SHARE		4u
 #define PARENTS_MAX		64	/* deeper trees are cut, a loop in a torn survey ends */
+#define SEVERAL_INDEX		((1u << 20) - 1) /* of a process, below its weight */
 #define TAINTED			(UINT64_C(1) << 63)
 #define MAY_ALONE		(UINT64_C(1) << 0)
 #define MAY_IN_GROUP		(UINT64_C(1) << 1)
@@ -37,10 +51,10 @@ struct rule {
 	uint64_t *tree_weight;		/* of the subtree; TAINTED: may not be ended as a whole */
 	uint64_t *tree_size;
 	uint64_t *may;			/* MAY_* */
-	uint64_t *by_name;		/* hash of name and user << 32 | index, sorted */
+	uint64_t *by_name;		/* hash of name and user << 32 | index, sorted; then used again */
 	struct session_table *clients;
 	enum { BY_GROWTH, BY_SIZE, BY_WRITING } by;
-	uint64_t pools_bytes;
+	uint64_t pools_bytes, wanted_bytes;
 	uint64_t total;
 };
 
@@ -123,12 +137,12 @@ static void weigh_trees(struct rule *r)
 	}
 }
 
-static uint32_t best_single(const struct rule *r)
+static uint32_t best_of(const struct rule *r, uint64_t may)
 {
 	uint32_t best = r->count;
 
 	for (uint32_t i = 0; i < r->count; i++)
-		if ((r->may[i] & MAY_ALONE) && weight(r, &r->p[i]) &&
+		if (r->may[i] == may && weight(r, &r->p[i]) &&
 		    (best == r->count || weight(r, &r->p[i]) > weight(r, &r->p[best])))
 			best = i;
 	return best;
@@ -212,11 +226,45 @@ static bool belongs(const struct rule *r, const struct victim *v, uint32_t chose
 		return may_end_in_group(r, i) && is_below(r, i, v->pid);
 	case VICTIM_NAMESAKES:
 		return may_end_in_group(r, i) && are_namesakes(&r->p[i], &r->p[chosen]);
+	case VICTIM_SEVERAL: /* listed by several() */
 	case VICTIM_NONE:
 	case VICTIM_KIND_COUNT:
 		break;
 	}
 	return false;
+}
+
+/* Those that grew alike, heaviest first, until enough comes back; 0: one alone explains enough. */
+static uint32_t several(const struct rule *r, uint32_t largest, uint64_t *ret_weight)
+{
+	uint64_t least = weight(r, &r->p[largest]) / ALIKE_SHARE, back_bytes = 0;
+	uint32_t count = 0, taken = 0;
+
+	*ret_weight = 0;
+	if (weight(r, &r->p[largest]) >= r->total / 4)
+		return 0;
+	for (uint32_t i = 0; i < r->count; i++)
+		if (may_end_in_group(r, i) && weight(r, &r->p[i]) > least)
+			r->by_name[count++] = ~(weight(r, &r->p[i]) / KIB) << 20 | i;
+	qsort(r->by_name, count, sizeof(*r->by_name), compare_u64);
+	while (taken < count && taken < VICTIM_PIDS_MAX && back_bytes < r->wanted_bytes) {
+		const struct process *p = &r->p[r->by_name[taken++] & SEVERAL_INDEX];
+
+		back_bytes += p->memory_bytes;
+		*ret_weight += weight(r, p);
+	}
+	return taken;
+}
+
+/* One more of the victim's processes. */
+static void add_process(const struct rule *r, uint32_t i, struct victim *ret)
+{
+	ret->memory_bytes += r->p[i].memory_bytes;
+	ret->growth_bytes += r->by == BY_WRITING ? r->p[i].written_bytes : r->p[i].growth_bytes;
+	if (ret->pids_count < VICTIM_PIDS_MAX) {
+		ret->pids[ret->pids_count] = r->p[i].pid;
+		ret->start_ticks[ret->pids_count++] = r->p[i].start_ticks;
+	}
 }
 
 static void describe(const struct rule *r, enum victim_kind kind, uint32_t chosen, struct victim *ret)
@@ -235,20 +283,14 @@ static void describe(const struct rule *r, enum victim_kind kind, uint32_t chose
 	for (uint32_t i = 0; i < r->count; i++) {
 		if (!ret->is_writer)
 			ret->all_growth_bytes += r->p[i].growth_bytes;
-		if (!belongs(r, ret, chosen, i))
-			continue;
-		ret->memory_bytes += r->p[i].memory_bytes;
-		ret->growth_bytes += r->by == BY_WRITING ? r->p[i].written_bytes : r->p[i].growth_bytes;
-		if (ret->pids_count < VICTIM_PIDS_MAX) {
-			ret->pids[ret->pids_count] = r->p[i].pid;
-			ret->start_ticks[ret->pids_count++] = r->p[i].start_ticks;
-		}
+		if (belongs(r, ret, chosen, i))
+			add_process(r, i, ret);
 	}
 }
 
 static void rule_init(struct rule *r, uint64_t *scratch)
 {
-	uint64_t growth = 0, memory = 0, written = 0;
+	uint64_t growth = 0, memory = 0, written = 0, kernel = 0;
 
 	r->by_pid = scratch;
 	r->tree_weight = scratch + r->count;
@@ -257,44 +299,74 @@ static void rule_init(struct rule *r, uint64_t *scratch)
 	r->by_name = scratch + 4 * (size_t)r->count;
 	for (uint32_t i = 0; i < r->count; i++) {
 		r->may[i] = may_of(r, &r->p[i]);
+		kernel += r->p[i].kernel_growth_bytes;
 		if (!r->may[i])
 			continue;
 		growth += r->p[i].growth_bytes;
 		memory += r->p[i].memory_bytes;
 		written += r->p[i].written_bytes;
 	}
+	r->pools_bytes -= MIN_OF(r->pools_bytes, kernel);
 	r->by = r->pools_bytes >= GROWTH_MIN_BYTES && r->pools_bytes > growth ? BY_WRITING
 		: growth < GROWTH_MIN_BYTES				       ? BY_SIZE : BY_GROWTH;
 	r->total = r->by == BY_SIZE ? memory : r->by == BY_WRITING ? written : growth;
 	weigh_trees(r);
 }
 
-bool victim_choose(const struct process *processes, uint32_t count, uint64_t *scratch,
-		   struct session_table *clients, uint64_t pools_bytes, struct victim *ret)
+/* Who of those that never heard of failsoft; NONE: nobody grew. */
+static void choose_stranger(const struct rule *r, uint32_t single, struct victim *ret)
 {
-	struct rule r = { .p = processes, .count = count, .clients = clients, .pools_bytes = pools_bytes };
-	uint32_t single, tree, names;
-	uint64_t single_weight, tree_weight, names_weight;
+	uint32_t tree = best_tree(r), names, alike;
+	uint64_t names_weight, alike_weight, single_weight = weight(r, &r->p[single]);
+	uint64_t tree_weight = tree < r->count ? r->tree_weight[tree] : 0;
+
+	names = best_namesakes(r, &names_weight);
+	alike = several(r, single, &alike_weight);
+	if (alike > 1 && alike_weight / 5 * 4 > MAX_OF(tree_weight, names_weight)) {
+		describe(r, VICTIM_SEVERAL, single, ret);
+		for (uint32_t i = 0; i < alike; i++)
+			add_process(r, (uint32_t)(r->by_name[i] & SEVERAL_INDEX), ret);
+	} else if (single_weight >= r->total / 2 ||
+		   MAX_OF(tree_weight, names_weight) < single_weight / 4 * 5) {
+		describe(r, VICTIM_PROCESS, single, ret);
+	} else if (tree_weight >= names_weight / 10 * 9) {
+		describe(r, VICTIM_TREE, tree, ret);
+	} else {
+		describe(r, VICTIM_NAMESAKES, names, ret);
+	}
+}
+
+/* Before the strangers that were chosen? */
+static bool is_clients_turn(const struct rule *r, uint32_t client, const struct victim *strangers)
+{
+	uint64_t grown = weight(r, &r->p[client]);
+
+	if (strangers->memory_bytes < WORTH_BYTES)
+		return true;
+	if (r->by == BY_SIZE)
+		return false;
+	return grown >= r->total / 2 || grown / 2 >= strangers->growth_bytes;
+}
+
+bool victim_choose(const struct victim_view *view, struct victim *ret)
+{
+	struct rule r = {
+		.p = view->processes, .count = view->count, .clients = view->clients,
+		.pools_bytes = view->pools_bytes, .wanted_bytes = view->wanted_bytes,
+	};
+	uint32_t stranger, client;
 
 	memset(ret, 0, sizeof(*ret));
-	if (!count)
+	if (!view->count)
 		return false;
-	rule_init(&r, scratch);
-	single = best_single(&r);
-	if (single == count)
-		return false;
-	single_weight = weight(&r, &processes[single]);
-	tree = best_tree(&r);
-	tree_weight = tree < count ? r.tree_weight[tree] : 0;
-	names = best_namesakes(&r, &names_weight);
-
-	if (single_weight >= r.total / 2 || MAX_OF(tree_weight, names_weight) < single_weight / 4 * 5)
-		describe(&r, VICTIM_PROCESS, single, ret);
-	else if (tree_weight >= names_weight / 10 * 9)
-		describe(&r, VICTIM_TREE, tree, ret);
-	else
-		describe(&r, VICTIM_NAMESAKES, names, ret);
-	if (r.by == BY_WRITING && ret->growth_bytes < pools_bytes / WRITTEN_SHARE)
+	rule_init(&r, view->scratch);
+	stranger = best_of(&r, MAY_ALONE | MAY_IN_GROUP);
+	client = best_of(&r, MAY_ALONE);
+	if (stranger < r.count)
+		choose_stranger(&r, stranger, ret);
+	if (client < r.count && is_clients_turn(&r, client, ret))
+		describe(&r, VICTIM_PROCESS, client, ret);
+	if (r.by == BY_WRITING && ret->growth_bytes < r.pools_bytes / WRITTEN_SHARE)
 		ret->kind = VICTIM_NONE;
 	return ret->kind != VICTIM_NONE;
 }
@@ -311,7 +383,9 @@ static bool is_kin(const struct victim *v, const struct process *p)
 {
 	if (holds_pid(v, p->parent))
 		return true;
-	return v->kind != VICTIM_PROCESS && !strncmp(v->name, p->name, sizeof(v->name));
+	if (v->kind == VICTIM_PROCESS || v->kind == VICTIM_SEVERAL)
+		return false;
+	return !strncmp(v->name, p->name, sizeof(v->name));
 }
 
 uint32_t victim_extend(struct victim *v, const struct process *processes, uint32_t count,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Victim: which program caused it. Pure. One stated rule over a survey of processes: the smallest
- * group (one process, a tree of descendants, all processes of one name) that explains most of the
- * growth; the rule is spelled out at the top of victim.c.
+ * group (one process, a tree of descendants, all processes of one name, several that grew alike)
+ * that explains most of the growth; the rule is spelled out at the top of victim.c.
  */
 #pragma once
 
@@ -14,12 +14,14 @@
 
 #define VICTIM_PIDS_MAX	256
 
-enum victim_kind { VICTIM_NONE, VICTIM_PROCESS, VICTIM_TREE, VICTIM_NAMESAKES, VICTIM_KIND_COUNT };
+enum victim_kind {
+	VICTIM_NONE, VICTIM_PROCESS, VICTIM_TREE, VICTIM_NAMESAKES, VICTIM_SEVERAL, VICTIM_KIND_COUNT
+};
 
 struct victim {
 	enum victim_kind kind;
 	uint64_t client;		/* id of the session it is; 0: never heard of failsoft */
-	int32_t pid;			/* the process, or the root of the tree */
+	int32_t pid;			/* the process, the root of the tree, the largest of several */
 	char name[16];
 	uint64_t memory_bytes, growth_bytes; /* growth: what it wrote, of a writer */
 	bool is_writer;			/* of what grew in memory that no process shows */
@@ -44,10 +46,14 @@ struct victim {
 uint32_t victim_extend(struct victim *v, const struct process *processes, uint32_t count,
 		       struct session_table *clients);
 
-/*
- * processes: the survey, count of them; scratch: VICTIM_SCRATCH(count) elements, used inside;
- * pools_bytes: so much grew meanwhile in memory that no process shows.
- * Returns false and VICTIM_NONE when nobody may be ended.
- */
-bool victim_choose(const struct process *processes, uint32_t count, uint64_t *scratch,
-		   struct session_table *clients, uint64_t pools_bytes, struct victim *ret);
+struct victim_view {
+	const struct process *processes;	/* the survey */
+	uint32_t count;
+	uint64_t *scratch;		/* VICTIM_SCRATCH(count) elements, used inside */
+	struct session_table *clients;
+	uint64_t pools_bytes;		/* so much grew meanwhile in memory that no process shows */
+	uint64_t wanted_bytes;		/* so much is to come back; several are ended at once for it */
+};
+
+/* Returns false and VICTIM_NONE when nobody may be ended. */
+bool victim_choose(const struct victim_view *view, struct victim *ret);

@@ -14,11 +14,12 @@ struct process {
 	uint32_t uid;
 	int32_t oom_score_adj;
 	uint64_t start_ticks;		/* field 22 of /proc/PID/stat: with pid names a process for good */
-	uint64_t memory_bytes;		/* RssAnon + RssShmem + VmSwap */
+	uint64_t memory_bytes;		/* RssAnon + RssShmem + VmSwap, and what it costs in the kernel */
 	uint64_t growth_bytes;		/* memory_bytes now minus at the baseline; all of it if younger */
 	bool is_protected;		/* pid 1, kernel thread, broker, bus, configured */
 	bool in_domain;			/* belongs to the domain that was surveyed */
 	char name[16];			/* comm, NUL-terminated */
 	uint64_t resident_bytes, swap_bytes, page_table_bytes; /* what the kernel's own rule weighs */
 	uint64_t written_bytes;		/* by write(2) and its like since the baseline; 0: not known */
+	uint64_t kernel_growth_bytes;	/* so much of growth_bytes is the kernel's; 0: it is older */
 };

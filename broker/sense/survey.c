@@ -117,6 +117,7 @@ static int read_status(struct survey *s, struct process *ret, bool *ret_user)
 {
 	ssize_t size = read_file(s, ret->pid, "status");
 	struct parse_process_status status;
+	uint64_t kernel_bytes = 0;
 	int r;
 
 	if (size < 0)
@@ -124,8 +125,12 @@ static int read_status(struct survey *s, struct process *ret, bool *ret_user)
 	r = parse_process_status(s->room, (size_t)size, &status);
 	if (r < 0)
 		return r;
+	if (status.has_memory)
+		kernel_bytes = SURVEY_KERNEL_BYTES;
 	if (__builtin_add_overflow(status.anon_bytes, status.shmem_bytes, &ret->memory_bytes) ||
-	    __builtin_add_overflow(ret->memory_bytes, status.swap_bytes, &ret->memory_bytes))
+	    __builtin_add_overflow(ret->memory_bytes, status.swap_bytes, &ret->memory_bytes) ||
+	    __builtin_add_overflow(kernel_bytes, status.page_table_bytes, &kernel_bytes) ||
+	    __builtin_add_overflow(ret->memory_bytes, kernel_bytes, &ret->memory_bytes))
 		return -EINVAL;
 	ret->resident_bytes = status.resident_bytes;
 	ret->swap_bytes = status.swap_bytes;
@@ -173,6 +178,7 @@ static void subtract_baseline(struct survey *s, struct process *p)
 		bool is_young = s->now_us < start_us + YOUNG_US;
 
 		p->growth_bytes = is_young ? p->memory_bytes : 0;
+		p->kernel_growth_bytes = is_young ? SURVEY_KERNEL_BYTES + p->page_table_bytes : 0;
 		p->written_bytes = is_young ? p->written_bytes : 0;
 		return;
 	}

@@ -13,6 +13,13 @@
 
 struct survey;
 
+/*
+ * What a process takes beside its own memory and page tables: 16 KiB of stack and 18 KiB of slab
+ * (measured on Linux 6.1 with 400 processes). Half: a fork bomb's growth is taken for kernel memory
+ * that nobody holds; double: a crowd of small programs looks larger than one leak.
+ */
+#define SURVEY_KERNEL_BYTES	(32 * KIB)
+
 /* Who is never ended beside pid 1, kernel threads and this process itself. Borrowed. */
 struct survey_protect {
 	const int32_t *pids;

@@ -223,6 +223,9 @@ static void agrees_with_the_victim(void **state)
 	struct session slots[2] = { 0 };
 	struct session_table clients;
 	struct victim victim;
+	const struct victim_view view = {
+		.processes = family, .count = MANY, .scratch = scratch, .clients = &clients,
+	};
 	uint32_t random = 7, seen[VICTIM_KIND_COUNT] = { 0 };
 
 	session_init(&clients, slots, 2);
@@ -233,7 +236,7 @@ static void agrees_with_the_victim(void **state)
 		growth_mark(&table);
 		growth_calm(&table, false);
 		see_family(family, true);
-		assert_true(victim_choose(family, MANY, scratch, &clients, 0, &victim));
+		assert_true(victim_choose(&view, &victim));
 		assert_int_equal(growth_top(&table, now_us, top, 1), 1);
 		assert_int_equal(top[0].kind, kinds[victim.kind]);
 		assert_string_equal(top[0].name, victim.name);

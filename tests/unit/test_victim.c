@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
 #include "rig.h"
 
 #define MANY	2000u
@@ -9,13 +11,13 @@ static uint32_t count;
 static struct session slots[RIG_CLIENTS];
 static struct session_table clients;
 static struct victim victim;
-static uint64_t pools_bytes;
+static uint64_t pools_bytes, wanted_bytes;
 
 static int reset(void **state)
 {
 	(void)state;
 	count = 0;
-	pools_bytes = 0;
+	pools_bytes = wanted_bytes = 0;
 	memset(slots, 0, sizeof(slots));
 	session_init(&clients, slots, RIG_CLIENTS);
 	return 0;
@@ -44,7 +46,12 @@ static void add_client(int32_t pid, bool may_be_ended)
 
 static bool choose(void)
 {
-	return victim_choose(processes, count, scratch, &clients, pools_bytes, &victim);
+	const struct victim_view view = {
+		.processes = processes, .count = count, .scratch = scratch, .clients = &clients,
+		.pools_bytes = pools_bytes, .wanted_bytes = wanted_bytes,
+	};
+
+	return victim_choose(&view, &victim);
 }
 
 static void nobody(void **state)
@@ -162,6 +169,96 @@ static void orphans_of_one_name(void **state)
 	assert_int_equal(victim.pids_count, 30); /* not the other user's */
 }
 
+/* Thirty programs that leak alike, of thirty names, beside a client that filled its buffer. */
+static void several_that_grew_alike(void **state)
+{
+	char name[16];
+
+	(void)state;
+	wanted_bytes = 15 * MIB;
+	add(90, 1, "logger", 8);
+	add_client(90, true);
+	add(91, 1, "idle", 0)->growth_bytes = 100 * KIB;
+	for (int32_t i = 0; i < 30; i++) {
+		snprintf(name, sizeof(name), "p%d", (int)i);
+		add(100 + i, 1, name, i == 7 ? 3 : 2);
+	}
+	assert_true(choose());
+	assert_int_equal(victim.kind, VICTIM_SEVERAL);
+	assert_int_equal(victim.pid, 107);
+	assert_int_equal(victim.client, 0);
+	assert_int_equal(victim.pids_count, 7); /* 3 MiB, and 6 of 2 MiB: what is missing, not all */
+	assert_int_equal(victim.memory_bytes, 15 * MIB);
+	assert_int_equal(victim.growth_bytes, 15 * MIB);
+	assert_int_equal(victim.all_growth_bytes, 69 * MIB + 100 * KIB);
+	for (uint32_t i = 0; i < victim.pids_count; i++)
+		assert_true(victim.pids[i] >= 100);
+	add(200, 107, "child", 1);
+	add(201, 1, "p7", 1); /* a namesake is no kin of several */
+	assert_int_equal(victim_extend(&victim, processes, count, &clients), 1);
+}
+
+static void one_of_several_is_enough(void **state)
+{
+	(void)state;
+	wanted_bytes = 2 * MIB;
+	for (int32_t i = 0; i < 9; i++) {
+		add(100 + i, 1, "a", 4)->name[0] = (char)('a' + i);
+	}
+	assert_true(choose());
+	assert_int_equal(victim.kind, VICTIM_PROCESS);
+	assert_int_equal(victim.pids_count, 1);
+}
+
+/* Small processes, each of which costs the kernel as much as it has itself. */
+static void a_fork_bomb_is_no_kernel_memory(void **state)
+{
+	(void)state;
+	pools_bytes = 13 * MIB;
+	add(90, 1, "logger", 2)->written_bytes = 2 * MIB;
+	add_client(90, true);
+	for (int32_t i = 0; i < 130; i++) {
+		struct process *p = add(100 + i, 1, "sh", 0);
+
+		p->kernel_growth_bytes = 60 * KIB;
+		p->memory_bytes = p->growth_bytes = 120 * KIB;
+	}
+	assert_true(choose());
+	assert_int_equal(victim.kind, VICTIM_NAMESAKES);
+	assert_int_equal(victim.pids_count, 130);
+	assert_false(victim.is_writer);
+}
+
+/* Row: what the client and the largest other grew by, or have where nobody grew; who is ended. */
+static void clients_are_last(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t client_mib, stranger_mib, other_mib, kept_mib;
+		bool has_grown, expect_client;
+	} rows[] = {
+		{ "half of all growth is the client's", 20, 10, 10, 0, true, true },
+		{ "less than half", 12, 10, 9, 0, true, false },
+		{ "twice as much as the stranger", 12, 6, 6, 6, true, true },
+		{ "nobody grew: the client is larger", 60, 10, 2, 0, false, false },
+		{ "nobody else gives back anything", 60, 0, 0, 0, false, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		reset(state);
+		add(10, 1, "logger", rows[i].client_mib);
+		add_client(10, true);
+		add(11, 1, "stranger", rows[i].stranger_mib);
+		add(12, 1, "other", rows[i].other_mib);
+		add(13, 1, "third", rows[i].kept_mib);
+		for (uint32_t k = 0; k < count && !rows[i].has_grown; k++)
+			processes[k].growth_bytes = 0;
+		assert_true(choose());
+		if ((victim.client != 0) != rows[i].expect_client)
+			fail_msg("%s: pid %d", rows[i].name, victim.pid);
+	}
+}
+
 static void a_torn_survey_ends(void **state)
 {
 	(void)state;
@@ -209,6 +306,10 @@ int main(void)
 		cmocka_unit_test_setup(a_client_alone, reset),
 		cmocka_unit_test_setup(a_tree_without_its_shell_or_a_client, reset),
 		cmocka_unit_test_setup(orphans_of_one_name, reset),
+		cmocka_unit_test_setup(several_that_grew_alike, reset),
+		cmocka_unit_test_setup(one_of_several_is_enough, reset),
+		cmocka_unit_test_setup(a_fork_bomb_is_no_kernel_memory, reset),
+		cmocka_unit_test_setup(clients_are_last, reset),
 		cmocka_unit_test_setup(a_torn_survey_ends, reset),
 		cmocka_unit_test_setup(more_than_the_array, reset),
 		cmocka_unit_test_setup(new_forks_are_found, reset),
