@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/priority.h"
 #include "config_policy.h"
 #include "outlook.h"
 #include "peer.h"
@@ -263,6 +264,9 @@ void broker_step(struct broker *b)
 	if (b->domains_stale)
 		drop_stale_domains(b, now_us);
 	respond_start(b, now_us);
+	if (priority_step(now_us))
+		log_warning("the loop turned for too long: it runs without its real-time priority for a "
+			    "second, so that others run at all; please report this");
 	arm(b);
 }
 

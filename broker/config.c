@@ -178,7 +178,8 @@ const struct config_option config_options[] = {
 	{"Process", "realtime_priority", CONFIG_COUNT, AT(realtime_priority), 0, 98, 10, NULL,
 	 "SCHED_FIFO priority of the broker, 0 for none. Any value above 0 is ahead of "
 	 "ordinary programs (a CPU-bound leak delayed the broker by 6 ms without, 0.4 ms with "
-	 "it); keep it below the control loops of the system. A change needs a restart."},
+	 "it); keep it below the control loops of the system. A broker that turned for 0.2 s "
+	 "without waiting loses it for a second. A change needs a restart."},
 };
 
 const size_t config_options_count = ARRAY_LEN(config_options);

@@ -43,8 +43,6 @@ struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)
 		.now_us = now_us,
 		.is_wanted = core_is_ending_wanted(c, domain, now_us),
 		.is_back = is_back(c, d),
-		.is_scarce = d->estimate.headroom_bytes <
-			     stage_floor_bytes(&c->policy.stage, STAGE_SHUTDOWN, d->estimate.total_bytes),
 		.final_ended = !s || s->settled_final,
 		.final_missed = s && s->last_result == RESULT_MISSED,
 		.final_deadline_us = s && s->request.is_final ? s->request.deadline_us : 0,

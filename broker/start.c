@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/priority.h"
 #include "config_policy.h"
 #include "outlook.h"
 #include "sense/parse.h"
@@ -266,13 +266,11 @@ static void lock_memory(struct broker *b)
 
 static void take_priority(struct broker *b)
 {
-	struct sched_param p = { .sched_priority = (int)b->config.realtime_priority };
+	int r = b->config.realtime_priority ? priority_take((int)b->config.realtime_priority) : 0;
 
-	if (!p.sched_priority)
-		return;
-	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &p) < 0)
+	if (r < 0)
 		broker_warn(b, "no real-time priority (%s): a busy CPU delays orders; give the broker "
-			    "CAP_SYS_NICE", strerror(errno));
+			    "CAP_SYS_NICE", strerror(-r));
 }
 
 static void lower_own_score(struct broker *b)

@@ -16,10 +16,6 @@
  * exits are cut; double: one that does not mean to end lives so much longer. */
 #define LEAVE_MOST_US	(200 * US_PER_MS)
 
-/* Next to nothing is left: everything waits for memory, so waits are this part of what they may be.
- * Half: a machine with thirty leaks stood still for 9 s (measured); double: 50 ms for a SIGTERM. */
-#define SCARCE_PART	5u
-
 static const char *const names[] = {
 	[RUNG_IDLE] = "idle",
 	[RUNG_FINAL] = "final",
@@ -190,8 +186,6 @@ static const struct {
 /* Shortened when time is short, so that what ignores it costs no more than half of what is left. */
 static uint64_t moment_us(uint64_t longest_us, const struct escalate_view *v)
 {
-	if (v->is_scarce)
-		longest_us /= SCARCE_PART;
 	return MIN_OF(longest_us, MAX_OF(TERM_LEAST_US, v->tte_low_us / 2));
 }
 
@@ -210,7 +204,7 @@ static uint64_t deadline_of(const struct escalate *e, const struct escalate_poli
 	case RUNG_KILL:
 		return time_add_us(v->now_us, p->kill_us);
 	case RUNG_SETTLE:
-		return time_add_us(v->now_us, v->is_scarce ? p->settle_us / SCARCE_PART : p->settle_us);
+		return time_add_us(v->now_us, p->settle_us);
 	case RUNG_IDLE:
 	case RUNG_COUNT:
 		break;

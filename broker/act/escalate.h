@@ -46,7 +46,6 @@ struct escalate_view {
 	uint64_t now_us;
 	bool is_wanted;			/* stage shutdown, everybody asked, and its reason still holds */
 	bool is_back;			/* headroom is back above the floor of imminent */
-	bool is_scarce;			/* headroom is still below the floor of shutdown */
 	bool final_ended;		/* the final request has ended: answer, or deadline missed */
 	bool final_missed;		/* ... by missing its deadline */
 	bool victim_gone;		/* every process of the victim has ended */

@@ -22,9 +22,14 @@ int terminate_init(struct terminate *t, int root_fd)
 	return t->poll_fd < 0 ? -errno : 0;
 }
 
-static void drop(struct terminate_target *target)
+/*
+ * The worker may hold a copy of it, with which a closed one stays in the set and readable for good: the
+ * loop then turned at real-time priority and kept the worker, and everybody, from running for 1.5 s.
+ */
+static void drop(struct terminate *t, struct terminate_target *target)
 {
-	target->fd = file_close(target->fd); /* leaves the epoll set with it */
+	(void)epoll_ctl(t->poll_fd, EPOLL_CTL_DEL, target->fd, NULL); /* fails for one not in it */
+	target->fd = file_close(target->fd);
 	target->pid = 0;
 }
 
@@ -32,7 +37,7 @@ void terminate_fini(struct terminate *t)
 {
 	for (unsigned i = 0; i < TERMINATE_MAX; i++)
 		if (t->target[i].pid)
-			drop(&t->target[i]);
+			drop(t, &t->target[i]);
 	t->poll_fd = file_close(t->poll_fd);
 }
 
@@ -143,7 +148,7 @@ bool terminate_is_gone(struct terminate *t, uint32_t domain)
 		if (!target->pid || target->domain != domain)
 			continue;
 		if (has_ended(target))
-			drop(target);
+			drop(t, target);
 		else
 			any = true;
 	}
@@ -154,5 +159,5 @@ void terminate_release(struct terminate *t, uint32_t domain)
 {
 	for (unsigned i = 0; i < TERMINATE_MAX; i++)
 		if (t->target[i].pid && t->target[i].domain == domain)
-			drop(&t->target[i]);
+			drop(t, &t->target[i]);
 }

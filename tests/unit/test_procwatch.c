@@ -168,8 +168,8 @@ static void overrun(void **state)
 	}
 	print_message("# %d events, then a loss, then %d\n", seen - after, after);
 	assert_in_range(seen - after, 5, 100);
-	assert_int_equal(lost, 1);
-	assert_int_equal(w.overruns, 1);
+	assert_true(lost >= 1); /* a busy machine may overrun it again meanwhile */
+	assert_int_equal(w.overruns, lost);
 	pid = spawn();
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_int_equal(await(&w, pid).kind, PARSE_NETLINK_FORK);

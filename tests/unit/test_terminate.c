@@ -184,6 +184,29 @@ static void a_zombie_is_gone(void **state)
 	(void)state;
 }
 
+/* As the worker keeps one until the memory is back: the set is level-triggered, the loop would spin. */
+static void a_copy_of_the_pidfd_keeps_nothing_readable(void **state)
+{
+	struct victim v;
+	struct scene s;
+	int copy = -1;
+
+	scene_open(&s);
+	v = victim_of(&s, 0, 1);
+	assert_int_equal(terminate_hold(&s.t, 0, &v), 1);
+	for (size_t i = 0; i < TERMINATE_MAX; i++)
+		if (s.t.target[i].pid == s.child[0])
+			copy = dup(s.t.target[i].fd);
+	assert_true(copy >= 0);
+	assert_int_equal(terminate_signal(&s.t, 0, SIGKILL), 1);
+	assert_true(becomes_gone(&s.t, 0));
+	assert_false(is_readable(s.t.poll_fd, 0));
+	close(copy);
+	expect_ended(&s, 0, SIGKILL);
+	scene_close(&s);
+	(void)state;
+}
+
 /* The survey is older than the hold: what it saw may be gone, and its pid another's. */
 static void not_the_process_that_was_seen(void **state)
 {
@@ -305,6 +328,7 @@ int main(void)
 		cmocka_unit_test(ended_as_a_group),
 		cmocka_unit_test(stubborn_until_killed),
 		cmocka_unit_test(a_zombie_is_gone),
+		cmocka_unit_test(a_copy_of_the_pidfd_keeps_nothing_readable),
 		cmocka_unit_test(not_the_process_that_was_seen),
 		cmocka_unit_test(ended_between_hold_and_signal),
 		cmocka_unit_test(domains_are_apart),
