@@ -145,9 +145,14 @@ const struct config_option config_options[] = {
 	 "needlessly; doubled, a second leaker has more time."},
 	{"Acting", "protect", CONFIG_NAMES, AT(protect), 0, 0, 0,
 	 "init systemd systemd-* (sd-pam) dbus-daemon dbus-broker* sshd watchdog* failsoftd",
-	 "Names of processes that are never ended, as in /proc/PID/comm (at most 15 bytes); * "
-	 "and ? stand for any text and any byte. PID 1, kernel threads, the broker and the bus "
-	 "are protected anyway. A list here replaces the default."},
+	 "Processes that are never ended, by name as in /proc/PID/comm (at most 15 bytes), by the "
+	 "path of their program, by \"unit:logger.service\", \"cgroup:/apps/loggers\" with all "
+	 "below it, or \"uid:1000\"; * and ? stand for any text and any byte. PID 1, kernel threads, "
+	 "the broker and the bus are protected anyway. A list here replaces the default."},
+	{"Acting", "prefer", CONFIG_NAMES, AT(prefer), 0, 0, 0, "",
+	 "Processes that are ended before all others if they hold 1 MiB or more, the largest first, "
+	 "whoever grew; written as in protect, which wins. Paths, units and cgroups cost one more "
+	 "file read for each process in the crisis."},
 
 	{"Acting", "procedures_enabled", CONFIG_BOOL, AT(procedures_enabled), 0, 1, 1, NULL,
 	 "Run the procedures that were given before programs are ended. false: they stand ready, "

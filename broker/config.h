@@ -52,7 +52,8 @@ struct config {
 	uint64_t term_us, kill_us, settle_us;
 	bool procedures_enabled;
 	struct config_procedures procedures; /* what runs before a program is ended */
-	struct config_list protect;	/* names (comm) never ended */
+	struct config_list protect;	/* never ended; pick.h */
+	struct config_list prefer;	/* ended before others */
 	/* domains */
 	struct config_list domains;	/* cgroup paths watched without a client */
 	/* keeping */

@@ -7,8 +7,8 @@
 
 #include "base/units.h"
 #include "config_table.h"
+#include "sense/pick.h"
 
-#define COMM_MAX  15 /* bytes of a name that the kernel keeps: TASK_COMM_LEN - 1 */
 #define SHOWN_MAX 60 /* bytes of a wrong value that an error repeats */
 
 static const char *const type_unit[] = {
@@ -29,7 +29,7 @@ static const char *const type_wanted[] = {
 	[CONFIG_SIGNED] = "a whole number",
 	[CONFIG_BOOL] = "true or false",
 	[CONFIG_PATH] = "text: an absolute path, or \"\" for none",
-	[CONFIG_NAMES] = "a list of texts like [\"sshd\", \"my-*\"]",
+	[CONFIG_NAMES] = "a list of texts like [\"sshd\", \"my-*\", \"unit:logger.service\"]",
 	[CONFIG_CGROUPS] = "a list of texts like [\"/system.slice/logger.service\"]",
 	[CONFIG_PROCEDURES] = "a list of procedures",
 };
@@ -170,12 +170,7 @@ static const char *refuse_text(enum config_type type, const char *text, size_t l
 	     strstr(text, "/../") || (length >= 3 && !strcmp(text + length - 3, "/.."))))
 		return "is not a cgroup path: write it as in /proc/PID/cgroup, "
 		       "like \"/system.slice/logger.service\"";
-	if (type == CONFIG_NAMES && strchr(text, '/'))
-		return "contains a slash: write the name as in /proc/PID/comm, not a path";
-	if (type == CONFIG_NAMES && length > COMM_MAX && !strchr(text, '*'))
-		return "is longer than the 15 bytes that the kernel keeps of a name: write the "
-		       "first 15";
-	return NULL;
+	return type == CONFIG_NAMES ? pick_problem(text) : NULL;
 }
 
 static int set_text(const struct config_option *o, struct json_object *value, char *text,

@@ -322,8 +322,21 @@ static void look_at_sources(struct broker *b)
 	}
 }
 
+/* Accepted, because somebody may want just the warnings; but not in silence. */
+static void look_at_lists(struct broker *b)
+{
+	static const char *const all[] = { "*", "/*", "cgroup:/" };
+
+	for (uint32_t i = 0; i < b->config.protect.count; i++)
+		for (unsigned k = 0; k < ARRAY_LEN(all); k++)
+			if (!strcmp(b->config.protect.text[i], all[k]))
+				broker_warn(b, "\"protect\" contains \"%s\": nobody is ever ended here, and "
+					    "the kernel will choose by its own rule", all[k]);
+}
+
 void start_protection(struct broker *b)
 {
+	look_at_lists(b);
 	lock_memory(b);
 	take_priority(b);
 	lower_own_score(b);

@@ -24,26 +24,37 @@
  * second away; double: more are ended than must be. */
 #define CALM_FLOORS	2u
 
-static struct survey_protect protection(const struct broker *b, const char **names)
+/* The lists as the survey takes them. */
+struct lists {
+	const char *picks[CONFIG_LIST_MAX], *preferred[CONFIG_LIST_MAX];
+	struct survey_protect protect;
+};
+
+static void make_lists(const struct broker *b, struct lists *ret)
 {
 	for (uint32_t i = 0; i < b->config.protect.count; i++)
-		names[i] = b->config.protect.text[i];
-	return (struct survey_protect){
+		ret->picks[i] = b->config.protect.text[i];
+	for (uint32_t i = 0; i < b->config.prefer.count; i++)
+		ret->preferred[i] = b->config.prefer.text[i];
+	ret->protect = (struct survey_protect){
 		.pids = b->protect_pids, .pids_count = ARRAY_LEN(b->protect_pids),
-		.names = names, .names_count = b->config.protect.count,
+		.picks = ret->picks, .picks_count = b->config.protect.count,
+		.preferred = ret->preferred, .preferred_count = b->config.prefer.count,
 	};
 }
 
 static uint32_t take_survey(struct broker *b, uint32_t domain)
 {
-	const char *names[CONFIG_LIST_MAX];
-	const struct survey_protect protect = protection(b, names);
+	struct lists lists;
 	const struct survey_request request = {
-		.cgroup_fd = sense_domain_directory(b->sense, domain), .protect = &protect,
+		.cgroup_fd = sense_domain_directory(b->sense, domain), .protect = &lists.protect,
 	};
 	uint64_t begun_us = clock_now_us(), now_us;
 	uint32_t count = 0;
-	int r = survey_take(b->survey, &request, b->processes, BROKER_PROCESSES_MAX, &count);
+	int r;
+
+	make_lists(b, &lists);
+	r = survey_take(b->survey, &request, b->processes, BROKER_PROCESSES_MAX, &count);
 
 	if (r < 0 && r != -ENOBUFS)
 		log_warning("survey of the processes: %s", strerror(-r));
@@ -61,6 +72,7 @@ static bool find_victim(struct broker *b, uint32_t domain, struct victim *ret)
 	struct victim_view view = {
 		.processes = b->processes, .count = take_survey(b, domain), .scratch = b->scratch,
 		.clients = &b->core.sessions, .pools_bytes = e->pools_grown_bytes,
+		.total_bytes = e->total_bytes,
 		.wanted_bytes = calm_bytes - MIN_OF(calm_bytes, e->headroom_bytes),
 	};
 

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "sense/place.h"
 
 static const char *const kind_names[] = {
 	[PROCEDURE_PID] = "pid",
@@ -158,52 +159,18 @@ uint64_t procedure_longest_us(const struct procedure_table *t)
 
 /* ---- whose it is ---- */
 
-/* "/a" holds "/a" and "/a/b", not "/ab". */
-static bool is_below(const char *path, const char *top)
-{
-	size_t length = strlen(top);
-
-	return !strncmp(path, top, length) && (path[length] == 0 || path[length] == '/' || !strcmp(top, "/"));
-}
-
-static bool ends_with(const char *text, size_t length, const char *end)
-{
-	size_t n = strlen(end);
-
-	return length > n && !memcmp(text + length - n, end, n);
-}
-
-/* The unit that systemd would name: what is below it are the unit's own cgroups. */
-static bool is_of_unit(const char *path, const char *unit)
-{
-	const char *last = NULL;
-	size_t last_length = 0;
-
-	while (*path) {
-		size_t length;
-
-		path += strspn(path, "/");
-		length = strcspn(path, "/");
-		if (ends_with(path, length, ".service") || ends_with(path, length, ".scope")) {
-			last = path;
-			last_length = length;
-		}
-		path += length;
-	}
-	return last && strlen(unit) == last_length && !memcmp(last, unit, last_length);
-}
-
 static bool fits(const struct procedure *p, const struct procedure_facts *f)
 {
 	const char *match = p->spec.match;
+	char unit[PROCEDURE_MATCH_MAX];
 
 	switch (p->spec.kind) {
 	case PROCEDURE_PID: /* a pid that was given out anew is somebody else */
 		return p->pid == f->pid && p->start_ticks == f->start_ticks;
 	case PROCEDURE_CGROUP:
-		return is_below(f->cgroup, match);
+		return place_is_below(f->cgroup, match);
 	case PROCEDURE_UNIT:
-		return is_of_unit(f->cgroup, match);
+		return place_unit(f->cgroup, unit, sizeof(unit)) && !strcmp(unit, match);
 	case PROCEDURE_NAME:
 		return !strcmp(match[0] == '/' ? f->program : f->name, match);
 	case PROCEDURE_KIND_COUNT:

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rule. Who caused it is who grew; where growth is unknown (everything is older than the
- * baseline and nothing grew since), who is largest. Where more grew in memory that no process shows
+ * The rule. First who is preferred by the configuration, the largest, if it holds 1 MiB or more.
+ * Then: who caused it is who grew; where growth is unknown (everything is older than the baseline
+ * and nothing grew since), who is largest, with its oom_score_adj as the kernel weighs it: a
+ * thousandth of all memory for each point. Where more grew in memory that no process shows
  * (tmpfs, pipes, sockets) than in all processes, it is who wrote most since then, if that is a
  * quarter of it or more; else nobody: ending bystanders would give nothing back. Candidates are
  *   1. each single process,
@@ -38,6 +40,7 @@
 #define WORTH_BYTES		MIB
 /* Of several, each grew by this share of the largest. Half: bystanders; double: one of two alike. */
 #define ALIKE_SHARE		4u
+#define ADJ_MAX			1000u	/* of oom_score_adj, proc(5) */
 #define PARENTS_MAX		64	/* deeper trees are cut, a loop in a torn survey ends */
 #define SEVERAL_INDEX		((1u << 20) - 1) /* of a process, below its weight */
 #define TAINTED			(UINT64_C(1) << 63)
@@ -54,7 +57,7 @@ struct rule {
 	uint64_t *by_name;		/* hash of name and user << 32 | index, sorted; then used again */
 	struct session_table *clients;
 	enum { BY_GROWTH, BY_SIZE, BY_WRITING } by;
-	uint64_t pools_bytes, wanted_bytes;
+	uint64_t pools_bytes, wanted_bytes, machine_bytes;
 	uint64_t total;
 };
 
@@ -85,10 +88,21 @@ static uint64_t may_of(const struct rule *r, const struct process *p)
 	return s->offer.may_be_ended ? MAY_ALONE : 0;
 }
 
+/* Who is spared by its adjustment comes last, not never. */
+static uint64_t size_weight(const struct rule *r, const struct process *p)
+{
+	uint64_t share = r->machine_bytes / ADJ_MAX, least = MIN_OF(p->memory_bytes, 1);
+
+	if (p->oom_score_adj >= 0)
+		return p->memory_bytes ? p->memory_bytes + share * (uint64_t)p->oom_score_adj : 0;
+	share *= (uint64_t)-(int64_t)p->oom_score_adj;
+	return p->memory_bytes > share ? p->memory_bytes - share : least;
+}
+
 static uint64_t weight(const struct rule *r, const struct process *p)
 {
-	return r->by == BY_SIZE ? p->memory_bytes : r->by == BY_WRITING ? p->written_bytes
-									: p->growth_bytes;
+	return r->by == BY_SIZE ? size_weight(r, p) : r->by == BY_WRITING ? p->written_bytes
+									  : p->growth_bytes;
 }
 
 /* May it be ended as a part of a group? */
@@ -303,7 +317,7 @@ static void rule_init(struct rule *r, uint64_t *scratch)
 		if (!r->may[i])
 			continue;
 		growth += r->p[i].growth_bytes;
-		memory += r->p[i].memory_bytes;
+		memory += size_weight(r, &r->p[i]);
 		written += r->p[i].written_bytes;
 	}
 	r->pools_bytes -= MIN_OF(r->pools_bytes, kernel);
@@ -336,12 +350,24 @@ static void choose_stranger(const struct rule *r, uint32_t single, struct victim
 	}
 }
 
+static uint32_t preferred(const struct rule *r)
+{
+	uint32_t best = r->count;
+
+	for (uint32_t i = 0; i < r->count; i++)
+		if (r->p[i].is_preferred && (r->may[i] & MAY_ALONE) && r->p[i].memory_bytes >= WORTH_BYTES &&
+		    (best == r->count || r->p[i].memory_bytes > r->p[best].memory_bytes))
+			best = i;
+	return best;
+}
+
 /* Before the strangers that were chosen? */
 static bool is_clients_turn(const struct rule *r, uint32_t client, const struct victim *strangers)
 {
 	uint64_t grown = weight(r, &r->p[client]);
 
-	if (strangers->memory_bytes < WORTH_BYTES)
+	/* what a writer has written is not its own memory */
+	if (strangers->kind == VICTIM_NONE || (r->by != BY_WRITING && strangers->memory_bytes < WORTH_BYTES))
 		return true;
 	if (r->by == BY_SIZE)
 		return false;
@@ -353,13 +379,20 @@ bool victim_choose(const struct victim_view *view, struct victim *ret)
 	struct rule r = {
 		.p = view->processes, .count = view->count, .clients = view->clients,
 		.pools_bytes = view->pools_bytes, .wanted_bytes = view->wanted_bytes,
+		.machine_bytes = view->total_bytes,
 	};
-	uint32_t stranger, client;
+	uint32_t stranger, client, wished;
 
 	memset(ret, 0, sizeof(*ret));
 	if (!view->count)
 		return false;
 	rule_init(&r, view->scratch);
+	wished = preferred(&r);
+	if (wished < r.count) {
+		describe(&r, VICTIM_PROCESS, wished, ret);
+		ret->is_preferred = true;
+		return true;
+	}
 	stranger = best_of(&r, MAY_ALONE | MAY_IN_GROUP);
 	client = best_of(&r, MAY_ALONE);
 	if (stranger < r.count)

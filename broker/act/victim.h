@@ -25,6 +25,7 @@ struct victim {
 	char name[16];
 	uint64_t memory_bytes, growth_bytes; /* growth: what it wrote, of a writer */
 	bool is_writer;			/* of what grew in memory that no process shows */
+	bool is_preferred;		/* by the configuration, whoever grew */
 	uint64_t all_growth_bytes;	/* of the whole survey, for the share */
 	uint32_t pids_count;		/* processes to end; more than the array: the next pass */
 	int32_t pids[VICTIM_PIDS_MAX];
@@ -52,6 +53,7 @@ struct victim_view {
 	uint64_t *scratch;		/* VICTIM_SCRATCH(count) elements, used inside */
 	struct session_table *clients;
 	uint64_t pools_bytes;		/* so much grew meanwhile in memory that no process shows */
+	uint64_t total_bytes;		/* of the domain: what a point of oom_score_adj is a share of */
 	uint64_t wanted_bytes;		/* so much is to come back; several are ended at once for it */
 };
 

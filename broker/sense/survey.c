@@ -4,7 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,7 @@
 #include "base/units.h"
 #include "sense/baseline.h"
 #include "sense/parse_process.h"
+#include "sense/pick.h"
 
 /* A process that came after the baseline grew by all it has, if it is no older than this. Longer
  * gaps between baseline and survey than that do not occur in an episode. */
@@ -97,8 +98,13 @@ static bool is_protected(const struct pass *p, const struct process *process)
 	for (uint32_t i = 0; i < protect->pids_count; i++)
 		if (protect->pids[i] == process->pid)
 			return true;
-	for (uint32_t i = 0; i < protect->names_count; i++)
-		if (fnmatch(protect->names[i], process->name, 0) == 0)
+	return false;
+}
+
+static bool is_picked(const char *const *picks, uint32_t count, const struct pick_facts *f)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (pick_match(picks[i], f))
 			return true;
 	return false;
 }
@@ -187,6 +193,49 @@ static void subtract_baseline(struct survey *s, struct process *p)
 								 : 0;
 }
 
+static unsigned needs_of(const struct survey_protect *protect)
+{
+	unsigned needs = 0;
+
+	for (uint32_t i = 0; i < protect->picks_count; i++)
+		needs |= pick_needs(protect->picks[i]);
+	for (uint32_t i = 0; i < protect->preferred_count; i++)
+		needs |= pick_needs(protect->preferred[i]);
+	return needs;
+}
+
+static void read_path(const struct survey *s, int32_t pid, char *ret, size_t size)
+{
+	char link[40];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "%d/exe", pid);
+	n = readlinkat(s->proc_fd, link, ret, size - 1);
+	ret[n > 0 ? n : 0] = 0;
+}
+
+/* What the lists say of it. Only what they need is read. */
+static void look_up(struct pass *p, struct process *process)
+{
+	const struct survey_protect *protect = p->request->protect;
+	unsigned needs = protect ? needs_of(protect) : 0;
+	struct parse_process_cgroups cgroups;
+	char path[PATH_MAX] = "";
+	struct pick_facts facts = { process->name, path, "", process->uid };
+	ssize_t size;
+
+	process->is_protected = is_protected(p, process);
+	if (!protect)
+		return;
+	if (needs & PICK_NEEDS_PATH)
+		read_path(p->survey, process->pid, path, sizeof(path));
+	size = needs & PICK_NEEDS_CGROUP ? read_file(p->survey, process->pid, "cgroup") : 0;
+	if (size > 0 && parse_process_cgroups(p->survey->room, (size_t)size, "memory", &cgroups) == 0)
+		facts.cgroup = cgroups.v2[0] ? cgroups.v2 : cgroups.v1;
+	process->is_protected |= is_picked(protect->picks, protect->picks_count, &facts);
+	process->is_preferred = is_picked(protect->preferred, protect->preferred_count, &facts);
+}
+
 /* One process. What cannot be read has ended meanwhile: it is left out. */
 static void visit(struct pass *p, int32_t pid)
 {
@@ -206,9 +255,12 @@ static void visit(struct pass *p, int32_t pid)
 		p->is_full = true;
 		return;
 	}
-	if (is_user)
+	if (is_user) {
 		subtract_baseline(s, &process);
-	process.is_protected = !is_user || is_protected(p, &process);
+		look_up(p, &process);
+	} else {
+		process.is_protected = true;
+	}
 	process.in_domain = true;
 	p->ret[p->count++] = process;
 }

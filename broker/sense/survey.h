@@ -20,12 +20,14 @@ struct survey;
  */
 #define SURVEY_KERNEL_BYTES	(32 * KIB)
 
-/* Who is never ended beside pid 1, kernel threads and this process itself. Borrowed. */
+/* Who is never ended beside pid 1, kernel threads and this process itself, and who first. Borrowed. */
 struct survey_protect {
 	const int32_t *pids;
 	uint32_t pids_count;
-	const char *const *names;	/* fnmatch(3) patterns of the comm name */
-	uint32_t names_count;
+	const char *const *picks;	/* pick.h */
+	uint32_t picks_count;
+	const char *const *preferred;	/* pick.h: is_preferred */
+	uint32_t preferred_count;
 };
 
 struct survey_request {

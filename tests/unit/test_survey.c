@@ -40,7 +40,7 @@ static void whole_machine(void **state)
 {
 	static const int32_t pids[] = { 204 };
 	static const char *const names[] = { "mon*" };
-	const struct survey_protect protect = { pids, 1, names, 1 };
+	const struct survey_protect protect = { pids, 1, names, 1, NULL, 0 };
 	static const struct process expect[] = {
 		{1, 0, 0, 0, 5, 400 * KIB, 0, true, true, "init"},
 		{2, 0, 0, 0, 0, 0, 0, true, true, "kthreadd"},
@@ -77,6 +77,37 @@ static void whole_machine(void **state)
 		assert_int_equal(p->is_protected, e->is_protected);
 		assert_true(p->in_domain);
 	}
+	survey_close(s);
+	tree_close(&t);
+	(void)state;
+}
+
+/* By path and cgroup, which are read for it alone; who cannot be read is in no such list. */
+static void lists_by_path_and_cgroup(void **state)
+{
+	static const char *const picks[] = { "/usr/bin/mon*", "unit:logger.service" };
+	static const char *const preferred[] = { "cgroup:/apps", "uid:1001" };
+	const struct survey_protect protect = { .picks = picks, .picks_count = 2,
+						.preferred = preferred, .preferred_count = 2 };
+	struct survey *s = NULL;
+	struct seen seen;
+	char link[96];
+	struct tree t;
+
+	tree_open(&t, "root-v2");
+	snprintf(link, sizeof(link), "%s/proc/200/exe", t.root);
+	(void)unlink(link);
+	assert_int_equal(symlink("/usr/bin/monitor", link), 0);
+	tree_write(&t, "proc/204/cgroup", "0::/system.slice/logger.service\n");
+	tree_write(&t, "proc/202/cgroup", "0::/apps/x\n");
+	assert_int_equal(survey_open(t.root, 64, &s), 0);
+	seen = take(s, -1, &protect);
+	assert_true(find(&seen, 200)->is_protected);
+	assert_true(find(&seen, 204)->is_protected);
+	assert_false(find(&seen, 201)->is_protected);
+	assert_true(find(&seen, 201)->is_preferred); /* its user */
+	assert_true(find(&seen, 202)->is_preferred);
+	assert_false(find(&seen, 200)->is_preferred);
 	survey_close(s);
 	tree_close(&t);
 	(void)state;
@@ -262,6 +293,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole_machine),
+		cmocka_unit_test(lists_by_path_and_cgroup),
 		cmocka_unit_test(growth_since_baseline),
 		cmocka_unit_test(small_memory),
 		cmocka_unit_test(one_cgroup),

@@ -48,7 +48,7 @@ static bool choose(void)
 {
 	const struct victim_view view = {
 		.processes = processes, .count = count, .scratch = scratch, .clients = &clients,
-		.pools_bytes = pools_bytes, .wanted_bytes = wanted_bytes,
+		.pools_bytes = pools_bytes, .wanted_bytes = wanted_bytes, .total_bytes = 1000 * MIB,
 	};
 
 	return victim_choose(&view, &victim);
@@ -98,6 +98,18 @@ static void who_wrote_what_no_process_shows(void **state)
 	assert_true(victim.is_writer);
 	assert_int_equal(victim.growth_bytes, 36 * MIB);
 	assert_int_equal(victim.all_growth_bytes, 40 * MIB);
+}
+
+/* What it wrote lies in a tmpfs; itself it is smaller than what is worth ending. */
+static void a_small_writer_beside_a_client(void **state)
+{
+	(void)state;
+	pools_bytes = 40 * MIB;
+	add_writer(10, "logger", 9);
+	add_client(10, true);
+	add_writer(11, "filler", 36)->memory_bytes = 100 * KIB;
+	assert_true(choose());
+	assert_int_equal(victim.pid, 11);
 }
 
 static void bystanders_are_not_ended_for_a_tmpfs(void **state)
@@ -259,6 +271,53 @@ static void clients_are_last(void **state)
 	}
 }
 
+static void preferred_comes_first(void **state)
+{
+	(void)state;
+	add(10, 1, "leaky", 30);
+	add(11, 1, "cache", 0)->memory_bytes = 5 * MIB;
+	add(12, 1, "cache", 0)->memory_bytes = 8 * MIB;
+	add(13, 1, "crumb", 0)->memory_bytes = MIB - 1;
+	add(14, 1, "kept", 0)->memory_bytes = 50 * MIB;
+	for (uint32_t i = 1; i < count; i++)
+		processes[i].is_preferred = true;
+	processes[4].is_protected = true;
+	assert_true(choose());
+	assert_int_equal(victim.pid, 12);
+	assert_true(victim.is_preferred);
+	processes[1].is_preferred = processes[2].is_preferred = false;
+	assert_true(choose()); /* a crumb gives nothing back */
+	assert_int_equal(victim.pid, 10);
+	assert_false(victim.is_preferred);
+}
+
+/* Row: nobody grew; size and adjustment of two; who is ended. */
+static void by_size_the_adjustment_counts(void **state)
+{
+	static const struct {
+		uint64_t a_mib, b_mib;
+		int32_t a_adj, b_adj, expect;
+	} rows[] = {
+		{ 80, 60, 0, 0, 10 },
+		{ 80, 60, -30, 0, 11 },		/* 50 against 60 */
+		{ 80, 60, 0, 21, 11 },		/* 80 against 81 */
+		{ 80, 60, 0, 19, 10 },
+		{ 80, 2, -1000, 0, 11 },
+		{ 80, 60, -1000, -1000, 10 },	/* both count 1: the first */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		reset(state);
+		*add(10, 1, "a", rows[i].a_mib) = (struct process){ .pid = 10, .in_domain = true,
+			.memory_bytes = rows[i].a_mib * MIB, .oom_score_adj = rows[i].a_adj };
+		*add(11, 1, "b", rows[i].b_mib) = (struct process){ .pid = 11, .in_domain = true,
+			.memory_bytes = rows[i].b_mib * MIB, .oom_score_adj = rows[i].b_adj };
+		assert_true(choose());
+		if (victim.pid != rows[i].expect)
+			fail_msg("row %zu: pid %d", i, victim.pid);
+	}
+}
+
 static void a_torn_survey_ends(void **state)
 {
 	(void)state;
@@ -300,6 +359,7 @@ int main(void)
 		cmocka_unit_test_setup(nobody, reset),
 		cmocka_unit_test_setup(the_one_that_grew, reset),
 		cmocka_unit_test_setup(who_wrote_what_no_process_shows, reset),
+		cmocka_unit_test_setup(a_small_writer_beside_a_client, reset),
 		cmocka_unit_test_setup(bystanders_are_not_ended_for_a_tmpfs, reset),
 		cmocka_unit_test_setup(a_process_that_grew_more_than_the_pools, reset),
 		cmocka_unit_test_setup(the_largest_when_nobody_grew, reset),
@@ -310,6 +370,8 @@ int main(void)
 		cmocka_unit_test_setup(one_of_several_is_enough, reset),
 		cmocka_unit_test_setup(a_fork_bomb_is_no_kernel_memory, reset),
 		cmocka_unit_test_setup(clients_are_last, reset),
+		cmocka_unit_test_setup(preferred_comes_first, reset),
+		cmocka_unit_test_setup(by_size_the_adjustment_counts, reset),
 		cmocka_unit_test_setup(a_torn_survey_ends, reset),
 		cmocka_unit_test_setup(more_than_the_array, reset),
 		cmocka_unit_test_setup(new_forks_are_found, reset),
