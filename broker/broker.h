@@ -130,6 +130,28 @@ struct respond_slot {
 	uint64_t held_bytes;		/* in memory for it */
 };
 
+/* Why one stands where it does in the order of victims. */
+enum victims_why {
+	VICTIMS_GREW, VICTIMS_WROTE, VICTIMS_SIZE, VICTIMS_PREFERRED, VICTIMS_CLIENT,
+	VICTIMS_NEVER_CLIENT, VICTIMS_PROTECTED, VICTIMS_WHY_COUNT
+};
+
+struct victims_row {
+	int32_t pid;
+	uint32_t processes;
+	char name[16];
+	uint64_t memory_bytes, growth_bytes;
+	enum victims_why why;
+};
+
+/* The order, for people; see victims_order(). */
+#define VICTIMS_ROWS_MAX	32
+struct victims_order {
+	uint32_t domain, count;
+	uint64_t taken_us;		/* 0: never */
+	struct victims_row row[VICTIMS_ROWS_MAX];
+};
+
 struct respond {
 	struct procedure_table table;
 	struct respond_slot slot[PROCEDURES_MAX]; /* of the same index */
@@ -185,6 +207,7 @@ struct broker {
 	struct brake brake;
 	uint64_t survey_again_us;	/* not sooner for what a group has forked */
 	uint32_t processes_count;	/* of the newest survey */
+	struct victims_order order;
 	struct respond respond;
 	int32_t protect_pids[2];
 

@@ -108,6 +108,8 @@ const sd_bus_vtable service_vtable[] = {
 	SD_BUS_METHOD_WITH_ARGS("Outlook", SD_BUS_NO_ARGS,
 				SD_BUS_RESULT("u", kernel_pid, "s", kernel_name, "u", kernel_score,
 					      "a(sss)", others), service_outlook, ANYBODY),
+	SD_BUS_METHOD_WITH_ARGS("ListVictims", SD_BUS_ARGS("s", domain),
+				SD_BUS_RESULT("a(suustt)", victims), service_list_victims, ANYBODY),
 	SD_BUS_METHOD_WITH_ARGS("ListSources", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssss)", sources),
 				service_list_sources, ANYBODY),
 	SD_BUS_METHOD_WITH_ARGS("ListEpisodes", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(tsstts)", episodes),

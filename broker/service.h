@@ -48,6 +48,9 @@ int service_add_procedure(sd_bus_message *m, void *userdata, sd_bus_error *error
 int service_remove_procedure(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_list_procedures(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+/* service_victims.c */
+int service_list_victims(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 /* service_option.c: a{sv} read strictly against a table. */
 enum service_option_type { OPTION_U64, OPTION_U32, OPTION_TEXT, OPTION_BOOL, OPTION_WORDS };
 

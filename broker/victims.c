@@ -64,19 +64,25 @@ static uint32_t take_survey(struct broker *b, uint32_t domain)
 	return count;
 }
 
-static bool find_victim(struct broker *b, uint32_t domain, struct victim *ret)
+static bool choose(struct broker *b, uint32_t domain, struct victim *ret)
 {
 	const struct estimate *e = &b->core.domain[domain].estimate;
 	uint64_t calm_bytes = CALM_FLOORS * stage_floor_bytes(&b->core.policy.stage, STAGE_WARNING,
 							      e->total_bytes);
-	struct victim_view view = {
-		.processes = b->processes, .count = take_survey(b, domain), .scratch = b->scratch,
+	const struct victim_view view = {
+		.processes = b->processes, .count = b->processes_count, .scratch = b->scratch,
 		.clients = &b->core.sessions, .pools_bytes = e->pools_grown_bytes,
 		.total_bytes = e->total_bytes,
 		.wanted_bytes = calm_bytes - MIN_OF(calm_bytes, e->headroom_bytes),
 	};
 
 	return victim_choose(&view, ret);
+}
+
+static bool find_victim(struct broker *b, uint32_t domain, struct victim *ret)
+{
+	take_survey(b, domain);
+	return choose(b, domain, ret);
 }
 
 void victims_choose(struct broker *b, uint32_t domain)
@@ -182,4 +188,88 @@ void victims_hold(struct broker *b, uint64_t now_us)
 		if (now_us >= b->survey_again_us && brake_is_on(&b->brake, d) &&
 		    b->core.domain[d].hold.victim.kind != VICTIM_PROCESS)
 			extend_brake(b, d);
+}
+
+/* ---- for people ---- */
+
+/* Half: a user who asks on and on costs twice the CPU; double: older than what people call "now". */
+#define ORDER_US	US_PER_S
+#define NEVER_LEAST_BYTES MIB
+
+static void add_row(struct victims_order *o, const struct victim *v)
+{
+	struct victims_row *row = &o->row[o->count++];
+
+	*row = (struct victims_row){
+		.pid = v->pid, .processes = v->pids_count, .memory_bytes = v->memory_bytes,
+		.growth_bytes = v->growth_bytes,
+		.why = v->is_preferred ? VICTIMS_PREFERRED : v->client ? VICTIMS_CLIENT
+		     : v->is_writer ? VICTIMS_WROTE : v->is_by_size ? VICTIMS_SIZE : VICTIMS_GREW,
+	};
+	memcpy(row->name, v->name, sizeof(row->name));
+}
+
+static bool is_of(const struct victim *v, int32_t pid)
+{
+	for (uint32_t i = 0; i < MIN_OF(v->pids_count, VICTIM_PIDS_MAX); i++)
+		if (v->pids[i] == pid)
+			return true;
+	return false;
+}
+
+/* As if it had ended: the rule is asked who is next. */
+static void take_out(struct broker *b, const struct victim *v)
+{
+	for (uint32_t i = 0; i < b->processes_count; i++)
+		if (is_of(v, b->processes[i].pid))
+			b->processes[i].in_domain = false;
+}
+
+static const struct session *client_of(struct broker *b, int32_t pid)
+{
+	struct session_table *t = &b->core.sessions;
+
+	for (struct session *s = session_next(t, NULL); s; s = session_next(t, s))
+		if (s->offer.pid == pid)
+			return s;
+	return NULL;
+}
+
+static void add_never(struct broker *b, const struct process *p)
+{
+	const struct session *s = client_of(b, p->pid);
+	struct victims_order *o = &b->order;
+	struct victims_row *row;
+
+	if (!p->in_domain || p->memory_bytes < NEVER_LEAST_BYTES || o->count == VICTIMS_ROWS_MAX ||
+	    (!p->is_protected && !(s && !s->offer.may_be_ended)))
+		return;
+	row = &o->row[o->count++];
+	*row = (struct victims_row){
+		.pid = p->pid, .processes = 1, .memory_bytes = p->memory_bytes,
+		.growth_bytes = p->growth_bytes,
+		.why = p->is_protected ? VICTIMS_PROTECTED : VICTIMS_NEVER_CLIENT,
+	};
+	memcpy(row->name, p->name, sizeof(row->name));
+}
+
+const struct victims_order *victims_order(struct broker *b, uint32_t domain)
+{
+	struct victims_order *o = &b->order;
+	uint64_t now_us = clock_now_us();
+	struct victim victim;
+
+	if (core_stage(&b->core) >= STAGE_IMMINENT)
+		return NULL;
+	if (o->taken_us && o->domain == domain && now_us < o->taken_us + ORDER_US)
+		return o;
+	*o = (struct victims_order){ .domain = domain, .taken_us = now_us };
+	take_survey(b, domain);
+	while (o->count < VICTIMS_ROWS_MAX / 2 && choose(b, domain, &victim)) {
+		add_row(o, &victim);
+		take_out(b, &victim);
+	}
+	for (uint32_t i = 0; i < b->processes_count; i++)
+		add_never(b, &b->processes[i]);
+	return o;
 }

@@ -12,6 +12,12 @@ void victims_look(struct broker *b, uint32_t domain);	/* EFFECT_LOOK */
 void victims_stop(struct broker *b, uint32_t domain);	/* EFFECT_STOP */
 void victims_signal(struct broker *b, const struct core_effect *e);
 
+/*
+ * Whom the rule would end now, one after the other, then who of 1 MiB or more is never ended. A survey,
+ * so at most one a second; NULL from stage imminent on: then the broker has no time for it.
+ */
+const struct victims_order *victims_order(struct broker *b, uint32_t domain);
+
 /* With every step: what a stopped group has forked. */
 void victims_hold(struct broker *b, uint64_t now_us);
 

@@ -292,6 +292,7 @@ static void describe(const struct rule *r, enum victim_kind kind, uint32_t chose
 	memcpy(ret->name, r->p[chosen].name, sizeof(ret->name));
 	ret->name[sizeof(ret->name) - 1] = 0;
 	ret->is_writer = r->by == BY_WRITING;
+	ret->is_by_size = r->by == BY_SIZE;
 	if (ret->is_writer)
 		ret->all_growth_bytes = r->pools_bytes;
 	for (uint32_t i = 0; i < r->count; i++) {

@@ -26,6 +26,7 @@ struct victim {
 	uint64_t memory_bytes, growth_bytes; /* growth: what it wrote, of a writer */
 	bool is_writer;			/* of what grew in memory that no process shows */
 	bool is_preferred;		/* by the configuration, whoever grew */
+	bool is_by_size;		/* nobody grew */
 	uint64_t all_growth_bytes;	/* of the whole survey, for the share */
 	uint32_t pids_count;		/* processes to end; more than the array: the next pass */
 	int32_t pids[VICTIM_PIDS_MAX];

@@ -139,6 +139,7 @@ int status_verb(struct ctl *c);
 int clients_verb(struct ctl *c);
 int domains_verb(struct ctl *c);
 int sources_verb(struct ctl *c);
+int victims_verb(struct ctl *c);
 int episodes_verb(struct ctl *c);
 int explain_verb(struct ctl *c);
 int reload_verb(struct ctl *c);

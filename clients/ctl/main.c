@@ -34,6 +34,8 @@ static const struct {
 	  "a directory of recordings", true },
 	{ "procedure", "add, list, remove: programs to run before others are ended", procedure_verb, NULL,
 	  false },
+	{ "victims", "who would be ended now, in which order, and who never", victims_verb,
+	  NULL, false },
 	{ "reload", "read the configuration again (root or group failsoft)", reload_verb, NULL, false },
 };
 /* A recording of a year within a second; beyond, times would overflow. */
