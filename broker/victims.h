@@ -12,6 +12,9 @@ void victims_look(struct broker *b, uint32_t domain);	/* EFFECT_LOOK */
 void victims_stop(struct broker *b, uint32_t domain);	/* EFFECT_STOP */
 void victims_signal(struct broker *b, const struct core_effect *e);
 
+/* Looks for the domain's victim, for the second thread. */
+bool victims_find(struct broker *b, uint32_t domain, struct victim *ret);
+
 /* With every step: what a stopped group has forked. */
 void victims_hold(struct broker *b, uint64_t now_us);
 
