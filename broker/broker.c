@@ -27,6 +27,7 @@
 #include "recorder.h"
 #include "respond.h"
 #include "service.h"
+#include "standby.h"
 #include "start.h"
 #include "stream.h"
 #include "victims.h"
@@ -34,6 +35,9 @@
 /* A fading maximum: after 100 quiet steps a late one still counts for a third. */
 #define LATENCY_FADE	100u
 #define LATENCY_LEAST_US (5 * US_PER_MS)
+/* Later than this, answers that came meanwhile are read before deadlines are looked at. A turn takes
+ * 2 ms; half: a read per client in busy turns; double: who answered in time is said to have missed. */
+#define LATE_US		(10 * US_PER_MS)
 /*
  * The bus is told so much later than the lifelines. On one CPU a broker of real-time priority that
  * goes on to write D-Bus messages keeps the clients that it has just asked from running: measured
@@ -205,8 +209,10 @@ static void read_samples(struct broker *b, uint64_t now_us)
 		}
 		if (r < 0)
 			sample = (struct sample){ .time_us = now_us, .domain = d };
-		if (d == CORE_DOMAIN_SYSTEM)
+		if (d == CORE_DOMAIN_SYSTEM) {
 			outlook_sample(b, &sample);
+			standby_sample(b, &sample);
+		}
 		core_sample(&b->core, &sample);
 		broker_drain(b);
 	}
@@ -222,7 +228,8 @@ static void measure_latency(struct broker *b, uint64_t due_us)
 	core_set_latency(&b->core, MAX_OF(b->latency_us, LATENCY_LEAST_US));
 }
 
-static void arm(struct broker *b)
+/* Returns when the next turn is due. */
+static uint64_t arm(struct broker *b)
 {
 	uint64_t rest_us = MIN_OF(outlook_due_us(b), b->publish_us ? b->publish_us : NEVER_US);
 	uint64_t due_us = MIN_OF(MAX_OF(core_due_us(&b->core), b->respond.silent_us),
@@ -239,12 +246,27 @@ static void arm(struct broker *b)
 									     : SD_EVENT_ONESHOT);
 	if (r < 0)
 		log_error("the loop's timer: %s", strerror(-r));
+	return due_us;
+}
+
+/* The other thread acts just now: nothing is decided beside it. */
+static void come_again(struct broker *b, uint64_t now_us)
+{
+	if (sd_event_source_set_time(b->timer, now_us + US_PER_MS) < 0 ||
+	    sd_event_source_set_enabled(b->timer, SD_EVENT_ONESHOT) < 0)
+		log_error("the loop's timer cannot be set");
 }
 
 void broker_step(struct broker *b)
 {
 	uint64_t now_us = clock_now_us(), due_us = MIN_OF(core_due_us(&b->core), now_us);
 
+	if (!standby_begin(b, now_us)) {
+		come_again(b, now_us);
+		return;
+	}
+	if (now_us - due_us > LATE_US)
+		peer_hear(b);
 	read_samples(b, now_us);
 	core_tick(&b->core, now_us);
 	broker_drain(b);
@@ -267,7 +289,7 @@ void broker_step(struct broker *b)
 	if (priority_step(now_us))
 		log_warning("the loop turned for too long: it runs without its real-time priority for a "
 			    "second, so that others run at all; please report this");
-	arm(b);
+	standby_end(b, arm(b));
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -432,6 +454,7 @@ void broker_stop(struct broker *b)
 {
 	struct event stopped = { .kind = EVENT_BROKER_STOPPED };
 
+	sentry_stop(&b->sentry);
 	(void)sd_notify(0, "STOPPING=1"); /* without a supervisor there is nobody to tell */
 	for (uint32_t i = 0; b->peers && i < b->core.sessions.max; i++) {
 		if (!b->peers[i].id)

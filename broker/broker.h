@@ -13,6 +13,7 @@
 
 #include "act/brake.h"
 #include "act/procedure.h"
+#include "act/sentry.h"
 #include "act/terminate.h"
 #include "act/worker.h"
 #include "ask/bus.h"
@@ -162,6 +163,14 @@ struct respond {
 	uint64_t silent_us;		/* and until then samples, too */
 };
 
+/* The second thread as the loop sees it, see standby.h. */
+struct standby {
+	struct guard_basis basis;	/* as it was left last */
+	uint64_t aim_us;		/* whom it would stop is not looked up before */
+	bool has_aim;
+	int withheld;			/* a signal that could not be sent yet; 0: none */
+};
+
 /* The recording that is being made. */
 struct recorder {
 	int fd;				/* -1: none */
@@ -205,6 +214,8 @@ struct broker {
 	struct terminate terminate;
 	struct worker worker;
 	struct brake brake;
+	struct sentry sentry;
+	struct standby standby;
 	uint64_t survey_again_us;	/* not sooner for what a group has forked */
 	uint32_t processes_count;	/* of the newest survey */
 	struct victims_order order;

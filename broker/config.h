@@ -50,6 +50,8 @@ struct config {
 	bool act;
 	bool dry_run;
 	uint64_t term_us, kill_us, settle_us;
+	bool guard;
+	uint64_t guard_after_us;
 	bool procedures_enabled;
 	struct config_procedures procedures; /* what runs before a program is ended */
 	struct config_list protect;	/* never ended; pick.h */

@@ -115,14 +115,11 @@ static void note_evidence(struct core *c, const struct stage_change *change)
 		core_add_event(c, &e, change->time_us);
 }
 
-/* Clients are asked before the bus is told: an order has a deadline, a broadcast has none. */
-static void take_change(struct core *c, const struct stage_change *change)
+void core_enter(struct core *c, const struct stage_change *change)
 {
 	uint32_t domain = change->domain;
 	struct core_domain *d = &c->domain[domain];
 	struct core_episode *episode;
-	struct core_effect *effect;
-	uint64_t number;
 
 	if (change->from == STAGE_NORMAL) {
 		struct event opened = { .kind = EVENT_EPISODE_OPENED, .domain = (uint16_t)domain };
@@ -131,7 +128,6 @@ static void take_change(struct core *c, const struct stage_change *change)
 		core_add_event(c, &opened, change->time_us);
 	}
 	d->change = *change;
-	number = d->episode;
 	episode = core_episode_of(c, domain);
 	if (episode)
 		episode->highest = MAX_OF(episode->highest, change->to);
@@ -139,15 +135,31 @@ static void take_change(struct core *c, const struct stage_change *change)
 	d->change_event = c->record.last;
 	note_evidence(c, change);
 	core_note_grower(c, domain, change->time_us);
+}
+
+void core_announce(struct core *c, uint32_t domain, uint64_t episode)
+{
+	struct core_effect *effect = core_push(c, EFFECT_ANNOUNCE, domain);
+
+	effect->episode = episode;
+	effect->sequence = ++c->last_sequence;
+}
+
+/* Clients are asked before the bus is told: an order has a deadline, a broadcast has none. */
+static void take_change(struct core *c, const struct stage_change *change)
+{
+	uint32_t domain = change->domain;
+	uint64_t number;
+
+	core_enter(c, change);
+	number = c->domain[domain].episode;
 	if (change->to == STAGE_NORMAL) {
 		core_ask_resume(c, domain, change->time_us);
 		core_hold(c, domain, change->time_us);
 		episode_close(c, domain, change->time_us);
 	}
 	core_advance(c, domain, change->time_us);
-	effect = core_push(c, EFFECT_ANNOUNCE, domain);
-	effect->episode = number;
-	effect->sequence = ++c->last_sequence;
+	core_announce(c, domain, number);
 }
 
 static uint64_t interval_us(const struct core *c, const struct core_domain *d)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "act/escalate.h"
+#include "act/guard.h"
 #include "act/hold.h"
 #include "act/procedure.h"
 #include "ask/plan.h"
@@ -192,6 +193,13 @@ void core_procedure_done(struct core *c, uint32_t domain, const struct core_proc
 			 uint64_t now_us);
 /* Every process of the domain's victim has ended. */
 void core_victim_gone(struct core *c, uint32_t domain, uint64_t now_us);
+/*
+ * The guard has acted while the caller stood still: what it began goes on by the rules of this core.
+ * First this, then core_told() for each client, then what they answered meanwhile, then a sample.
+ * true: whom it has stopped stays so until EFFECT_LET_GO; else it is to be let go at once.
+ */
+bool core_guard(struct core *c, const struct guard_report *r, uint64_t now_us);
+void core_told(struct core *c, uint32_t domain, const struct guard_told *t, uint64_t now_us);
 /* The kernel killed `name` for lack of memory. */
 void core_kernel_oom(struct core *c, uint32_t domain, int32_t pid, const char *name, uint64_t now_us);
 /*

@@ -39,38 +39,74 @@ static void end_request(struct core *c, struct session *s, enum session_result r
 	*r = (struct session_request){ 0 };
 }
 
+/* In place of what was open. */
+static void put_request(struct core *c, struct session *s, const struct session_request *r,
+			uint64_t now_us)
+{
+	if (s->request.sequence)
+		end_request(c, s, RESULT_SUPERSEDED, NULL, now_us);
+	s->request = *r;
+	s->owes_resume = r->step != STEP_RESUME;
+	if (s->exposure_bytes > s->worst_exposure_bytes[r->step] || !s->worst_us[r->step])
+		s->worst_exposure_bytes[r->step] = s->exposure_bytes;
+}
+
+static void shield_and_note(struct core *c, struct session *s, uint64_t now_us)
+{
+	const struct session_request *r = &s->request;
+	struct event e = core_request_event(EVENT_REQUEST, s);
+
+	if (c->policy.shield && r->step != STEP_RESUME && !s->is_shielded) {
+		s->is_shielded = true;
+		core_push(c, EFFECT_SHIELD_UP, r->domain)->client = s->id;
+	}
+	e.a = r->deadline_us;
+	e.b = s->exposure_bytes;
+	e.c = r->is_final;
+	core_add_event(c, &e, now_us);
+}
+
 /* The order goes out first, the shield goes up right after it. */
 static void ask(struct core *c, struct session *s, uint32_t domain, struct session_request r,
 		uint64_t now_us)
 {
 	struct core_effect *order;
-	struct event e;
 
-	if (s->request.sequence)
-		end_request(c, s, RESULT_SUPERSEDED, NULL, now_us);
 	r.sequence = ++c->last_sequence;
 	r.issued_us = now_us;
 	r.deadline_us = time_add_us(now_us, s->offer.budget_us[r.step]);
 	r.domain = domain;
 	r.episode = r.step == STEP_RESUME ? 0 : c->domain[domain].episode;
-	s->request = r;
-	s->owes_resume = r.step != STEP_RESUME;
-	if (s->exposure_bytes > s->worst_exposure_bytes[r.step] || !s->worst_us[r.step])
-		s->worst_exposure_bytes[r.step] = s->exposure_bytes;
+	put_request(c, s, &r, now_us);
 	order = core_push(c, EFFECT_ORDER, domain);
 	order->client = s->id;
 	order->request = r;
 	order->stage = c->domain[domain].stage.now;
 	order->episode = c->domain[domain].episode;
-	if (c->policy.shield && r.step != STEP_RESUME && !s->is_shielded) {
-		s->is_shielded = true;
-		core_push(c, EFFECT_SHIELD_UP, domain)->client = s->id;
-	}
-	e = core_request_event(EVENT_REQUEST, s);
-	e.a = r.deadline_us;
-	e.b = s->exposure_bytes;
-	e.c = r.is_final;
-	core_add_event(c, &e, now_us);
+	shield_and_note(c, s, now_us);
+}
+
+/* The order is out, maybe answered: nobody has read the answer yet. */
+void core_told(struct core *c, uint32_t domain, const struct guard_told *t, uint64_t now_us)
+{
+	const struct core_call call = {
+		.now_us = now_us, .domain = domain, .client = t->client, .sequence = t->sequence,
+		.began_us = t->issued_us, .deadline_us = t->deadline_us,
+	};
+	const struct session_request r = {
+		.sequence = t->sequence, .issued_us = t->issued_us, .deadline_us = t->deadline_us,
+		.step = STEP_SHUTDOWN, .domain = domain, .episode = c->domain[domain].episode,
+	};
+	struct session *s = session_get(&c->sessions, t->client);
+
+	core_tape_call(c, CORE_TAPE_TOLD, &call);
+	c->last_sequence = MAX_OF(c->last_sequence, t->sequence);
+	if (!s || !c->domain[domain].used || c->domain[domain].stage.now == STAGE_NORMAL)
+		return;
+	if (s->settled == STEP_SHUTDOWN || (s->request.sequence && s->request.step == STEP_SHUTDOWN))
+		return; /* the loop was about to ask the same */
+	put_request(c, s, &r, now_us);
+	shield_and_note(c, s, now_us);
 }
 
 void core_ask_stage(struct core *c, uint32_t domain, uint64_t now_us)

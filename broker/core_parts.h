@@ -2,6 +2,7 @@
 /*
  * What the files of the core share among themselves: core.c (samples, stages, domains, time),
  * core_ask.c (clients and requests), core_act.c (the ladder), core_procedure.c (one rung of it),
+ * core_hold.c (the brake), core_guard.c (what the guard did),
  * core_keep.c (events and effects).
  * Pure; nobody else includes this.
  */
@@ -20,6 +21,10 @@ struct event core_request_event(enum event_kind kind, const struct session *s);
 struct core_episode *core_episode_of(struct core *c, uint32_t domain);
 
 /* core.c */
+/* A stage is entered: told and on record, nothing is asked or done yet. */
+void core_enter(struct core *c, const struct stage_change *change);
+/* ... and the bus is to hear of it. */
+void core_announce(struct core *c, uint32_t domain, uint64_t episode);
 void core_note_grower(struct core *c, uint32_t domain, uint64_t now_us);
 
 /* core_ask.c */

@@ -94,6 +94,13 @@ static const char *check_grower(const union core_record *record)
 	       (unsigned)t->g.pool < GROWTH_POOL_COUNT ? NULL : "a grower that cannot be";
 }
 
+static const char *check_guard(const union core_record *record)
+{
+	const struct guard_report *g = &record->guard.r;
+
+	return g->domain < CORE_DOMAINS_MAX && is_victim(&g->victim) ? NULL : "a guard that cannot be";
+}
+
 static const char *check_event(const union core_record *record)
 {
 	return is_event(&record->event) ? NULL : "an event that cannot be";
@@ -365,6 +372,24 @@ static const char *take_take_over(struct core_replay *r, const union core_record
 	return NULL;
 }
 
+static const char *take_guard(struct core_replay *r, const union core_record *record)
+{
+	struct guard_report report = record->guard.r;
+
+	give_pids(r, &report.victim);
+	(void)core_guard(r->core, &report, record->guard.now_us); /* the shell's answer: as then */
+	return NULL;
+}
+
+static const char *take_told(struct core_replay *r, const union core_record *record)
+{
+	const struct core_call *call = &record->call;
+	const struct guard_told told = { call->client, call->sequence, call->began_us, call->deadline_us };
+
+	core_told(r->core, call->domain, &told, call->now_us);
+	return NULL;
+}
+
 static const char *take_tick(struct core_replay *r, const union core_record *record)
 {
 	core_tick(r->core, record->call.now_us);
@@ -430,6 +455,8 @@ static const struct {
 	[CORE_TAPE_KERNEL_OOM] = { check_call, take_kernel_oom, AT(call.now_us), true },
 	[CORE_TAPE_TAKE_OVER] = { check_call, take_take_over, AT(call.now_us), true },
 	[CORE_TAPE_TICK] = { check_call, take_tick, AT(call.now_us), true },
+	[CORE_TAPE_GUARD] = { check_guard, take_guard, AT(guard.now_us), true },
+	[CORE_TAPE_TOLD] = { check_call, take_told, AT(call.now_us), true },
 	[CORE_TAPE_EVENT] = { check_event, take_event, AT(event.time_us), true },
 };
 

@@ -166,6 +166,19 @@ static const struct tape_field grower_fields[] = {
 	G(g.recent_bytes_per_s),
 };
 
+#define R(m) TAPE_U(core_tape_guard, r.m)
+static const struct tape_field guard_fields[] = {
+	TAPE_U(core_tape_guard, now_us), R(domain), TAPE_B(core_tape_guard, r.is_dry),
+	TAPE_B(core_tape_guard, r.is_withheld), R(began_us), R(late_us), R(headroom_bytes),
+	R(left_us), R(stopped), R(told), R(ended), R(stopped_us), R(ended_us),
+	R(victim.kind), R(victim.client),
+	TAPE_I(core_tape_guard, r.victim.pid), TAPE_T(core_tape_guard, r.victim.name),
+	R(victim.memory_bytes), R(victim.growth_bytes), R(victim.all_growth_bytes),
+	R(victim.pids_count), TAPE_B(core_tape_guard, r.victim.is_writer),
+	R(victim.procedure), R(victim.procedure_us),
+	TAPE_T(core_tape_guard, r.victim.procedure_name),
+};
+
 #define E(m) TAPE_U(event, m)
 static const struct tape_field event_fields[] = {
 	E(number), E(time_us), E(episode), E(client), E(sequence), E(a), E(b), E(c), E(d), E(e),
@@ -197,6 +210,9 @@ static const struct tape_field procedure_done_fields[] = {
 };
 static const struct tape_field kernel_oom_fields[] = {
 	C(now_us), C(domain), TAPE_I(core_call, pid), TAPE_T(core_call, name),
+};
+static const struct tape_field told_fields[] = {
+	C(now_us), C(domain), C(client), C(sequence), C(began_us), C(deadline_us),
 };
 static const struct tape_field take_over_fields[] = {
 	C(now_us), C(domain), C(episode), C(stage), C(began_us),
@@ -237,6 +253,8 @@ const struct tape_shape core_tape_shapes[CORE_TAPE_KIND_COUNT] = {
 	[CORE_TAPE_KERNEL_OOM] = CALL("kernel_oom", kernel_oom_fields),
 	[CORE_TAPE_TAKE_OVER] = CALL("take_over", take_over_fields),
 	[CORE_TAPE_TICK] = CALL("tick", moment_fields),
+	[CORE_TAPE_GUARD] = SHAPE("guard", struct core_tape_guard, guard_fields),
+	[CORE_TAPE_TOLD] = CALL("told", told_fields),
 	[CORE_TAPE_EVENT] = SHAPE("event", struct event, event_fields),
 };
 
@@ -290,6 +308,16 @@ void core_tape_survey(struct core *c, enum core_tape_kind kind, uint32_t domain,
 		put_victim(c->tape, victim);
 	}
 	tape_put(c->tape, kind, &survey);
+}
+
+void core_tape_guard(struct core *c, const struct guard_report *r, uint64_t now_us)
+{
+	const struct core_tape_guard guard = { now_us, *r };
+
+	if (!c->tape)
+		return;
+	put_victim(c->tape, &r->victim);
+	tape_put(c->tape, CORE_TAPE_GUARD, &guard);
 }
 
 /* ---- the state ---- */

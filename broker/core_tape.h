@@ -48,6 +48,8 @@ enum core_tape_kind {
 	CORE_TAPE_KERNEL_OOM,
 	CORE_TAPE_TAKE_OVER,
 	CORE_TAPE_TICK,
+	CORE_TAPE_GUARD,		/* struct core_tape_guard; TOLD follows */
+	CORE_TAPE_TOLD,			/* struct core_call */
 	/* decisions */
 	CORE_TAPE_EVENT,		/* struct event */
 	CORE_TAPE_KIND_COUNT
@@ -110,11 +112,16 @@ struct core_tape_survey {
 	struct victim victim;		/* its processes come before it */
 };
 
+struct core_tape_guard {
+	uint64_t now_us;
+	struct guard_report r;		/* its victim's processes come before it */
+};
+
 /* Each kind of call has its own of these. */
 struct core_call {
 	uint64_t now_us, client, sequence, episode, began_us, latency_us;
 	uint64_t exposure_bytes, freeable_bytes, freed_bytes, more_time_us;
-	uint64_t procedure_us, output_bytes;
+	uint64_t procedure_us, output_bytes, deadline_us;
 	uint32_t domain, result, stage, count, procedure, outcome, code;
 	int32_t pid;
 	bool is_configured;
@@ -134,6 +141,7 @@ union core_record {
 	struct core_tape_victim victim;
 	struct core_tape_survey survey;
 	struct core_tape_grower grower;
+	struct core_tape_guard guard;
 	struct core_call call;
 	struct sample sample;
 	struct event event;
@@ -155,3 +163,4 @@ void core_tape_growers(struct core *c, uint32_t domain, const struct grower *gro
 		       uint64_t now_us);
 void core_tape_survey(struct core *c, enum core_tape_kind kind, uint32_t domain,
 		      const struct victim *victim, uint64_t now_us);
+void core_tape_guard(struct core *c, const struct guard_report *r, uint64_t now_us);

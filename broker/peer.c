@@ -91,10 +91,23 @@ static int on_lifeline(sd_event_source *source, int fd, uint32_t revents, void *
 static void peer_close(struct peer *p)
 {
 	p->source = sd_event_source_disable_unref(p->source);
-	p->lifeline_fd = file_close(p->lifeline_fd);
+	if (sentry_line_drop(&p->broker->sentry, slot_of(p)))
+		(void)file_close(p->lifeline_fd);
+	p->lifeline_fd = -1;
 	p->proc_fd = file_close(p->proc_fd);
 	p->id = 0;
 	p->sender[0] = 0;
+}
+
+static void add_line(struct peer *p)
+{
+	const struct session *s = session_get(&p->broker->core.sessions, p->id);
+	const struct sentry_line line = {
+		.fd = p->lifeline_fd, .client = p->id, .domains = s ? s->offer.domains : 0,
+		.budget_us = s ? s->offer.budget_us[STEP_SHUTDOWN] : 0,
+	};
+
+	sentry_line_add(&p->broker->sentry, slot_of(p), &line);
 }
 
 int peer_add(struct broker *b, uint64_t client, const struct peer_offer *offer, int *ret_lifeline)
@@ -120,7 +133,15 @@ int peer_add(struct broker *b, uint64_t client, const struct peer_offer *offer, 
 	}
 	p->id = client;
 	(void)strncpy(p->sender, offer->sender, sizeof(p->sender) - 1); /* zeroed above */
+	add_line(p);
 	return 0;
+}
+
+void peer_hear(struct broker *b)
+{
+	for (uint32_t i = 0; i < b->core.sessions.max; i++)
+		if (b->peers[i].id && !receive(&b->peers[i]))
+			peer_leave(&b->peers[i]);
 }
 
 void peer_leave(struct peer *p)
@@ -151,6 +172,7 @@ void peer_order(struct broker *b, const struct core_effect *e)
 	if (r < 0)
 		log_warning("client %llu: its lifeline does not take the order (%s); its deadline runs",
 			    (unsigned long long)p->id, strerror(-r));
+	sentry_line_asked(&b->sentry, slot_of(p), e->request.step);
 	p->order = e->request;
 	p->order_stage = e->stage;
 }

@@ -22,6 +22,9 @@ struct peer_offer {
 };
 int peer_add(struct broker *b, uint64_t client, const struct peer_offer *offer, int *ret_lifeline);
 
+/* Reads what waits on all lifelines: after a stall answers were given that nobody has seen. */
+void peer_hear(struct broker *b);
+
 /* The client has left: its session ends, effects are carried out, everything is closed. */
 void peer_leave(struct peer *p);
 

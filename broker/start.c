@@ -22,6 +22,7 @@
 #include "config_policy.h"
 #include "outlook.h"
 #include "sense/parse.h"
+#include "standby.h"
 
 /* Our own place on the kernel's list of victims; -1000 is not taken: two things at -1000 that
  * between them hold the memory are a panic. Source: systemd-oomd and dbus run at -900. */
@@ -120,6 +121,8 @@ static int start_brake(struct broker *b)
 
 	if (r >= 0)
 		brake_init(&b->brake, &setup);
+	if (r >= 0)
+		standby_start(b);
 	return r;
 }
 
@@ -155,6 +158,7 @@ void start_free(struct broker *b)
 	b->timer = sd_event_source_disable_unref(b->timer);
 	b->pump = sd_event_source_disable_unref(b->pump);
 	outlook_close(b);
+	sentry_stop(&b->sentry);
 	if (b->worker.wake_fd >= 0) {
 		brake_fini(&b->brake);
 		worker_stop(&b->worker);

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "respond.h"
 #include "sense/survey.h"
+#include "standby.h"
 
 /*
  * A group that is stopped or ended is surveyed again for what it forked, but not so often that this
@@ -107,9 +108,17 @@ static void extend_victim(struct broker *b, uint32_t domain)
 	terminate_hold(&b->terminate, domain, victim);
 }
 
-static void kill_victim(struct broker *b, uint32_t domain)
+bool victims_find(struct broker *b, uint32_t domain, struct victim *ret)
 {
-	terminate_signal(&b->terminate, domain, SIGKILL);
+	if (!find_victim(b, domain, ret))
+		return false;
+	respond_give(b, ret);
+	return true;
+}
+
+/* After SIGKILL. */
+static void follow_kill(struct broker *b, uint32_t domain)
+{
 	terminate_reap(&b->terminate, domain, &b->worker);
 	brake_release(&b->brake, domain); /* a v1 freezer holds even this signal back */
 }
@@ -120,17 +129,18 @@ static void kill_victim(struct broker *b, uint32_t domain)
  */
 void victims_signal(struct broker *b, const struct core_effect *e)
 {
-	if (e->dry_run)
+	if (e->dry_run || !standby_sign(b, e))
 		return;
-	if (e->signal != SIGKILL) {
-		terminate_signal(&b->terminate, e->domain, e->signal);
+	terminate_signal(&b->terminate, e->domain, e->signal);
+	standby_signed(b, e->domain);
+	if (e->signal != SIGKILL)
 		return;
-	}
-	kill_victim(b, e->domain);
+	follow_kill(b, e->domain);
 	if (b->core.domain[e->domain].escalate.victim.kind == VICTIM_PROCESS)
 		return;
 	extend_victim(b, e->domain);
-	kill_victim(b, e->domain);
+	terminate_signal(&b->terminate, e->domain, SIGKILL);
+	follow_kill(b, e->domain);
 }
 
 void victims_watch(struct broker *b)
@@ -184,6 +194,7 @@ static void extend_brake(struct broker *b, uint32_t domain)
 
 void victims_hold(struct broker *b, uint64_t now_us)
 {
+	brake_settle(&b->brake);
 	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
 		if (now_us >= b->survey_again_us && brake_is_on(&b->brake, d) &&
 		    b->core.domain[d].hold.victim.kind != VICTIM_PROCESS)

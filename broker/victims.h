@@ -18,6 +18,9 @@ void victims_signal(struct broker *b, const struct core_effect *e);
  */
 const struct victims_order *victims_order(struct broker *b, uint32_t domain);
 
+/* Looks for the domain's victim, for the second thread. */
+bool victims_find(struct broker *b, uint32_t domain, struct victim *ret);
+
 /* With every step: what a stopped group has forked. */
 void victims_hold(struct broker *b, uint64_t now_us);
 

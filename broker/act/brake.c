@@ -165,19 +165,8 @@ static void forget(struct brake *b, uint32_t domain)
 	f->failures = 0;
 }
 
-/* The worker takes no more: better a loop that waits than a cgroup that stays frozen. */
-static void thaw_here(struct brake *b, uint32_t domain)
-{
-	const struct freezer *f = &b->freeze[domain].freezer;
-	const char *word = freezer_word(f, false);
-
-	if (pwrite(f->switch_fd, word, strlen(word), 0) > 0)
-		forget(b, domain);
-	else
-		log_error("cgroup %s: not thawed: %s", f->place.path, strerror(errno));
-}
-
-/* Towards what is wanted, one job at a time. */
+/* Towards what is wanted, one job at a time. One that the worker has no room for is tried again by
+ * brake_settle(): until then the ledger keeps what is frozen. */
 static void push(struct brake *b, uint32_t domain)
 {
 	struct brake_freeze *f = &b->freeze[domain];
@@ -195,8 +184,13 @@ static void push(struct brake *b, uint32_t domain)
 	f->is_asked = f->is_wanted;
 	f->is_busy = worker_write(b->setup.worker, f->freezer.switch_fd,
 				  freezer_word(&f->freezer, f->is_wanted), domain);
-	if (!f->is_busy && !f->is_wanted)
-		thaw_here(b, domain);
+}
+
+void brake_settle(struct brake *b)
+{
+	for (uint32_t i = 0; i < BRAKE_DOMAINS_MAX; i++)
+		if (b->freeze[i].freezer.switch_fd >= 0 && b->freeze[i].failures < FAILURES_MAX)
+			push(b, i);
 }
 
 void brake_done(struct brake *b, const struct worker_result *result)
@@ -320,6 +314,26 @@ uint32_t brake_stop(struct brake *b, uint32_t domain, const struct victim *v)
 	return stopped;
 }
 
+/* Whoever stopped it: nobody has two slots of the ledger for longer than this takes. */
+uint32_t brake_adopt(struct brake *b, uint32_t domain, const struct victim *v)
+{
+	uint32_t adopted = 0;
+
+	for (uint32_t i = 0; i < v->pids_count && domain < BRAKE_DOMAINS_MAX; i++) {
+		struct brake_target *t = hold(b, domain, v, i);
+
+		if (!t)
+			continue;
+		if (!t->is_stopped)
+			ledger_stop_set(b->setup.ledger, slot_of(b, t), t->pid, t->start_ticks);
+		t->is_stopped = true; /* so its state, ours by now, is not looked at */
+		adopted += stop(b, t);
+	}
+	if (adopted)
+		want_freeze(b, domain);
+	return adopted;
+}
+
 void brake_release(struct brake *b, uint32_t domain)
 {
 	if (domain >= BRAKE_DOMAINS_MAX)
@@ -349,10 +363,21 @@ bool brake_is_on(const struct brake *b, uint32_t domain)
 	return false;
 }
 
+bool brake_holds(const struct brake *b, const struct ledger_stop *stop)
+{
+	for (unsigned i = 0; i < BRAKE_MAX; i++)
+		if (b->target[i].is_stopped && b->target[i].pid == stop->pid &&
+		    b->target[i].start_ticks == stop->start_ticks)
+			return true;
+	return false;
+}
+
+/* The worker is at it, or had no room for a thaw yet. */
 static bool is_busy(const struct brake *b)
 {
 	for (unsigned i = 0; i < BRAKE_DOMAINS_MAX; i++)
-		if (b->freeze[i].is_busy)
+		if (b->freeze[i].is_busy ||
+		    (b->freeze[i].is_frozen && b->freeze[i].failures < FAILURES_MAX))
 			return true;
 	return false;
 }
@@ -365,6 +390,7 @@ void brake_fini(struct brake *b)
 	for (uint32_t i = 0; i < BRAKE_DOMAINS_MAX; i++)
 		brake_release(b, i);
 	while (is_busy(b) && clock_now_us() < deadline_us) {
+		brake_settle(b);
 		(void)worker_wait(b->setup.worker, 100); /* either way the clock is looked at */
 		while (worker_result(b->setup.worker, &result))
 			brake_done(b, &result);

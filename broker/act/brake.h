@@ -19,7 +19,7 @@
 #include "act/victim.h"
 #include "act/worker.h"
 
-#define BRAKE_MAX		LEDGER_STOPS_MAX
+#define BRAKE_MAX		LEDGER_BRAKE_MAX
 #define BRAKE_DOMAINS_MAX	LEDGER_FREEZES_MAX
 
 struct brake_target {
@@ -78,13 +78,28 @@ uint32_t brake_aim(struct brake *b, uint32_t domain, const struct victim *v);
  */
 uint32_t brake_stop(struct brake *b, uint32_t domain, const struct victim *v);
 
+/*
+ * Takes over who was stopped by others of this broker, those of the sentry: they are stopped, and
+ * from now on by us. Returns how many; for one that has ended, or has no room, none.
+ */
+uint32_t brake_adopt(struct brake *b, uint32_t domain, const struct victim *v);
+
 /* They go on. A thaw is done when the worker has done it. */
 void brake_release(struct brake *b, uint32_t domain);
 
 bool brake_is_on(const struct brake *b, uint32_t domain);
 
+/* Has it stopped this process? */
+bool brake_holds(const struct brake *b, const struct ledger_stop *stop);
+
+/* With every turn: freezes and thaws for which the worker had no room. */
+void brake_settle(struct brake *b);
+
 /* For each result of kind WORKER_WRITE. */
 void brake_done(struct brake *b, const struct worker_result *result);
+
+/* Lets one process go on that the ledger names. 1: it does; 0: it has ended; or a negative errno. */
+int brake_let_go_on(int root_fd, const struct ledger_stop *stop);
 
 /* What brake_past() did. */
 struct brake_past {

@@ -32,8 +32,7 @@ static int is_same_process(int root_fd, const struct ledger_stop *stop)
 	return r < 0 ? r : now == stop->start_ticks;
 }
 
-/* 1: it goes on; 0: it has ended; or a negative errno. */
-static int let_go_on(int root_fd, const struct ledger_stop *stop)
+int brake_let_go_on(int root_fd, const struct ledger_stop *stop)
 {
 	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, stop->pid, 0);
 	int r;
@@ -96,7 +95,7 @@ static void continue_all(int root_fd, struct ledger *l, void (*tell)(const char 
 
 	for (uint32_t i = LEDGER_STOPS_MAX; i-- > 0;) {
 		const struct ledger_stop *stop = ledger_stop_get(l, i);
-		int r = stop ? let_go_on(root_fd, stop) : 0;
+		int r = stop ? brake_let_go_on(root_fd, stop) : 0;
 
 		if (!stop)
 			continue;

@@ -43,6 +43,13 @@ void escalate_take(struct escalate *e, const struct victim *v)
 	e->victim = *v;
 }
 
+void escalate_ended(struct escalate *e, const struct victim *v, uint64_t deadline_us)
+{
+	e->victim = *v;
+	e->rung = RUNG_KILL;
+	e->deadline_us = deadline_us;
+}
+
 static bool is_due(const struct escalate *e, const struct escalate_view *v)
 {
 	return v->now_us >= e->deadline_us;

@@ -67,6 +67,8 @@ enum escalate_do {
 
 void escalate_init(struct escalate *e);
 void escalate_take(struct escalate *e, const struct victim *v);
+/* SIGKILL went out already, by somebody else's hand: see guard.h. */
+void escalate_ended(struct escalate *e, const struct victim *v, uint64_t deadline_us);
 enum escalate_do escalate_step(struct escalate *e, const struct escalate_policy *p,
 			       const struct escalate_view *view);
 const char *escalate_rung_name(enum escalate_rung rung);

@@ -47,10 +47,17 @@ enum hold_do hold_step(struct hold *h, const struct hold_view *v)
 }
 
 /* A client is asked, not stopped: it has something to save. */
-static bool may_be_stopped(const struct victim *v)
+bool hold_may_stop(const struct victim *v)
 {
 	return v && v->kind != VICTIM_NONE && !v->client && v->growth_bytes >= GREW_BYTES &&
 	       v->growth_bytes >= v->all_growth_bytes / GREW_SHARE;
+}
+
+static void take_fall(struct hold *h, const struct victim *victim, const struct estimate *e)
+{
+	h->victim = *victim;
+	h->falling_us = e->falling_us;
+	h->bytes_per_s = e->fall_high_bytes_per_s > 0 ? (uint64_t)e->fall_high_bytes_per_s : 0;
 }
 
 bool hold_take(struct hold *h, const struct victim *victim, const struct hold_view *v)
@@ -59,14 +66,20 @@ bool hold_take(struct hold *h, const struct victim *victim, const struct hold_vi
 		return false;
 	h->phase = HOLD_OFF;
 	h->again_us = time_add_us(v->now_us, AGAIN_US);
-	if (!is_wanted(v) || !may_be_stopped(victim))
+	if (!is_wanted(v) || !hold_may_stop(victim))
 		return false;
 	h->phase = HOLD_STOPPING;
 	h->is_dry = v->is_dry;
-	h->victim = *victim;
-	h->falling_us = v->e->falling_us;
-	h->bytes_per_s = v->e->fall_high_bytes_per_s > 0 ? (uint64_t)v->e->fall_high_bytes_per_s : 0;
+	take_fall(h, victim, v->e);
 	return true;
+}
+
+void hold_adopt(struct hold *h, const struct victim *v, const struct estimate *e, uint64_t since_us)
+{
+	h->phase = HOLD_ON;
+	h->is_dry = false;
+	h->since_us = since_us;
+	take_fall(h, v, e);
 }
 
 void hold_stopped(struct hold *h, uint32_t count, uint64_t now_us)

@@ -51,5 +51,11 @@ bool hold_take(struct hold *h, const struct victim *victim, const struct hold_vi
 /* So many processes stand still; 0: it could not be done. */
 void hold_stopped(struct hold *h, uint32_t count, uint64_t now_us);
 
+/* May this one be stopped at all? A stranger to us that visibly grew. */
+bool hold_may_stop(const struct victim *v);
+
+/* It stands still already, see guard.h: from now on by the rules of this one. */
+void hold_adopt(struct hold *h, const struct victim *v, const struct estimate *e, uint64_t since_us);
+
 /* While it is on, the forecast is what would come if it went off. */
 void hold_forecast(const struct hold *h, struct estimate *e);

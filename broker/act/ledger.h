@@ -15,7 +15,10 @@
  * terminate has. Half: one group of 256 leaves no room for another domain; double: 8 KiB more of
  * locked memory and 1024 descriptors.
  */
-#define LEDGER_STOPS_MAX	512
+#define LEDGER_BRAKE_MAX	512
+/* Behind them those of the second thread, which never writes where the loop does: one victim. */
+#define LEDGER_SENTRY_MAX	256
+#define LEDGER_STOPS_MAX	(LEDGER_BRAKE_MAX + LEDGER_SENTRY_MAX)
 #define LEDGER_FREEZES_MAX	32	/* one per domain */
 #define LEDGER_PATH_MAX		256	/* with NUL; in a longer cgroup only SIGSTOP is used */
 

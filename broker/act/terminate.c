@@ -117,7 +117,7 @@ uint32_t terminate_signal(struct terminate *t, uint32_t domain, int signal)
  * than we have, now that it runs only to end. Its pid cannot be another's: it is not reaped yet, or
  * was a moment ago.
  */
-static void hurry(int32_t pid)
+void terminate_hurry(int32_t pid)
 {
 	struct sched_param p;
 	int policy = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
@@ -134,7 +134,7 @@ void terminate_reap(struct terminate *t, uint32_t domain, struct worker *w)
 		if (!t->target[i].pid || t->target[i].domain != domain)
 			continue;
 		(void)worker_mrelease(w, t->target[i].fd, domain); /* no room: the kernel does the rest */
-		hurry(t->target[i].pid);
+		terminate_hurry(t->target[i].pid);
 	}
 }
 

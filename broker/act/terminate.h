@@ -39,6 +39,9 @@ uint32_t terminate_hold(struct terminate *t, uint32_t domain, const struct victi
 /* Sends the signal to all that are held. Returns to how many it went. */
 uint32_t terminate_signal(struct terminate *t, uint32_t domain, int signal);
 
+/* After SIGKILL, by a thread of real-time priority: it gets the CPU to end. */
+void terminate_hurry(int32_t pid);
+
 /* After SIGKILL: their memory is taken back by the worker, also of one that waits in the kernel and
  * cannot end yet (15 times sooner then; process_mrelease(2), Linux 5.15). */
 void terminate_reap(struct terminate *t, uint32_t domain, struct worker *w);

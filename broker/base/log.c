@@ -22,11 +22,12 @@
 #define BURST_LINES	50u
 #define PERIOD_US	(200 * US_PER_MS)
 
+/* The loop and the writer both log: two at once may pay for one line, or tell a loss twice. */
 static struct {
-	enum log_level level;
-	bool is_known, is_journal;
-	uint64_t credit_us;		/* time up to which lines have been paid for */
-	uint64_t dropped, told;		/* since start; of them already mentioned */
+	_Atomic enum log_level level;
+	_Atomic bool is_known, is_journal;
+	_Atomic uint64_t credit_us;	/* time up to which lines have been paid for */
+	_Atomic uint64_t dropped, told;	/* since start; of them already mentioned */
 } log_state = { .level = LOG_LEVEL_INFO };
 
 /* JOURNAL_STREAM names the device and inode of the journal's socket: ours only if they agree. */
@@ -44,11 +45,13 @@ static bool has_credit(uint64_t now_us)
 {
 	uint64_t oldest_us =
 		now_us > BURST_LINES * PERIOD_US ? now_us - BURST_LINES * PERIOD_US : 0;
+	uint64_t credit_us = log_state.credit_us;
 
-	log_state.credit_us = MAX_OF(log_state.credit_us, oldest_us);
-	if (log_state.credit_us + PERIOD_US > now_us)
+	credit_us = MAX_OF(credit_us, oldest_us);
+
+	if (credit_us + PERIOD_US > now_us)
 		return false;
-	log_state.credit_us += PERIOD_US;
+	log_state.credit_us = credit_us + PERIOD_US;
 	return true;
 }
 

@@ -26,7 +26,8 @@ static const struct event_shape shapes[] = {
 	[EVENT_VICTIM] = { "victim", { "pid", "memory_bytes", "growth_bytes", "all_growth_bytes",
 				       "processes" } },
 	[EVENT_NO_VICTIM] = { "no_victim", { NULL } },
-	[EVENT_ACTION] = { "action", { "pid", "processes", "deadline_us", "dry_run" } },
+	[EVENT_ACTION] = { "action", { "pid", "processes", "deadline_us", "dry_run",
+					 "by_guard" } },
 	[EVENT_ENDED] = { "ended", { "pid", "headroom_bytes" } },
 	[EVENT_KERNEL_OOM] = { "kernel_oom", { "pid" } },
 	[EVENT_EPISODE_OPENED] = { "episode_opened", { NULL } },
@@ -45,6 +46,7 @@ static const struct event_shape shapes[] = {
 							 "output_bytes" } },
 	[EVENT_PROCEDURE_OUTPUT] = { "procedure_output", { "pid", "procedure" } },
 	[EVENT_RESPONDER] = { "responder", { "procedure", "errno" } },
+	[EVENT_GUARD] = { "guard", { "pid", "processes", "clients", "dry_run", "late_us" } },
 };
 _Static_assert(ARRAY_LEN(shapes) == EVENT_KIND_COUNT, "a shape for every kind");
 
@@ -207,7 +209,8 @@ static void say_victim(struct text *t, const struct event *e)
 
 static void say_action(struct text *t, const struct event *e)
 {
-	text_add(t, "%s %s to %s (pid %" PRIu64, e->d ? "would send" : "sends",
+	text_add(t, "%s%s %s to %s (pid %" PRIu64, e->e ? "the guard " : "",
+		 e->d ? "would send" : "sends",
 		 e->rung == RUNG_KILL ? "SIGKILL" : "SIGTERM", e->name, e->a);
 	if (e->b > 1)
 		text_add(t, ", %" PRIu64 " processes", e->b);
@@ -244,6 +247,20 @@ static void say_let_go(struct text *t, const struct event *e)
 	say_held(t, e);
 	text_add(t, " after ");
 	text_add_us(t, e->c);
+}
+
+static void say_guard(struct text *t, const struct event *e)
+{
+	text_add(t, "the broker's loop stood still for ");
+	text_add_us(t, e->e);
+	text_add(t, " while memory was short: its guard ");
+	if (e->b) {
+		text_add(t, "%sstopped ", e->d ? "would have " : "");
+		say_held(t, e);
+		text_add(t, " and ");
+	}
+	text_add(t, "asked %" PRIu64 " client%s to shut down", e->c, e->c == 1 ? "" : "s");
+	text_add(t, e->why ? "; a signal that the loop was about to send was not sent" : "");
 }
 
 /* "headroom 50 %, forecast 50 %" */
@@ -418,6 +435,7 @@ static void (*const say[EVENT_KIND_COUNT])(struct text *t, const struct event *e
 	[EVENT_PROCEDURE_ENDED] = say_procedure_ended,
 	[EVENT_PROCEDURE_OUTPUT] = say_procedure_output,
 	[EVENT_RESPONDER] = say_responder,
+	[EVENT_GUARD] = say_guard,
 };
 
 size_t event_sentence(const struct event *e, char *buffer, size_t size)

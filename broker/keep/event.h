@@ -34,7 +34,8 @@ enum event_kind {
 	EVENT_VICTIM,			/* name, a: pid, b: memory, c: growth, d: all growth, e: processes;
 					 * why 1: c was written, d grew where no process shows it */
 	EVENT_NO_VICTIM,		/* nobody may be ended */
-	EVENT_ACTION,			/* name, rung, a: pid, b: processes, c: deadline_us, d: dry run */
+	EVENT_ACTION,			/* name, rung, a: pid, b: processes, c: deadline_us, d: dry run,
+					 * e: 1 by the guard, see there */
 	EVENT_ENDED,			/* name, a: pid, b: headroom now: the victim is gone */
 	EVENT_KERNEL_OOM,		/* name, a: pid: the kernel killed */
 	EVENT_EPISODE_OPENED,		/* episode */
@@ -57,6 +58,9 @@ enum event_kind {
 					 * signal or errno, d: us taken, e: bytes it wrote */
 	EVENT_PROCEDURE_OUTPUT,		/* name: a line that it wrote, a: victim's pid, b: id */
 	EVENT_RESPONDER,		/* name: program, a: id, b: errno, 0: it stands ready */
+	EVENT_GUARD,			/* the loop stood still, and the guard acted; name, a: pid,
+					 * b: processes stopped, c: clients told, d: dry run, e: us late,
+					 * why 1: a signal of the loop's own was not sent */
 	EVENT_KIND_COUNT
 };
 

@@ -51,6 +51,7 @@ static const struct {
 	[EVENT_PROCEDURE_ENDED] = { LOG_WARNING, "94f8ab54a6fc413b8430e7cde3c8774a" },
 	[EVENT_PROCEDURE_OUTPUT] = { LOG_NOTICE, "7cfcaebef58e4f9abaf8a1f9d7b0e453" },
 	[EVENT_RESPONDER] = { LOG_NOTICE, "88f3edfe36954f7c80e109301ef39e89" },
+	[EVENT_GUARD] = { LOG_ERR, "badc3e8d40e94966b24db7e65b02516a" },
 };
 
 /* base/log.h and syslog.h use the same prefix for different things; this is the only bridge. */
@@ -113,7 +114,8 @@ void journal_put(const struct event *e, uint64_t dropped)
 	field(&f, "PRIORITY=%d", entries[e->kind].priority);
 	field(&f, "SYSLOG_IDENTIFIER=failsoftd");
 	field(&f, "FAILSOFT_EVENT=%s", event_shape(e->kind)->name);
-	field(&f, "FAILSOFT_NUMBER=%" PRIu64, e->number);
+	if (e->number) /* none: told by the guard before it is on record */
+		field(&f, "FAILSOFT_NUMBER=%" PRIu64, e->number);
 	if (e->episode)
 		field(&f, "FAILSOFT_EPISODE=%" PRIu64, e->episode);
 	if (e->domain_name[0])

@@ -90,14 +90,13 @@ int writer_start(struct writer *w, const char *path)
 
 void writer_put(struct writer *w, const struct event *e)
 {
-	struct parcel p = { .event = *e, .dropped = w->dropped };
+	struct parcel p = { .event = *e };
 
 	if (w->send_fd < 0)
 		return;
+	p.dropped = atomic_exchange(&w->dropped, 0);
 	if (send(w->send_fd, &p, sizeof(p), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		w->dropped++;
-	else
-		w->dropped = 0;
+		atomic_fetch_add(&w->dropped, p.dropped + 1);
 }
 
 void writer_stop(struct writer *w)

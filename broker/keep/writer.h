@@ -8,6 +8,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "keep/event.h"
@@ -16,14 +17,14 @@ struct writer {
 	int send_fd;			/* -1: not running */
 	int receive_fd;
 	int file_fd;			/* -1: no file */
-	uint64_t dropped;
+	_Atomic uint64_t dropped;
 	pthread_t thread;
 };
 
 /* path: "" or NULL for none. 0 or -errno (logged). */
 int writer_start(struct writer *w, const char *path);
 
-/* Never blocks. */
+/* Never blocks. From any thread. */
 void writer_put(struct writer *w, const struct event *e);
 
 /* Writes what was handed over, then ends the thread. */

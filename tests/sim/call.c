@@ -25,6 +25,8 @@ static const char *const call_names[] = {
 	[CALL_GROWERS] = "growers",
 	[CALL_SUSPECT] = "suspect",
 	[CALL_STOPPED] = "stopped",
+	[CALL_GUARD] = "guard",
+	[CALL_TOLD] = "told",
 };
 _Static_assert(ARRAY_LEN(call_names) == CALL_KIND_COUNT, "a name for every call");
 
@@ -98,6 +100,8 @@ static void hand_in(struct sim *s, struct call *c)
 		c->domain = core_domain_add(&s->core, c->name, true, s->now_us);
 		break;
 	case CALL_DOMAIN_REMOVE: core_domain_remove(&s->core, c->domain, s->now_us); break;
+	case CALL_GUARD: c->was_kept = core_guard(&s->core, c->report, s->now_us); break;
+	case CALL_TOLD: core_told(&s->core, c->domain, &c->told, s->now_us); break;
 	case CALL_KIND_COUNT: break;
 	}
 }

@@ -33,6 +33,9 @@ const char *cover_name(enum cover_place place)
 		[COVER_PROCEDURE_CUT] = "procedure cut short",
 		[COVER_PROCEDURE_STALE] = "end of a procedure that nobody waits for",
 		[COVER_PROCEDURE_AFTER_FINAL] = "procedure after the final request",
+		[COVER_GUARD_STOPPED] = "stopped by the guard", [COVER_GUARD_TOLD] = "told by the guard",
+		[COVER_GUARD_ENDED] = "ended by the guard", [COVER_GUARD_DRY] = "guard, dry run",
+		[COVER_GUARD_OVER_ITS_OWN] = "the guard ends the ladder's victim",
 	};
 	_Static_assert(ARRAY_LEN(names) == COVER_COUNT, "a name for every place");
 

@@ -76,6 +76,7 @@ void model_before(struct sim *s, const struct call *c)
 	m->left_client = c->kind == CALL_LEAVE ? c->client : 0;
 	m->left_was_shielded = c->kind == CALL_LEAVE && leaving && leaving->is_shielded;
 	m->is_end_due = c->kind == CALL_GONE && m->domain[c->domain].victim.is_chosen;
+	m->is_taking_over = (m->is_taking_over || c->kind == CALL_GUARD) && c->kind != CALL_TICK;
 	if (c->kind == CALL_RELOAD)
 		take_policy(s);
 	model_brake_call(s, c);
@@ -156,7 +157,7 @@ static void check_domain(struct sim *s, uint32_t domain)
 	if (m->changes[domain] != m->announced[domain])
 		sim_fail(s, "domain %u: %u stage changes, %u announcements", (unsigned)domain,
 			 (unsigned)m->changes[domain], (unsigned)m->announced[domain]);
-	if (d->is_used)
+	if (d->is_used && !s->model.is_taking_over)
 		check_turn(s, domain);
 }
 
@@ -244,6 +245,8 @@ void model_after(struct sim *s, const struct call *c, const struct core_effect *
 		sim_fail(s, "one call made more than %u events", SIM_EVENTS);
 	for (uint32_t i = 0; i < count; i++)
 		model_effect(s, &batch[i]);
+	if (c->kind == CALL_GUARD)
+		model_guard_after(s, c);
 	check_outcome(s, c);
 	check_shields(s);
 	for (uint32_t i = 0; i < SIM_CLIENTS; i++)

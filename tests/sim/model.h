@@ -73,6 +73,7 @@ struct model_domain {
 	struct model_victim victim;
 	/* the brake */
 	bool is_looking, may_be_stopped, is_stopping, is_stopped, is_dry, is_let_go;
+	uint32_t unowed_rests;		/* somebody stands still, and nobody needs the time */
 	bool is_surveying;
 	bool was_back;			/* headroom was back since the victim was chosen */
 	uint64_t survey_call;
@@ -99,6 +100,8 @@ struct model {
 	uint32_t changes[SIM_DOMAINS], announced[SIM_DOMAINS];
 	uint64_t left_client;
 	bool left_was_shielded, is_end_due;
+	bool is_taking_over;		/* what the guard did comes in pieces: nobody is asked yet */
+	bool is_guard_on_record;
 	uint32_t events_count, effects_count, endings_count;
 };
 
@@ -128,4 +131,7 @@ void model_brake_call(struct sim *s, const struct call *c);
 void model_brake_effect(struct sim *s, const struct core_effect *e);
 void model_brake_event(struct sim *s, const struct call *c, const struct event *e);
 void model_brake_rest(struct sim *s);
+void model_guard_event(struct sim *s, const struct call *c, const struct event *e);
+void model_guard_told(struct sim *s, const struct call *c, const struct event *e);
+void model_guard_after(struct sim *s, const struct call *c);
 void model_effect(struct sim *s, const struct core_effect *e);

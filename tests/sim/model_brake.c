@@ -97,14 +97,17 @@ void model_brake_event(struct sim *s, const struct call *c, const struct event *
 void model_brake_rest(struct sim *s)
 {
 	for (uint32_t d = 0; d < SIM_DOMAINS; d++) {
-		const struct model_domain *m = &s->model.domain[d];
+		struct model_domain *m = &s->model.domain[d];
 
 		if (m->is_looking || m->is_stopping || m->is_let_go)
 			sim_fail(s, "domain %u: the brake stands half way", (unsigned)d);
 		if (m->is_stopped && m->episode.stage < STAGE_IMMINENT)
 			sim_fail(s, "domain %u at %s: somebody is still stopped", (unsigned)d,
 				 stage_name(m->episode.stage));
-		if (m->is_stopped && m->episode.stage == STAGE_IMMINENT && !is_owed_time(s, d))
+		/* asked for good by another domain, after the tick: the next one sees it */
+		m->unowed_rests = m->is_stopped && m->episode.stage == STAGE_IMMINENT &&
+				  !is_owed_time(s, d) ? m->unowed_rests + 1 : 0;
+		if (m->unowed_rests > 1)
 			sim_fail(s, "domain %u: nobody needs time, somebody is still stopped",
 				 (unsigned)d);
 	}

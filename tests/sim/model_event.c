@@ -195,7 +195,6 @@ static void on_request(struct sim *s, const struct call *c, const struct event *
 	struct model *m = &s->model;
 	struct model_client *k = model_client(s, e->client);
 
-	(void)c;
 	if (!k || e->domain >= SIM_DOMAINS || !m->domain[e->domain].is_used)
 		sim_fail(s,
 			 "a request to client %" PRIx64 " for domain %u: one of them is not there",
@@ -206,6 +205,10 @@ static void on_request(struct sim *s, const struct call *c, const struct event *
 	if (e->sequence <= m->last_sequence)
 		sim_fail(s, "sequence %" PRIu64 " after %" PRIu64, e->sequence, m->last_sequence);
 	m->last_sequence = e->sequence;
+	if (c->kind == CALL_TOLD) {
+		model_guard_told(s, c, e);
+		return;
+	}
 	if (e->a != e->time_us + k->offer.budget_us[e->step])
 		sim_fail(s, "deadline %" PRIu64 ", issued %" PRIu64 ", granted %" PRIu64, e->a,
 			 e->time_us, k->offer.budget_us[e->step]);

@@ -9,9 +9,10 @@
 
 /* ---- stages ---- */
 
-static void check_reason(struct sim *s, const struct event *e)
+static void check_reason(struct sim *s, const struct call *c, const struct event *e)
 {
 	const struct model_domain *d = &s->model.domain[e->domain];
+	uint64_t headroom_bytes = c->kind == CALL_GUARD ? c->report->headroom_bytes : d->headroom_bytes;
 	bool is_true = false;
 
 	switch ((enum stage_why)e->why) {
@@ -24,7 +25,7 @@ static void check_reason(struct sim *s, const struct event *e)
 	case STAGE_WHY_COUNT:
 		break;
 	}
-	if (!is_true || !d->has_memory || e->headroom_bytes != d->headroom_bytes)
+	if (!is_true || !d->has_memory || e->headroom_bytes != headroom_bytes)
 		sim_fail(s, "domain %u goes to %s for reason %u, which is not so",
 			 (unsigned)e->domain, stage_name(e->to), (unsigned)e->why);
 }
@@ -63,7 +64,7 @@ static void on_stage(struct sim *s, const struct call *c, const struct event *e)
 	if (c->kind == CALL_DOMAIN_REMOVE)
 		cover_add(&s->cover, COVER_DOMAIN_REMOVED_IN_STAGE);
 	else
-		check_reason(s, e);
+		check_reason(s, c, e);
 	if (e->to < e->from) {
 		check_fall(s, c, e);
 	} else {
@@ -146,6 +147,10 @@ static void on_victim(struct sim *s, const struct call *c, const struct event *e
 	struct model_domain *d = &s->model.domain[e->domain];
 	const struct model_client *k;
 
+	if (c->kind == CALL_GUARD) {
+		model_guard_event(s, c, e);
+		return;
+	}
 	if (c->kind != CALL_SURVEY || !c->victim || !d->is_surveying)
 		sim_fail(s, "domain %u has a victim that nobody chose", (unsigned)e->domain);
 	if (!c->victim->all_growth_bytes && !s->core.domain[e->domain].estimate.distress)
@@ -340,7 +345,13 @@ void model_ladder_event(struct sim *s, const struct call *c, const struct event 
 	case EVENT_DOMAIN_ADDED: on_added(s, c, e); break;
 	case EVENT_DOMAIN_REMOVED: on_removed(s, c, e); break;
 	case EVENT_VICTIM: on_victim(s, c, e); break;
-	case EVENT_ACTION: on_action(s, e); break;
+	case EVENT_GUARD: model_guard_event(s, c, e); break;
+	case EVENT_ACTION:
+		if (c->kind == CALL_GUARD)
+			model_guard_event(s, c, e);
+		else
+			on_action(s, e);
+		break;
 	case EVENT_PROCEDURE: on_procedure(s, e); break;
 	case EVENT_PROCEDURE_ENDED: on_procedure_ended(s, c, e); break;
 	case EVENT_ENDED: on_ended(s, c, e); break;

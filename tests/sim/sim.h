@@ -56,7 +56,8 @@ void story_print(const struct sim *s);
 enum call_kind {
 	CALL_START, CALL_SAMPLE, CALL_TICK, CALL_JOIN, CALL_LEAVE, CALL_REPORT, CALL_ANSWER,
 	CALL_SURVEY, CALL_GONE, CALL_OOM, CALL_TAKE_OVER, CALL_RELOAD, CALL_DOMAIN_ADD,
-	CALL_DOMAIN_REMOVE, CALL_GROWERS, CALL_SUSPECT, CALL_STOPPED, CALL_PROCEDURE, CALL_KIND_COUNT
+	CALL_DOMAIN_REMOVE, CALL_GROWERS, CALL_SUSPECT, CALL_STOPPED, CALL_PROCEDURE, CALL_GUARD,
+	CALL_TOLD, CALL_KIND_COUNT
 };
 
 struct call {
@@ -71,6 +72,9 @@ struct call {
 	struct core_answer answer;
 	struct core_procedure_end end;	/* PROCEDURE */
 	struct model_episode past;	/* TAKE_OVER */
+	const struct guard_report *report; /* GUARD */
+	struct guard_told told;		/* TOLD */
+	bool was_kept;			/* comes back from GUARD */
 	bool was_accepted;		/* comes back from JOIN, ANSWER */
 };
 

@@ -275,6 +275,8 @@ static void chance(struct sim *s)
 		call_core(s, &oom);
 	else if (roll < 240 && roll >= 233)
 		call_core(s, &grow);
+	else if (roll >= 240 && roll < 260)
+		culprit_guard(s);
 	else if (roll < 233 && s->core.domain[domain].used)
 		read_sample(s, domain);
 }

@@ -10,7 +10,7 @@
 #define KILL_TAKES_US	(40 * US_PER_MS)
 
 /* A client, a stranger, somebody whose registration is over, or nobody at all. */
-static bool choose(struct sim *s, struct culprit *k, struct victim *ret)
+bool culprit_choose(struct sim *s, struct culprit *k, struct victim *ret)
 {
 	struct dice *d = &s->dice;
 	uint32_t actor = (uint32_t)dice_below(d, SIM_CLIENTS);
@@ -42,7 +42,7 @@ static bool choose(struct sim *s, struct culprit *k, struct victim *ret)
 	return true;
 }
 
-static void die_later(struct sim *s, uint32_t domain, uint64_t within_us)
+void culprit_die_later(struct sim *s, uint32_t domain, uint64_t within_us)
 {
 	world_later(s, (struct action){.kind = ACTION_DIE,
 				       .at_us = s->now_us + dice_spread(&s->dice, within_us),
@@ -59,10 +59,10 @@ void world_survey(struct sim *s, uint32_t domain)
 	k->is_dead = false;
 	k->survey++;
 	k->mortality = dice_below(&s->dice, MORTALITY_COUNT);
-	if (choose(s, k, &victim))
+	if (culprit_choose(s, k, &victim))
 		c.victim = &victim;
 	if (k->mortality == DIES_BY_ITSELF)
-		die_later(s, domain, 2 * US_PER_S);
+		culprit_die_later(s, domain, 2 * US_PER_S);
 	call_core(s, &c);
 }
 
@@ -88,7 +88,7 @@ void world_look(struct sim *s, uint32_t domain)
 	struct victim victim;
 	struct call c = { .kind = CALL_SUSPECT, .domain = domain };
 
-	if (choose(s, &somebody, &victim))
+	if (culprit_choose(s, &somebody, &victim))
 		c.victim = &victim;
 	call_core(s, &c);
 }
@@ -100,7 +100,7 @@ void world_signal(struct sim *s, const struct core_effect *e)
 	if (e->dry_run)
 		return;
 	if (k->mortality == DIES_AT_TERM || (k->mortality == DIES_AT_KILL && e->signal == SIGKILL))
-		die_later(s, e->domain, e->signal == SIGKILL ? KILL_TAKES_US : US_PER_S);
+		culprit_die_later(s, e->domain, e->signal == SIGKILL ? KILL_TAKES_US : US_PER_S);
 }
 
 /* Some end at once, some in time, some after their deadline, some never. */

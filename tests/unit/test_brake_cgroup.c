@@ -204,6 +204,33 @@ static void frozen_before(struct scene *s, const struct box *box)
 	assert_true(box_is(box, box->on));
 }
 
+/* The worker is stuck, and takes no more: nobody waits for it, and nothing is forgotten. */
+static void no_room_to_thaw(struct scene *s, const struct box *box)
+{
+	const struct victim v = hogs_victim(&s->hogs, 0, 2);
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct worker_result result;
+
+	assert_int_equal(brake_stop(&s->brake, DOMAIN, &v), 2);
+	settle(s);
+	assert_true(box_becomes(box, box->on));
+	while (worker_write(&s->worker, fd, "x", UINT32_MAX))
+		continue;
+	brake_release(&s->brake, DOMAIN);
+	brake_settle(&s->brake);
+	assert_true(box_is(box, box->on));
+	assert_int_equal(in_ledger(s), 1000);
+	while (worker_wait(&s->worker, 200))
+		while (worker_result(&s->worker, &result))
+			brake_done(&s->brake, &result);
+	brake_settle(&s->brake);
+	settle(s);
+	assert_true(box_becomes(box, box->off));
+	assert_int_equal(in_ledger(s), 0);
+	expect_running(s, 0, 2);
+	close(fd);
+}
+
 static void the_end_thaws(struct scene *s, const struct box *box)
 {
 	const struct victim v = hogs_victim(&s->hogs, 0, 2);
@@ -267,6 +294,7 @@ int main(void)
 		CGROUP_TEST(with_somebody_else),
 		CGROUP_TEST(with_ourselves),
 		CGROUP_TEST(frozen_before),
+		CGROUP_TEST(no_room_to_thaw),
 		CGROUP_TEST(the_end_thaws),
 		CGROUP_TEST(killed_while_frozen),
 		CGROUP_TEST(left_frozen),

@@ -76,6 +76,17 @@ static const struct row {
 	  "procedure 2 (save) stands ready" },
 	{ "no responder", { .kind = EVENT_RESPONDER, .name = "save", .a = 2, .b = 13 },
 	  "procedure 2 (save) cannot stand ready, errno 13" },
+	{ "the guard", { .kind = EVENT_GUARD, .name = "hog", .a = 7, .b = 2, .c = 3, .e = 270000 },
+	  "the broker's loop stood still for 270 ms while memory was short: its guard stopped hog (pid 7, 2 "
+	  "processes) and asked 3 clients to shut down" },
+	{ "the guard knew nobody, dry run", { .kind = EVENT_GUARD, .c = 1, .d = 1, .e = 270000 },
+	  "the broker's loop stood still for 270 ms while memory was short: its guard asked 1 client "
+	  "to shut down" },
+	{ "the guard was first", { .kind = EVENT_GUARD, .c = 0, .e = 270000, .why = 1 },
+	  "the broker's loop stood still for 270 ms while memory was short: its guard asked 0 clients to "
+	  "shut down; a signal that the loop was about to send was not sent" },
+	{ "an end by the guard", { .kind = EVENT_ACTION, .rung = RUNG_KILL, .name = "hog", .a = 9, .e = 1 },
+	  "the guard sends SIGKILL to hog (pid 9)" },
 	{ "a kind that is none", { .kind = 999 }, "nothing" },
 };
 

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+#include "act/sentry.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "act/brake.h"
+#include "act/sentry_parts.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/units.h"
+#include "sense/parse_census.h"
+
+/*
+ * A report with its victim (3 KiB) twice, a line of a stat file, what meminfo holds (1.5 KiB seen)
+ * and what telling takes: 20 KiB seen. Half: a sanitizer's build overflows it; double: 128 KiB more
+ * of locked memory. Below it a page that nobody may touch.
+ */
+#define STACK_BYTES	(128 * KIB)
+#define GUARD_BYTES	(4 * KIB)
+
+/* The thread is woken when it would look later than this after it should. Half: more wake-ups; double:
+ * a loop that stands still is found so much later. */
+#define SLACK_US	(10 * US_PER_MS)
+
+_Static_assert(sizeof(struct guard_basis) % sizeof(uint64_t) == 0, "copied by words");
+
+/* ---- start, stop ---- */
+
+static void wake(const struct sentry *s)
+{
+	const uint64_t one = 1;
+
+	(void)!write(s->wake_fd, &one, sizeof(one)); /* one that is full is readable: enough */
+}
+
+static int make_stack(struct sentry *s)
+{
+	char *at = mmap(NULL, GUARD_BYTES + STACK_BYTES, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	(void)mprotect(at, GUARD_BYTES, PROT_NONE); /* only a guard against our mistakes */
+	(void)mlock(at + GUARD_BYTES, STACK_BYTES); /* without the right: touched at least */
+	memset(at + GUARD_BYTES, 0, STACK_BYTES);
+	s->stack = at;
+	return 0;
+}
+
+/* Every signal is the loop's. */
+static int start_thread(struct sentry *s, int priority)
+{
+	const struct sched_param p = { .sched_priority = priority };
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	int r = pthread_attr_init(&attributes);
+
+	if (r)
+		return -r;
+	sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* cannot fail with these */
+	r = pthread_attr_setstack(&attributes, (char *)s->stack + GUARD_BYTES, STACK_BYTES);
+	if (r == 0)
+		r = pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
+	if (r == 0 && priority)
+		r = pthread_attr_setschedpolicy(&attributes, SCHED_FIFO);
+	if (r == 0 && priority)
+		r = pthread_attr_setschedparam(&attributes, &p);
+	if (r == 0)
+		r = pthread_create(&s->thread, &attributes, sentry_work, s);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	(void)pthread_attr_destroy(&attributes); /* frees nothing that is still used */
+	return -r;
+}
+
+static void close_all(struct sentry *s)
+{
+	s->wake_fd = file_close(s->wake_fd);
+	s->level_fd = file_close(s->level_fd);
+	if (s->stack)
+		(void)munmap(s->stack, GUARD_BYTES + STACK_BYTES); /* our own mapping */
+	s->stack = NULL;
+	free(s->line);
+	s->line = NULL;
+}
+
+int sentry_start(struct sentry *s, const struct sentry_setup *setup)
+{
+	int r = -ENOMEM;
+
+	memset(s, 0, sizeof(*s));
+	s->setup = *setup;
+	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s->level_fd = file_open_at(setup->root_fd, "proc/meminfo");
+	s->line = calloc(setup->lines, sizeof(*s->line));
+	atomic_store(&s->wake_us, NEVER_US);
+	if (s->line)
+		r = s->wake_fd < 0 ? -errno : s->level_fd < 0 ? s->level_fd : make_stack(s);
+	if (r == 0) {
+		memset(s->line, 0, setup->lines * sizeof(*s->line)); /* touched */
+		r = start_thread(s, setup->priority);
+		s->is_plain = r == -EPERM;
+		if (s->is_plain)
+			r = start_thread(s, 0);
+	}
+	if (r < 0)
+		close_all(s);
+	return r;
+}
+
+static void close_aim(struct sentry_aim *aim)
+{
+	for (uint32_t i = 0; i < aim->victim.pids_count; i++) {
+		(void)file_close(aim->target[i].fd);
+		(void)file_close(aim->target[i].stat_fd);
+	}
+	aim->victim.kind = VICTIM_NONE;
+	aim->victim.pids_count = 0;
+}
+
+static void let_all_go(struct sentry *s)
+{
+	for (uint32_t i = LEDGER_BRAKE_MAX; i < LEDGER_STOPS_MAX; i++) {
+		const struct ledger_stop *stop = ledger_stop_get(s->setup.ledger, i);
+
+		if (stop && brake_let_go_on(s->setup.root_fd, stop) >= 0)
+			ledger_stop_clear(s->setup.ledger, i);
+	}
+}
+
+void sentry_stop(struct sentry *s)
+{
+	if (!s->stack)
+		return;
+	atomic_store(&s->is_ending, true);
+	wake(s);
+	(void)pthread_join(s->thread, NULL); /* only fails for a thread that is not ours */
+	let_all_go(s);
+	close_aim(&s->aim[0]);
+	close_aim(&s->aim[1]);
+	close_all(s);
+}
+
+/* ---- the basis ---- */
+
+/* The order of all of these is one: see the thread, which looks again after it said when it wakes. */
+void sentry_beat(struct sentry *s, const struct guard_basis *basis)
+{
+	uint64_t word[SENTRY_WORDS], number = atomic_load(&s->basis_number), look_us;
+
+	if (!s->stack)
+		return;
+	memcpy(word, basis, sizeof(word));
+	for (unsigned copy = 0; copy < 2; copy++) {
+		atomic_store(&s->basis_number, ++number); /* odd: copy 1 is whole, even: copy 0 */
+		for (unsigned i = 0; i < SENTRY_WORDS; i++)
+			atomic_store_explicit(&s->basis[copy][i], word[i], memory_order_release);
+	}
+	if (!(basis->flags & GUARD_IS_ARMED) || basis->due_us == NEVER_US)
+		return;
+	look_us = time_add_us(MAX_OF(basis->due_us, basis->beat_us), basis->after_us);
+	if (atomic_load(&s->wake_us) > time_add_us(look_us, SLACK_US))
+		wake(s);
+}
+
+/* ---- the aim ---- */
+
+static bool is_same(const struct victim *a, const struct victim *b)
+{
+	size_t count = MIN_OF(a->pids_count, SENTRY_AIM_MAX);
+
+	return a->pids_count == b->pids_count && a->procedure == b->procedure &&
+	       !memcmp(a->pids, b->pids, count * sizeof(a->pids[0])) &&
+	       !memcmp(a->start_ticks, b->start_ticks, count * sizeof(a->start_ticks[0]));
+}
+
+/* Taken after the pidfd: if the start time still matches, both are the process we mean. */
+static bool open_target(int root_fd, const struct victim *v, uint32_t i, struct sentry_target *ret)
+{
+	struct parse_census_stat now;
+	char path[40];
+
+	*ret = (struct sentry_target){ .fd = (int)syscall(SYS_pidfd_open, v->pids[i], 0), .stat_fd = -1 };
+	if (ret->fd < 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "proc/%d/stat", (int)v->pids[i]); /* 21 bytes at most */
+	ret->stat_fd = file_open_at(root_fd, path);
+	if (ret->stat_fd >= 0 && sentry_read_stat(ret->stat_fd, &now) == 0 &&
+	    now.start_ticks == v->start_ticks[i])
+		return true;
+	(void)file_close(ret->stat_fd);
+	(void)file_close(ret->fd);
+	return false;
+}
+
+static void make_aim(struct sentry *s, const struct victim *v, struct sentry_aim *ret)
+{
+	uint32_t held = 0;
+
+	ret->victim = *v;
+	for (uint32_t i = 0; i < MIN_OF(v->pids_count, SENTRY_AIM_MAX); i++) {
+		if (v->pids[i] <= 0 || !open_target(s->setup.root_fd, v, i, &ret->target[held]))
+			continue;
+		ret->victim.pids[held] = v->pids[i];
+		ret->victim.start_ticks[held++] = v->start_ticks[i];
+	}
+	ret->victim.pids_count = held;
+}
+
+bool sentry_aim(struct sentry *s, const struct victim *v)
+{
+	static const struct victim nobody = { .kind = VICTIM_NONE };
+	uint32_t word = atomic_load(&s->aim_word), other = !word;
+
+	if (!s->stack)
+		return true;
+	if (word & AIM_TAKEN)
+		return false;
+	v = v ? v : &nobody;
+	if (is_same(&s->aim[word].victim, v))
+		return true;
+	make_aim(s, v, &s->aim[other]);
+	if (atomic_compare_exchange_strong(&s->aim_word, &word, other)) {
+		close_aim(&s->aim[!other]);
+		return true;
+	}
+	close_aim(&s->aim[other]); /* taken meanwhile */
+	return false;
+}
+
+/* ---- the clients ---- */
+
+void sentry_line_add(struct sentry *s, uint32_t slot, const struct sentry_line *line)
+{
+	struct sentry_line *l;
+
+	if (!s->stack || slot >= s->setup.lines)
+		return;
+	l = &s->line[slot];
+	if (atomic_load(&l->state) != LINE_EMPTY)
+		return; /* the one before is still being told; this one is told by the loop alone */
+	l->fd = line->fd;
+	l->domains = line->domains;
+	l->client = line->client;
+	l->budget_us = line->budget_us;
+	atomic_store(&l->asked, 0);
+	atomic_store(&l->state, LINE_READY);
+}
+
+void sentry_line_asked(struct sentry *s, uint32_t slot, uint32_t asked)
+{
+	if (s->stack && slot < s->setup.lines)
+		atomic_store(&s->line[slot].asked, asked);
+}
+
+bool sentry_line_drop(struct sentry *s, uint32_t slot)
+{
+	if (!s->stack || slot >= s->setup.lines)
+		return true;
+	for (;;) {
+		uint32_t ready = LINE_READY, busy = LINE_BUSY;
+
+		if (atomic_compare_exchange_strong(&s->line[slot].state, &ready, LINE_EMPTY))
+			return true;
+		if (ready != LINE_BUSY)
+			return true; /* it was never added */
+		if (atomic_compare_exchange_strong(&s->line[slot].state, &busy, LINE_ORPHAN))
+			return false;
+	}
+}
+
+/* ---- the hand ---- */
+
+bool sentry_sign(struct sentry *s)
+{
+	uint32_t hand = HAND_FREE;
+
+	if (!s->stack || atomic_compare_exchange_strong(&s->hand, &hand, HAND_LOOP))
+		return true;
+	if (hand != HAND_READY || !atomic_compare_exchange_strong(&s->hand, &hand, HAND_LOOP))
+		return false;
+	if (!s->report.ended)
+		return true;
+	atomic_store(&s->hand, HAND_READY);
+	return false;
+}
+
+void sentry_signed(struct sentry *s)
+{
+	if (!s->stack)
+		return;
+	atomic_fetch_add(&s->ends, 1);
+	atomic_store(&s->hand, s->report.began_us ? HAND_READY : HAND_FREE);
+}
+
+enum sentry_word sentry_take(struct sentry *s, struct guard_report *ret)
+{
+	uint32_t hand = HAND_READY;
+
+	if (!s->stack)
+		return SENTRY_NOTHING;
+	if (!atomic_compare_exchange_strong(&s->hand, &hand, HAND_LOOP))
+		return hand == HAND_SENTRY ? SENTRY_BUSY : SENTRY_NOTHING;
+	*ret = s->report;
+	return SENTRY_REPORT;
+}
+
+bool sentry_told(struct sentry *s, uint32_t *at, struct guard_told *ret)
+{
+	for (; *at < s->setup.lines; ++*at) {
+		if (!s->line[*at].told.client)
+			continue;
+		*ret = s->line[*at].told;
+		s->line[(*at)++].told.client = 0;
+		return true;
+	}
+	return false;
+}
+
+void sentry_taken(struct sentry *s)
+{
+	for (uint32_t i = LEDGER_BRAKE_MAX; i < LEDGER_STOPS_MAX; i++)
+		if (ledger_stop_get(s->setup.ledger, i))
+			ledger_stop_clear(s->setup.ledger, i);
+	memset(&s->report, 0, sizeof(s->report));
+	atomic_store(&s->hand, HAND_FREE);
+	wake(s); /* so that it lets go of its aim */
+}
