@@ -52,6 +52,8 @@ struct config {
 	uint64_t term_us, kill_us, settle_us;
 	bool procedures_enabled;
 	struct config_procedures procedures; /* what runs before a program is ended */
+	char tripwire_cgroup[CONFIG_TEXT_MAX]; /* where ordinary programs live, "" none */
+	bool tripwire_create;
 	struct config_list protect;	/* never ended; pick.h */
 	struct config_list prefer;	/* ended before others */
 	/* domains */

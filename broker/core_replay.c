@@ -99,6 +99,12 @@ static const char *check_event(const union core_record *record)
 	return is_event(&record->event) ? NULL : "an event that cannot be";
 }
 
+static const char *check_core(const union core_record *record)
+{
+	return (unsigned)record->core.tripwire.phase < TRIPWIRE_PHASE_COUNT ? NULL
+									    : "a tripwire that cannot be";
+}
+
 static const char *check_call(const union core_record *record)
 {
 	const struct core_call *call = &record->call;
@@ -149,6 +155,7 @@ static const char *take_core(struct core_replay *r, const union core_record *rec
 	c->last_sequence = record->core.last_sequence;
 	c->record.last = record->core.last_event;
 	c->grace_us = record->core.grace_us;
+	c->tripwire = record->core.tripwire;
 	return NULL;
 }
 
@@ -371,6 +378,24 @@ static const char *take_tick(struct core_replay *r, const union core_record *rec
 	return NULL;
 }
 
+static const char *take_tripwire(struct core_replay *r, const union core_record *record)
+{
+	core_tripwire(r->core, &record->tripwire.r, record->tripwire.now_us);
+	return NULL;
+}
+
+static const char *take_tripped(struct core_replay *r, const union core_record *record)
+{
+	core_tripped(r->core, &record->tripwire.r, record->tripwire.now_us);
+	return NULL;
+}
+
+static const char *take_tripwire_off(struct core_replay *r, const union core_record *record)
+{
+	core_tripwire_off(r->core, record->call.now_us);
+	return NULL;
+}
+
 /* Not an input: what was decided then, to be held against what was decided now. */
 static const char *take_event(struct core_replay *r, const union core_record *record)
 {
@@ -403,7 +428,7 @@ static const struct {
 	[CORE_TAPE_NOTE] = { NULL, take_nothing, AT(note.now_us), false },
 	[CORE_TAPE_END] = { NULL, take_end, AT(note.now_us), false },
 	[CORE_TAPE_POLICY] = { NULL, take_policy, TIMELESS, false },
-	[CORE_TAPE_CORE] = { NULL, take_core, TIMELESS, false },
+	[CORE_TAPE_CORE] = { check_core, take_core, TIMELESS, false },
 	[CORE_TAPE_DOMAIN] = { check_domain, take_domain, TIMELESS, false },
 	[CORE_TAPE_ESTIMATOR] = { check_domain, take_estimator, TIMELESS, false },
 	[CORE_TAPE_EPISODE] = { check_episode, take_episode, TIMELESS, false },
@@ -430,6 +455,9 @@ static const struct {
 	[CORE_TAPE_KERNEL_OOM] = { check_call, take_kernel_oom, AT(call.now_us), true },
 	[CORE_TAPE_TAKE_OVER] = { check_call, take_take_over, AT(call.now_us), true },
 	[CORE_TAPE_TICK] = { check_call, take_tick, AT(call.now_us), true },
+	[CORE_TAPE_TRIPWIRE] = { NULL, take_tripwire, AT(tripwire.now_us), true },
+	[CORE_TAPE_TRIPPED] = { NULL, take_tripped, AT(tripwire.now_us), true },
+	[CORE_TAPE_TRIPWIRE_OFF] = { check_call, take_tripwire_off, AT(call.now_us), true },
 	[CORE_TAPE_EVENT] = { check_event, take_event, AT(event.time_us), true },
 };
 

@@ -51,6 +51,8 @@ static const struct {
 	[EVENT_PROCEDURE_ENDED] = { LOG_WARNING, "94f8ab54a6fc413b8430e7cde3c8774a" },
 	[EVENT_PROCEDURE_OUTPUT] = { LOG_NOTICE, "7cfcaebef58e4f9abaf8a1f9d7b0e453" },
 	[EVENT_RESPONDER] = { LOG_NOTICE, "88f3edfe36954f7c80e109301ef39e89" },
+	[EVENT_TRIPWIRE] = { LOG_INFO, "1b96370522e544f687ee556f36b866a8" },
+	[EVENT_TRIPPED] = { LOG_WARNING, "dcea91593c8741a3ae48008739e6f84b" },
 };
 
 /* base/log.h and syslog.h use the same prefix for different things; this is the only bridge. */

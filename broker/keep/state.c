@@ -21,7 +21,7 @@
 #include "base/slot.h"
 #include "base/units.h"
 
-#define MAGIC		UINT64_C(0x3365746174736673) /* "sfstate3" */
+#define MAGIC		UINT64_C(0x3465746174736673) /* "sfstate4" */
 #define EPISODE_BLOCK	1000u	/* more episodes in one run are possible but not foreseen */
 #define BOOT_ID_BYTES	40u
 #define SHIELDS_MOST	65536u	/* a header that names more is damaged */

@@ -26,6 +26,7 @@ class Scenario:
     failsoft: list
     alone: list
     runs: int = RUNS
+    tripwire: list = None   # with the programs in its cgroup; None: not a case for it
 
 
 def nothing_lost(r):
@@ -136,9 +137,17 @@ def find(name):
     return next((s for s in SCENARIOS if s.name == name), None)
 
 
+def place(job):
+    """The same with the villain in the tripwire's cgroup; the logger outside, unless it is the villain."""
+    if '--leak=' in job:
+        return job.replace('start_all', 'start_bus\nstart_broker\ninto_programs\nstart_logger')
+    return job.replace('say villain\n', 'into_programs\nsay villain\n')
+
+
 def job_text(scenario, mode, run):
     """The guest's job file for one run; `run` counts from 0."""
     start_s = START_S + SHIFTS_S[run % RUNS]
+    job = place(scenario.job) if mode == 'tripwire' else scenario.job
     return (f'#go\n#seconds {scenario.seconds}\nMODE={mode}\n'
             f'START={start_s:.3f}\nLEAK_AFTER={start_s + LOGGER_HEAD_S:.3f}\n'
-            f'. /guest/lib\n{scenario.job}\nexit\n')
+            f'. /guest/lib\n{job}\nexit\n')
