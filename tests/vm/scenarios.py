@@ -111,6 +111,10 @@ SCENARIOS = [
              [NO_PANIC], [EVERYTHING_LOST], runs=1),
     Scenario('other_max', 'a leak at full speed in another program', 10,
              other('failsoft-hog --rate=max'), [*SAVED, ONLY_HOG], [RAN_OUT], runs=1),
+    # 64 MiB in one system call: SIGSTOP waits for its end, the tripwire does not.
+    Scenario('one_call', 'a leak of 64 MiB in each of its system calls', 10,
+             other('failsoft-load steady --rate=max --in=populate'), [NOTHING_LOST, NO_PANIC, ONLY_WRITER],
+             [KERNEL_ACTED], runs=1, tripwire=[NOTHING_LOST, NO_PANIC, ANSWERED, ONLY_WRITER, KERNEL_IDLE]),
     Scenario('ignores_term', 'a leak of 20 MiB/s that ignores SIGTERM', 12,
              other('failsoft-hog --rate=20 --ignore-term'), [*SAVED, ONLY_HOG], [RAN_OUT], runs=1),
     Scenario('sockets', 'sockets that hold the memory, 20 MiB/s', 20,
