@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ledger: which processes the brake has stopped, which cgroups it has frozen, and what stood where the
- * tripwire stands. Pure: it works on memory that it is given. That is a part of the mapped state file, so that whoever comes after a
- * broker that was killed can let go of them. The order of use makes a torn slot harmless: it is
- * written before the signal goes out and cleared after it was taken back.
+ * Ledger: which processes the brake has stopped, which cgroups it has frozen, and what stood where
+ * the tripwire stands. Pure: it works on memory that it is given. That is a part of the mapped state
+ * file, so that whoever comes after a broker that was killed can undo it. The order of use makes a
+ * torn slot harmless: it is written before it is done and cleared after it was taken back.
  */
 #pragma once
 

@@ -58,7 +58,7 @@ enum event_kind {
 					 * signal or errno, d: us taken, e: bytes it wrote */
 	EVENT_PROCEDURE_OUTPUT,		/* name: a line that it wrote, a: victim's pid, b: id */
 	EVENT_RESPONDER,		/* name: program, a: id, b: errno, 0: it stands ready */
-	EVENT_TRIPWIRE,			/* a: limit, b: usage, c: kept, d: enum tripwire_phase: of the cgroup */
+	EVENT_TRIPWIRE,			/* a: limit, b: usage, c: kept, d: enum tripwire_phase */
 	EVENT_TRIPPED,			/* the same: its limit was reached */
 	EVENT_KIND_COUNT
 };

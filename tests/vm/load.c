@@ -242,7 +242,7 @@ int main(int argc, char **argv)
 		{ "readers", "processes that read pages of --file at random", NULL, &l.readers, NULL },
 		{ "times", "how many", NULL, &l.times, NULL },
 		{ "adj", "its oom_score_adj", NULL, &l.adj, NULL },
-		{ "count", "a file that shows what was taken, in all and after --mark", &l.count, NULL, NULL },
+		{ "count", "a file that shows what was taken, see load_io.c", &l.count, NULL, NULL },
 		{ "mark", "MiB of free memory", NULL, &l.mark, NULL },
 		{ "recorder", "pid that until-kill ends", NULL, &l.recorder, NULL },
 		{ NULL, NULL, NULL, NULL, NULL },
