@@ -32,6 +32,9 @@ const char *cover_name(enum cover_place place)
 		[COVER_PROCEDURE_DONE] = "procedure done", [COVER_PROCEDURE_LATE] = "procedure too late",
 		[COVER_PROCEDURE_CUT] = "procedure cut short",
 		[COVER_PROCEDURE_STALE] = "end of a procedure that nobody waits for",
+		[COVER_TRIPWIRE_MOVED] = "tripwire moved", [COVER_TRIPWIRE_OPEN] = "tripwire open",
+		[COVER_TRIPWIRE_DRY] = "tripwire, dry run", [COVER_TRIPWIRE_OFF] = "tripwire gone",
+		[COVER_TRIPPED] = "programs at the tripwire",
 		[COVER_PROCEDURE_AFTER_FINAL] = "procedure after the final request",
 	};
 	_Static_assert(ARRAY_LEN(names) == COVER_COUNT, "a name for every place");
