@@ -18,8 +18,7 @@
  */
 #define READ_PAUSE_US	(100 * US_PER_MS)
 
-static const char cannot[] = "a leak at full speed (1 GB/s and more) takes all memory between two looks "
-			     "at it and cannot be met in time";
+static const char cannot[] = "a leak at full speed cannot be met in time";
 
 /* ---- the cgroup is gone, or none ---- */
 
@@ -58,7 +57,7 @@ static void close_wire(struct broker *b, int error)
 
 static void lose(struct broker *b, int error)
 {
-	broker_warn(b, "the tripwire is lost, cgroup %s: %s; %s", b->trip.cgroup, why(error), cannot);
+	broker_warn(b, "no tripwire, %s; cgroup %s: %s", cannot, b->trip.cgroup, why(error));
 	close_wire(b, error);
 }
 
@@ -99,6 +98,8 @@ static void watch_high(struct broker *b, uint64_t now_us)
 		lose(b, r);
 		return;
 	}
+	if (reading.trips > b->core.tripwire.trips) /* its call was not heard */
+		core_tripped(&b->core, &reading, now_us);
 	core_tripwire(&b->core, &reading, now_us);
 	broker_drain(b);
 	if (b->core.tripwire.phase != TRIPWIRE_OFF) /* one that failed is written again */
@@ -237,8 +238,8 @@ static void take_config(struct broker *b)
 	if (t->cgroup[0])
 		open_wire(b);
 	else
-		broker_warn(b, "there is no tripwire: %s; move ordinary programs into a cgroup of their own "
-			    "and name it in tripwire_cgroup, see failsoftd(8), TRIPWIRE", cannot);
+		broker_warn(b, "no tripwire, %s; start ordinary programs in a cgroup of their own and name it "
+			    "in tripwire_cgroup, see failsoftd(8)", cannot);
 }
 
 static void pass_on(void *userdata, const struct worker_result *result)
@@ -326,7 +327,7 @@ void trip_sentence(const struct broker *b, char *buffer, size_t size)
 	if (wire_is_open(&b->trip.wire))
 		say_wire(b, &t);
 	else if (b->trip.cgroup[0])
-		text_add(&t, "off: cgroup %s: %s; %s", b->trip.cgroup, why(b->trip.error), cannot);
+		text_add(&t, "off, %s; cgroup %s: %s", cannot, b->trip.cgroup, why(b->trip.error));
 	else
-		text_add(&t, "off: tripwire_cgroup names none; %s", cannot);
+		text_add(&t, "off, %s; tripwire_cgroup names none", cannot);
 }
