@@ -305,7 +305,7 @@ static void say_wire(const struct broker *b, struct text *t)
 	const struct tripwire *w = &b->core.tripwire;
 
 	if (!b->trip.wire.cgroup.is_v2) {
-		text_add(t, "armed: who reaches the limit of %s waits until the broker has acted (cgroup v1)",
+		text_add(t, "armed: at the limit of %s programs wait until the broker has acted",
 			 b->trip.cgroup);
 		return;
 	}

@@ -222,7 +222,8 @@ static void another_of_that_name(void **state)
 	wire_set(&s->wire, 40 * MIB);
 	let_it_write(s);
 	left = s->ledger;
-	tree_run("cd '%s/sys/fs/cgroup/demo' && cp -R apps new && mv apps %s && mv new apps", s->tree.root, "old");
+	tree_run("cd '%s/sys/fs/cgroup/demo' && cp -R apps new && mv apps %s && mv new apps",
+		 s->tree.root, "old");
 	assert_int_equal(wire_past(s->root_fd, &left, NULL), 0);
 	expect_file(s, APPS "memory.high", "41943040");
 	end(s);
