@@ -238,8 +238,8 @@ static void take_config(struct broker *b)
 	if (t->cgroup[0])
 		open_wire(b);
 	else
-		broker_warn(b, "no tripwire, %s; start ordinary programs in a cgroup of their own and name it "
-			    "in tripwire_cgroup, see failsoftd(8)", cannot);
+		broker_warn(b, "no tripwire, %s; start ordinary programs in a cgroup of their own and name "
+			    "it in tripwire_cgroup, see failsoftd(8)", cannot);
 }
 
 static void pass_on(void *userdata, const struct worker_result *result)
