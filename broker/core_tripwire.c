@@ -7,13 +7,23 @@
 /* While somebody stands at the wire the kernel says so 100 times a second. */
 #define SAID_PAUSE_US	(1 * US_PER_S)
 
-/* Somebody must save, and who grew stands still: the limit would only slow who saves. */
+/*
+ * The brake has done what it can: who grew stands still, or nobody was found that may be stopped, a
+ * client that leaks itself, say.
+ */
+static bool is_braked(const struct core *c, uint64_t now_us)
+{
+	const struct hold *h = &c->domain[CORE_DOMAIN_SYSTEM].hold;
+
+	return !h->is_dry && (h->phase == HOLD_ON || (h->phase == HOLD_OFF && h->again_us > now_us));
+}
+
+/* Somebody must save: the limit would only slow who does. */
 static bool is_saving(const struct core *c, uint64_t now_us)
 {
 	struct session_table *t = (struct session_table *)&c->sessions;
-	const struct hold *h = &c->domain[CORE_DOMAIN_SYSTEM].hold;
 
-	if (h->phase != HOLD_ON || h->is_dry)
+	if (!is_braked(c, now_us))
 		return false;
 	for (struct session *s = session_next(t, NULL); s; s = session_next(t, s))
 		if (s->request.sequence && s->request.step != STEP_RESUME &&

@@ -30,7 +30,7 @@ enum tripwire_phase {
 	TRIPWIRE_OFF,			/* no cgroup */
 	TRIPWIRE_DRY,			/* --dry-run: what stood before stands */
 	TRIPWIRE_ARMED,
-	TRIPWIRE_OPEN,			/* who lives in it saves, and who grew stands still */
+	TRIPWIRE_OPEN,			/* taken away for clients in it, while they save */
 	TRIPWIRE_PHASE_COUNT
 };
 
@@ -50,7 +50,7 @@ struct tripwire_view {
 	uint64_t floor_bytes;		/* below it a program may be ended */
 	bool is_dry;
 	bool is_pressed;		/* stage imminent or shutdown */
-	bool is_saving;			/* clients still owe an answer, and the brake is on */
+	bool is_saving;			/* clients owe an answer, and the brake has done what it can */
 };
 
 void tripwire_init(struct tripwire *t);

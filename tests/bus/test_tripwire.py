@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: MIT
 """The tripwire: a limit on a cgroup that follows the machine, and is gone when the broker is."""
 
+import pathlib
 import shutil
 import signal
+import subprocess
 import time
 
 import dbus
@@ -214,6 +216,42 @@ def it_vanishes():
               + true(off=sentence.startswith("off, "), warned=any("no tripwire" in s for s in warned)))
 
 
+def version_1():
+    """The kernel's own, where this user may make a cgroup of it."""
+    folder = pathlib.Path("/sys/fs/cgroup/memory/failsoft-tripwire")
+    words = "cgroup v1: who reaches the limit waits, and is ended by the ladder, not by the kernel"
+    try:
+        folder.mkdir()
+        (folder / "memory.limit_in_bytes").write_text(str(48 * MIB))
+    except OSError:
+        tap.skip(words, "no right to make a cgroup of version 1 here")
+        return
+    control = folder / "memory.oom_control"
+    try:
+        with World({"tripwire_cgroup": "/failsoft-tripwire", "idle_interval_ms": 100}, ["--root=/"]) as w:
+            w.__class__ = Tree
+            sentence = w.sentence()
+            time.sleep(0.3)
+            armed = control.read_text()
+            hog = w.child(["/bin/sh", "-c", f"echo $$ >{folder}/cgroup.procs; exec \"$@\"", "sh",
+                           tap.program("failsoft-hog"), "--rate=max"])
+            try:
+                code = hog.wait(20)
+            except subprocess.TimeoutExpired:
+                code = None
+            during = control.read_text()
+            killed = w.wait_event(event="action", name="failsoft-hog")
+            w.kill_broker(signal.SIGTERM)
+        after = control.read_text()
+    finally:
+        time.sleep(0.2)
+        folder.rmdir()
+    tap.check(words, true(sentence="programs wait" in sentence, armed="oom_kill_disable 1" in armed,
+                          kernel="oom_kill 0" in during, killed=killed is not None,
+                          after="oom_kill_disable 0" in after)
+              + expect(code=(code in (-signal.SIGTERM, -signal.SIGKILL), True)))
+
+
 armed_and_taken_away()
 it_follows()
 a_broker_that_is_killed()
@@ -222,4 +260,5 @@ where_there_is_none()
 tripped()
 files_only()
 it_vanishes()
+version_1()
 tap.done()

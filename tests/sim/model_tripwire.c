@@ -8,10 +8,9 @@
 
 #define WRITES_PAUSE_US	(250 * US_PER_MS)
 
-static bool is_saving(const struct sim *s)
+/* That it may be taken away; whether the brake has found anybody to stop is not told. */
+static bool is_owed(const struct sim *s)
 {
-	if (!s->model.domain[CORE_DOMAIN_SYSTEM].is_stopped)
-		return false;
 	for (uint32_t i = 0; i < SIM_CLIENTS; i++) {
 		const struct model_request *r = &s->model.client[i].request;
 
@@ -21,11 +20,20 @@ static bool is_saving(const struct sim *s)
 	return false;
 }
 
-static enum tripwire_phase phase_of(const struct sim *s, const struct tripwire_reading *r)
+static bool is_armed(const struct sim *s, const struct tripwire_reading *r)
 {
-	if (s->model.policy.escalate.dry_run)
-		return TRIPWIRE_DRY;
-	return is_saving(s) && r->has_clients ? TRIPWIRE_OPEN : TRIPWIRE_ARMED;
+	const struct model_tripwire *t = &s->model.tripwire;
+	bool may_be_open = r->has_clients && is_owed(s);
+
+	return !s->model.policy.escalate.dry_run &&
+	       !(may_be_open && t->now_bytes == r->before_bytes);
+}
+
+/* A stopped hog, and somebody who saves beside it within: there it must be open. */
+static bool is_open_due(const struct sim *s, const struct tripwire_reading *r)
+{
+	return !s->model.policy.escalate.dry_run && r->has_clients && is_owed(s) &&
+	       s->model.domain[CORE_DOMAIN_SYSTEM].is_stopped;
 }
 
 static uint64_t held_bytes(const struct tripwire_reading *r)
@@ -95,16 +103,18 @@ void model_tripwire_after(struct sim *s, const struct call *c)
 {
 	struct model_tripwire *t = &s->model.tripwire;
 	const struct tripwire_reading *r = t->reading;
-	bool is_armed = r && phase_of(s, r) == TRIPWIRE_ARMED;
+	bool armed = r && is_armed(s, r);
 
 	if (c->kind != CALL_TRIPWIRE)
 		return;
-	if (!is_armed && t->now_bytes != r->before_bytes)
+	if (is_open_due(s, r) && t->now_bytes != r->before_bytes)
+		sim_fail(s, "the tripwire slows who saves");
+	if (!armed && t->now_bytes != r->before_bytes)
 		sim_fail(s, "the tripwire stands at %" PRIu64 " and should not", t->now_bytes);
-	if (is_armed && t->now_bytes != t->limit_bytes)
+	if (armed && t->now_bytes != t->limit_bytes)
 		check_limit(s, t->now_bytes, r);
-	if (is_armed && t->now_bytes == TRIPWIRE_NONE)
+	if (armed && t->now_bytes == TRIPWIRE_NONE)
 		sim_fail(s, "the tripwire is armed and stands nowhere");
-	t->was_armed = is_armed;
+	t->was_armed = armed;
 	t->reading = NULL;
 }
