@@ -188,7 +188,6 @@ static const struct row rows[] = {
 	{"relative cgroup", "{\"domains\": [\"system.slice\"]}", BAD("is not a cgroup path")},
 	{"cgroup that climbs", "{\"domains\": [\"/a/../..\"]}", BAD("is not a cgroup path")},
 	{"tripwire of no cgroup", "{\"tripwire_cgroup\": \"programs\"}", BAD("is not a cgroup path")},
-	{"tripwire that climbs", "{\"tripwire_cgroup\": \"/a/../..\"}", BAD("is not a cgroup path")},
 	{"tripwire of several", "{\"tripwire_cgroup\": [\"/a\"]}", BAD("must be text: a cgroup path")},
 	{"tripwire made, or not", "{\"tripwire_create\": 1}", BAD("must be true or false")},
 	{"relative file", "{\"export_file\": \"x.jsonl\"}", BAD("is not an absolute path")},
