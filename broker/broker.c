@@ -30,6 +30,7 @@
 #include "standby.h"
 #include "start.h"
 #include "stream.h"
+#include "trip.h"
 #include "victims.h"
 
 /* A fading maximum: after 100 quiet steps a late one still counts for a third. */
@@ -98,6 +99,9 @@ static void carry_out(struct broker *b, const struct core_effect *e)
 		break;
 	case EFFECT_PROCEDURE:
 		respond_run(b, e->domain);
+		break;
+	case EFFECT_TRIPWIRE:
+		trip_set(b, e->limit_bytes);
 		break;
 	case EFFECT_ANNOUNCE:
 		b->announce |= 1u << e->domain;
@@ -211,6 +215,7 @@ static void read_samples(struct broker *b, uint64_t now_us)
 			sample = (struct sample){ .time_us = now_us, .domain = d };
 		if (d == CORE_DOMAIN_SYSTEM) {
 			outlook_sample(b, &sample);
+			trip_sample(b, &sample);
 			standby_sample(b, &sample);
 		}
 		core_sample(&b->core, &sample);
@@ -270,6 +275,7 @@ void broker_step(struct broker *b)
 	read_samples(b, now_us);
 	core_tick(&b->core, now_us);
 	broker_drain(b);
+	trip_watch(b, now_us);
 	respond_watch(b, now_us);
 	victims_watch(b);
 	victims_hold(b, now_us);
@@ -315,6 +321,8 @@ static int on_worker(sd_event_source *source, int fd, uint32_t revents, void *us
 	while (worker_result(&b->worker, &result))
 		if (result.kind == WORKER_WRITE)
 			brake_done(&b->brake, &result);
+		else if (result.kind == WORKER_LIMIT)
+			wire_done(&b->trip.wire, &result);
 	return 0;
 }
 
@@ -367,6 +375,7 @@ int broker_reload(struct broker *b, char *error, size_t error_size)
 	for (uint32_t d = 1; d < CORE_DOMAINS_MAX; d++)
 		b->core.domain[d].is_configured = false;
 	b->domains_stale = true;
+	trip_reload(b);
 	start_domains(b);
 	broker_drain(b);
 	broker_step(b);
@@ -433,6 +442,7 @@ int broker_start(struct broker *b, const struct broker_options *options, const s
 	core_note(&b->core, &started, clock_now_us());
 	start_protection(b);
 	respond_open(b);
+	trip_start(b);
 	start_domains(b);
 	peer_restore_past(b);
 	start_take_over(b);

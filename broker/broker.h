@@ -15,6 +15,7 @@
 #include "act/procedure.h"
 #include "act/sentry.h"
 #include "act/terminate.h"
+#include "act/wire.h"
 #include "act/worker.h"
 #include "ask/bus.h"
 #include "base/units.h"
@@ -56,6 +57,7 @@ struct peer {
 	sd_event_source *source;
 	char sender[BROKER_SENDER_MAX];	/* "" when the bus that it came from is gone */
 	uint32_t garbage;		/* datagrams that were no answers */
+	bool is_at_tripwire;		/* it lives in its cgroup */
 	bool is_shielded, shield_failed;
 	int32_t original_adj;
 	/* The order to be repeated on the bus once the urgent things are done; sequence 0: none. */
@@ -181,6 +183,19 @@ struct recorder {
 	size_t used, sent;
 };
 
+/* The tripwire in the running broker; see trip.h. */
+struct trip {
+	struct wire wire;
+	sd_event_source *source;
+	char cgroup[CONFIG_TEXT_MAX];	/* "": none is configured */
+	bool may_make;
+	int error;			/* why it is not open */
+	struct sample system;		/* newest sample */
+	uint64_t read_us;		/* of the cgroup */
+	uint32_t domain;		/* v1: the cgroup's */
+	struct tripwire_wait wait;	/* v1 */
+};
+
 struct broker {
 	struct broker_options options;
 	struct config config;
@@ -216,6 +231,7 @@ struct broker {
 	struct brake brake;
 	struct sentry sentry;
 	struct standby standby;
+	struct trip trip;
 	uint64_t survey_again_us;	/* not sooner for what a group has forked */
 	uint32_t processes_count;	/* of the newest survey */
 	struct victims_order order;

@@ -134,6 +134,14 @@ const struct config_option config_options[] = {
 	 "the edge 2.1; a look at 2000 processes 27 ms, on a slow CPU up to 200. Halved, such a look on a "
 	 "slow machine may be taken for a loop that stands still; doubled, a leak of 100 MiB/s takes "
 	 "25 MiB more."},
+	{"Acting", "tripwire_cgroup", CONFIG_CGROUP, AT(tripwire_cgroup), 0, 0, 0, "",
+	 "The cgroup that ordinary programs live in, like \"/programs\": its memory.high is kept so that "
+	 "the kernel itself slows a leak before memory is gone, and tells at once. cgroup v1: one that has "
+	 "a limit; programs wait at it. Programs are put there by whoever starts them, clients better not. "
+	 "Empty: none, and leaks at full speed cannot be met in time. See TRIPWIRE in failsoftd(8)."},
+	{"Acting", "tripwire_create", CONFIG_BOOL, AT(tripwire_create), 0, 1, 0, NULL,
+	 "Make that cgroup (v2) if it is not there, switch the memory controller on for it, and remove it "
+	 "at the end if nobody lives in it. No process is ever moved."},
 	{"Acting", "act", CONFIG_BOOL, AT(act), 0, 1, 1, NULL,
 	 "At stage shutdown, end the program that caused it. false: ask and record only; the "
 	 "kernel will then choose by its own rule."},
@@ -272,7 +280,7 @@ void config_default(struct config *c)
 			memcpy(member, &o->number, sizeof(o->number));
 		else if (o->type == CONFIG_BOOL)
 			*(bool *)member = o->number != 0;
-		else if (o->type == CONFIG_PATH)
+		else if (o->type == CONFIG_PATH || o->type == CONFIG_CGROUP)
 			strcpy(member, o->words);
 		else if (o->type != CONFIG_PROCEDURES) /* there is none by default */
 			default_list(member, o->words);

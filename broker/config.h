@@ -54,6 +54,8 @@ struct config {
 	uint64_t guard_after_us;
 	bool procedures_enabled;
 	struct config_procedures procedures; /* what runs before a program is ended */
+	char tripwire_cgroup[CONFIG_TEXT_MAX]; /* where ordinary programs live, "" none */
+	bool tripwire_create;
 	struct config_list protect;	/* never ended; pick.h */
 	struct config_list prefer;	/* ended before others */
 	/* domains */

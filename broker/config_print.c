@@ -42,7 +42,7 @@ static void print_value(FILE *out, const struct config *c, const struct config_o
 		fprintf(out, strpbrk(text, "KMGT") ? "\"%s\"" : "%s", text);
 	} else if (o->type == CONFIG_BOOL) {
 		fputs(*(const bool *)member ? "true" : "false", out);
-	} else if (o->type == CONFIG_PATH) {
+	} else if (o->type == CONFIG_PATH || o->type == CONFIG_CGROUP) {
 		print_json_text(out, member);
 	} else if (o->type == CONFIG_PROCEDURES) {
 		config_procedures_print(member, out);
@@ -79,6 +79,7 @@ static void print_range(FILE *out, const struct config_option *o)
 	static const char *const words[] = {
 		[CONFIG_BOOL] = "true or false",
 		[CONFIG_PATH] = "path",
+		[CONFIG_CGROUP] = "cgroup",
 		[CONFIG_NAMES] = "list of names",
 		[CONFIG_CGROUPS] = "list of cgroups",
 		[CONFIG_PROCEDURES] = "list of procedures",

@@ -25,6 +25,7 @@ enum config_type {
 	CONFIG_SIGNED,			/* int64_t */
 	CONFIG_BOOL,			/* bool */
 	CONFIG_PATH,			/* char[CONFIG_TEXT_MAX], absolute, "" is none */
+	CONFIG_CGROUP,			/* char[CONFIG_TEXT_MAX], a cgroup path, "" is none */
 	CONFIG_NAMES,			/* struct config_list of processes, see sense/pick.h */
 	CONFIG_CGROUPS,			/* struct config_list of cgroup paths */
 	CONFIG_PROCEDURES,		/* struct config_procedures */

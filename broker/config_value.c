@@ -15,7 +15,7 @@ static const char *const type_unit[] = {
 	[CONFIG_MS] = "ms",	[CONFIG_BYTES] = "bytes", [CONFIG_RATE] = "bytes/s",
 	[CONFIG_PERCENT] = "%", [CONFIG_COUNT] = "",	  [CONFIG_SIGNED] = "",
 	[CONFIG_BOOL] = "",	[CONFIG_PATH] = "",	  [CONFIG_NAMES] = "",
-	[CONFIG_CGROUPS] = "",	[CONFIG_PROCEDURES] = "",
+	[CONFIG_CGROUP] = "",	[CONFIG_CGROUPS] = "",	[CONFIG_PROCEDURES] = "",
 };
 
 static const char *const type_wanted[] = {
@@ -29,6 +29,7 @@ static const char *const type_wanted[] = {
 	[CONFIG_SIGNED] = "a whole number",
 	[CONFIG_BOOL] = "true or false",
 	[CONFIG_PATH] = "text: an absolute path, or \"\" for none",
+	[CONFIG_CGROUP] = "text: a cgroup path like \"/programs\", or \"\" for none",
 	[CONFIG_NAMES] = "a list of texts like [\"sshd\", \"my-*\", \"unit:logger.service\"]",
 	[CONFIG_CGROUPS] = "a list of texts like [\"/system.slice/logger.service\"]",
 	[CONFIG_PROCEDURES] = "a list of procedures",
@@ -164,8 +165,8 @@ static const char *refuse_text(enum config_type type, const char *text, size_t l
 	if (type == CONFIG_PATH)
 		return length == 0 || *text == '/' ? NULL : "is not an absolute path";
 	if (length == 0)
-		return "is empty";
-	if (type == CONFIG_CGROUPS &&
+		return type == CONFIG_CGROUP ? NULL : "is empty";
+	if ((type == CONFIG_CGROUPS || type == CONFIG_CGROUP) &&
 	    (*text != '/' || length == 1 || text[length - 1] == '/' || strstr(text, "//") ||
 	     strstr(text, "/../") || (length >= 3 && !strcmp(text + length - 3, "/.."))))
 		return "is not a cgroup path: write it as in /proc/PID/cgroup, "
@@ -232,7 +233,7 @@ int config_value_set(struct config *c, const struct config_option *o, struct jso
 		return set_list(c, o, value, problem, problem_size);
 	if (o->type == CONFIG_PROCEDURES)
 		return config_procedures_set(config_member(c, o), value, problem, problem_size);
-	if (o->type == CONFIG_PATH) {
+	if (o->type == CONFIG_PATH || o->type == CONFIG_CGROUP) {
 		if (set_text(o, value, text, problem, problem_size) < 0)
 			return -EINVAL;
 		memcpy(config_member(c, o), text, sizeof(text));

@@ -214,6 +214,7 @@ void core_init(struct core *c, const struct core_policy *p, const struct core_me
 	record_init(&c->record, m->events, m->events_count);
 	c->queue = (struct core_queue){ .ring = m->effects, .size = m->effects_count };
 	c->last_episode = first_episode;
+	tripwire_init(&c->tripwire);
 	core_domain_add(c, "system", true, now_us);
 }
 
@@ -383,9 +384,16 @@ void core_growers(struct core *c, uint32_t domain, const struct grower *growers,
 	core_note_grower(c, domain, now_us);
 }
 
+void core_distress(struct core *c, uint32_t domain, uint32_t distress, uint64_t now_us)
+{
+	const struct sample s = { .time_us = now_us, .domain = domain, .distress = distress };
+
+	take_sample(c, &s);
+	c->domain[domain].sample_due_us = now_us;
+}
+
 void core_kernel_oom(struct core *c, uint32_t domain, int32_t pid, const char *name, uint64_t now_us)
 {
-	struct sample s = { .time_us = now_us, .domain = domain, .distress = DISTRESS_OOM };
 	struct event e = { .kind = EVENT_KERNEL_OOM, .domain = (uint16_t)domain, .a = (uint64_t)pid };
 	struct core_episode *episode = core_episode_of(c, domain);
 	struct core_call call = { .now_us = now_us, .domain = domain, .pid = pid };
@@ -396,8 +404,7 @@ void core_kernel_oom(struct core *c, uint32_t domain, int32_t pid, const char *n
 		episode->kernel_killed = true;
 	text_copy_tail(e.name, sizeof(e.name), name);
 	core_add_event(c, &e, now_us);
-	take_sample(c, &s);
-	c->domain[domain].sample_due_us = now_us;
+	core_distress(c, domain, DISTRESS_OOM, now_us);
 }
 
 void core_take_over(struct core *c, uint32_t domain, uint64_t episode, enum stage_word stage,

@@ -17,6 +17,7 @@
 #include "act/guard.h"
 #include "act/hold.h"
 #include "act/procedure.h"
+#include "act/tripwire.h"
 #include "ask/plan.h"
 #include "ask/session.h"
 #include "judge/estimate.h"
@@ -89,6 +90,7 @@ enum core_effect_kind {
 	EFFECT_LET_GO,			/* ... let it go on */
 	EFFECT_PROCEDURE,		/* run that of domain's escalate.victim, until escalate.deadline_us */
 	EFFECT_ANNOUNCE,		/* broadcast the stage change core->domain[domain].change */
+	EFFECT_TRIPWIRE,		/* the limit of the tripwire's cgroup is to be limit_bytes */
 	EFFECT_KIND_COUNT
 };
 
@@ -102,6 +104,7 @@ struct core_effect {
 	int signal;			/* SIGNAL_VICTIM: 15 or 9 */
 	bool dry_run;			/* SIGNAL_VICTIM: record only */
 	uint64_t sequence;		/* ANNOUNCE: of the signal */
+	uint64_t limit_bytes;		/* TRIPWIRE; TRIPWIRE_NONE: none */
 };
 
 /* Effects wait here; sized so that one call can never fill it (see core.c). */
@@ -117,6 +120,7 @@ struct core {
 	struct record record;
 	struct core_queue queue;
 	struct core_episode episode[CORE_EPISODES_MAX]; /* ring by number */
+	struct tripwire tripwire;
 	uint64_t last_episode, last_sequence;
 	uint64_t grace_us;		/* nobody is ended before it; see core_take_over() */
 	struct tape *tape;		/* every input and every event go there; NULL: not recorded */
@@ -208,6 +212,19 @@ void core_kernel_oom(struct core *c, uint32_t domain, int32_t pid, const char *n
  */
 void core_take_over(struct core *c, uint32_t domain, uint64_t episode, enum stage_word stage,
 		    uint64_t began_us, uint64_t now_us);
+/*
+ * The tripwire's cgroup was read, right after a sample of the system, or the limit would follow who
+ * runs into it. The first one arms it.
+ */
+void core_tripwire(struct core *c, const struct tripwire_reading *r, uint64_t now_us);
+/* The kernel says that its limit was reached: before that sample. Of `r`, memory of the machine is
+ * not needed. */
+void core_tripped(struct core *c, const struct tripwire_reading *r, uint64_t now_us);
+/* The cgroup is gone, or another one is to be it. */
+void core_tripwire_off(struct core *c, uint64_t now_us);
+/* Is it to be read now, whatever was read before? */
+bool core_wants_tripwire(const struct core *c, uint64_t now_us);
+
 /* Anything else worth keeping; fills in time and domain name. */
 void core_note(struct core *c, struct event *e, uint64_t now_us);
 

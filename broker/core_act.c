@@ -113,9 +113,11 @@ struct evidence core_evidence(const struct core *c, uint32_t domain, enum stage_
 			      uint64_t growth_bytes)
 {
 	const struct core_domain *d = &c->domain[domain];
+	bool is_tripped = stage == STAGE_SHUTDOWN && (d->estimate.distress & DISTRESS_TRIPWIRE);
+	enum stage_word floor = is_tripped ? STAGE_IMMINENT : stage; /* see tripped_and_low() */
 	const struct evidence_view view = {
 		.e = &d->estimate,
-		.floor_bytes = stage_floor_bytes(&c->policy.stage, stage, d->estimate.total_bytes),
+		.floor_bytes = stage_floor_bytes(&c->policy.stage, floor, d->estimate.total_bytes),
 		.lead_us = d->lead.us[stage],
 		.growth_bytes = MAX_OF(MAX_OF(growth_bytes, d->growth_bytes),
 				       d->estimate.pools_grown_bytes),

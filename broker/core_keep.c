@@ -8,7 +8,8 @@
 
 /*
  * One call ends at most one request per client (shield down) and asks it once (order, shield up),
- * because the most severe domain comes first; a domain adds a survey, a signal, an announcement.
+ * because the most severe domain comes first; a domain adds a survey, a signal, an announcement;
+ * the tripwire's limit is one of the system's.
  */
 uint32_t core_effects_needed(uint32_t max_clients)
 {

@@ -2,7 +2,7 @@
 /*
  * What the files of the core share among themselves: core.c (samples, stages, domains, time),
  * core_ask.c (clients and requests), core_act.c (the ladder), core_procedure.c (one rung of it),
- * core_hold.c (the brake), core_guard.c (what the guard did),
+ * core_hold.c (the brake), core_guard.c (what the guard did), core_tripwire.c,
  * core_keep.c (events and effects).
  * Pure; nobody else includes this.
  */
@@ -25,6 +25,8 @@ struct core_episode *core_episode_of(struct core *c, uint32_t domain);
 void core_enter(struct core *c, const struct stage_change *change);
 /* ... and the bus is to hear of it. */
 void core_announce(struct core *c, uint32_t domain, uint64_t episode);
+/* The kernel cried out; the next sample of the domain is due now. */
+void core_distress(struct core *c, uint32_t domain, uint32_t distress, uint64_t now_us);
 void core_note_grower(struct core *c, uint32_t domain, uint64_t now_us);
 
 /* core_ask.c */

@@ -3,116 +3,13 @@
 
 #include <string.h>
 
+#include "core_check.h"
 #include "core_parts.h"
 
 void core_replay_init(struct core_replay *r, struct core *c)
 {
 	memset(r, 0, sizeof(*r));
 	r->core = c;
-}
-
-/* ---- can it be true? ---- */
-
-static bool is_event(const struct event *e)
-{
-	return e->kind < EVENT_KIND_COUNT && e->domain < CORE_DOMAINS_MAX && e->from < STAGE_COUNT &&
-	       e->to < STAGE_COUNT && e->why < STAGE_WHY_COUNT && e->step < STEP_COUNT &&
-	       e->result < RESULT_COUNT && e->rung < RUNG_COUNT;
-}
-
-static bool is_victim(const struct victim *v)
-{
-	return (unsigned)v->kind < VICTIM_KIND_COUNT && v->pids_count <= VICTIM_PIDS_MAX;
-}
-
-static bool is_domain(const struct core_tape_domain *t)
-{
-	const struct core_domain *d = &t->d;
-
-	return t->index < CORE_DOMAINS_MAX && (unsigned)d->stage.now < STAGE_COUNT &&
-	       (unsigned)d->change.from < STAGE_COUNT && (unsigned)d->change.to < STAGE_COUNT &&
-	       (unsigned)d->change.why < STAGE_WHY_COUNT && d->change.domain < CORE_DOMAINS_MAX &&
-	       d->estimate.domain < CORE_DOMAINS_MAX && d->estimate.limit < ESTIMATE_LIMIT_COUNT &&
-	       d->estimator.last.limit < ESTIMATE_LIMIT_COUNT && (unsigned)d->escalate.rung < RUNG_COUNT &&
-	       is_victim(&d->escalate.victim) && (unsigned)d->hold.phase < HOLD_PHASE_COUNT &&
-	       is_victim(&d->hold.victim);
-}
-
-static bool is_session(const struct core_tape_session *t)
-{
-	const struct session *s = &t->s;
-	uint64_t id = (uint64_t)s->generation << 32 | (uint64_t)(t->slot + 1);
-
-	return t->slot < UINT32_MAX && (s->id == 0 || s->id == id) &&
-	       (unsigned)s->request.step < STEP_COUNT && s->request.domain < CORE_DOMAINS_MAX &&
-	       (unsigned)s->settled < STEP_COUNT && (unsigned)s->last_result < RESULT_COUNT;
-}
-
-/* ---- checks: NULL, or what is wrong ---- */
-
-static const char *check_domain(const union core_record *record)
-{
-	return is_domain(&record->domain) ? NULL : "a domain that cannot be";
-}
-
-static const char *check_episode(const union core_record *record)
-{
-	const struct core_episode *e = &record->episode;
-
-	return (unsigned)e->highest < STAGE_COUNT && e->number && e->domain < CORE_DOMAINS_MAX
-		? NULL : "an episode that cannot be";
-}
-
-static const char *check_session(const union core_record *record)
-{
-	return is_session(&record->session) ? NULL : "a client that cannot be";
-}
-
-static const char *check_sample(const union core_record *record)
-{
-	return record->sample.domain < CORE_DOMAINS_MAX ? NULL : "a sample of no domain";
-}
-
-static const char *check_victim(const union core_record *record)
-{
-	return record->victim.index < VICTIM_PIDS_MAX ? NULL : "more processes than a victim has";
-}
-
-static const char *check_survey(const union core_record *record)
-{
-	const struct core_tape_survey *s = &record->survey;
-
-	return s->domain < CORE_DOMAINS_MAX && is_victim(&s->victim) ? NULL : "a survey that cannot be";
-}
-
-static const char *check_grower(const union core_record *record)
-{
-	const struct core_tape_grower *t = &record->grower;
-
-	return t->domain < CORE_DOMAINS_MAX && t->index < CORE_GROWERS_MAX &&
-	       t->count <= CORE_GROWERS_MAX && (unsigned)t->g.kind < GROWER_KIND_COUNT &&
-	       (unsigned)t->g.pool < GROWTH_POOL_COUNT ? NULL : "a grower that cannot be";
-}
-
-static const char *check_guard(const union core_record *record)
-{
-	const struct guard_report *g = &record->guard.r;
-
-	return g->domain < CORE_DOMAINS_MAX && is_victim(&g->victim) ? NULL : "a guard that cannot be";
-}
-
-static const char *check_event(const union core_record *record)
-{
-	return is_event(&record->event) ? NULL : "an event that cannot be";
-}
-
-static const char *check_call(const union core_record *record)
-{
-	const struct core_call *call = &record->call;
-
-	return call->domain < CORE_DOMAINS_MAX && call->stage < STAGE_COUNT &&
-	       call->result < RESULT_COUNT && call->outcome < PROCEDURE_OUTCOME_COUNT
-		? NULL : "a call that cannot be";
 }
 
 /* ---- the state ---- */
@@ -156,6 +53,7 @@ static const char *take_core(struct core_replay *r, const union core_record *rec
 	c->last_sequence = record->core.last_sequence;
 	c->record.last = record->core.last_event;
 	c->grace_us = record->core.grace_us;
+	c->tripwire = record->core.tripwire;
 	return NULL;
 }
 
@@ -396,6 +294,24 @@ static const char *take_tick(struct core_replay *r, const union core_record *rec
 	return NULL;
 }
 
+static const char *take_tripwire(struct core_replay *r, const union core_record *record)
+{
+	core_tripwire(r->core, &record->tripwire.r, record->tripwire.now_us);
+	return NULL;
+}
+
+static const char *take_tripped(struct core_replay *r, const union core_record *record)
+{
+	core_tripped(r->core, &record->tripwire.r, record->tripwire.now_us);
+	return NULL;
+}
+
+static const char *take_tripwire_off(struct core_replay *r, const union core_record *record)
+{
+	core_tripwire_off(r->core, record->call.now_us);
+	return NULL;
+}
+
 /* Not an input: what was decided then, to be held against what was decided now. */
 static const char *take_event(struct core_replay *r, const union core_record *record)
 {
@@ -428,36 +344,39 @@ static const struct {
 	[CORE_TAPE_NOTE] = { NULL, take_nothing, AT(note.now_us), false },
 	[CORE_TAPE_END] = { NULL, take_end, AT(note.now_us), false },
 	[CORE_TAPE_POLICY] = { NULL, take_policy, TIMELESS, false },
-	[CORE_TAPE_CORE] = { NULL, take_core, TIMELESS, false },
-	[CORE_TAPE_DOMAIN] = { check_domain, take_domain, TIMELESS, false },
-	[CORE_TAPE_ESTIMATOR] = { check_domain, take_estimator, TIMELESS, false },
-	[CORE_TAPE_EPISODE] = { check_episode, take_episode, TIMELESS, false },
-	[CORE_TAPE_SESSION] = { check_session, take_session, TIMELESS, false },
-	[CORE_TAPE_READY] = { check_call, take_ready, AT(call.now_us), false },
-	[CORE_TAPE_SAMPLE] = { check_sample, take_sample, AT(sample.time_us), true },
+	[CORE_TAPE_CORE] = { core_check_core, take_core, TIMELESS, false },
+	[CORE_TAPE_DOMAIN] = { core_check_domain, take_domain, TIMELESS, false },
+	[CORE_TAPE_ESTIMATOR] = { core_check_domain, take_estimator, TIMELESS, false },
+	[CORE_TAPE_EPISODE] = { core_check_episode, take_episode, TIMELESS, false },
+	[CORE_TAPE_SESSION] = { core_check_session, take_session, TIMELESS, false },
+	[CORE_TAPE_READY] = { core_check_call, take_ready, AT(call.now_us), false },
+	[CORE_TAPE_SAMPLE] = { core_check_sample, take_sample, AT(sample.time_us), true },
 	[CORE_TAPE_JOIN] = { NULL, take_join, AT(join.now_us), true },
-	[CORE_TAPE_VICTIM] = { check_victim, take_victim, TIMELESS, false },
-	[CORE_TAPE_SURVEY] = { check_survey, take_survey, AT(survey.now_us), true },
-	[CORE_TAPE_SUSPECT] = { check_survey, take_suspect, AT(survey.now_us), true },
-	[CORE_TAPE_GROWER] = { check_grower, take_grower, AT(grower.now_us), true },
-	[CORE_TAPE_HAPPENED] = { check_event, take_happened, AT(event.time_us), true },
-	[CORE_TAPE_RECONFIGURE] = { check_call, take_reconfigure, AT(call.now_us), true },
-	[CORE_TAPE_LATENCY] = { check_call, take_latency, TIMELESS, true },
-	[CORE_TAPE_DOMAIN_ADD] = { check_call, take_domain_add, AT(call.now_us), true },
-	[CORE_TAPE_DOMAIN_REMOVE] = { check_call, take_domain_remove, AT(call.now_us), true },
-	[CORE_TAPE_LEAVE] = { check_call, take_leave, AT(call.now_us), true },
-	[CORE_TAPE_REPORT] = { check_call, take_report, TIMELESS, true },
-	[CORE_TAPE_ANSWER] = { check_call, take_answer, AT(call.now_us), true },
-	[CORE_TAPE_PROCEDURE_TIME] = { check_call, take_procedure_time, TIMELESS, true },
-	[CORE_TAPE_PROCEDURE_DONE] = { check_call, take_procedure_done, AT(call.now_us), true },
-	[CORE_TAPE_VICTIM_GONE] = { check_call, take_victim_gone, AT(call.now_us), true },
-	[CORE_TAPE_STOPPED] = { check_call, take_stopped, AT(call.now_us), true },
-	[CORE_TAPE_KERNEL_OOM] = { check_call, take_kernel_oom, AT(call.now_us), true },
-	[CORE_TAPE_TAKE_OVER] = { check_call, take_take_over, AT(call.now_us), true },
-	[CORE_TAPE_TICK] = { check_call, take_tick, AT(call.now_us), true },
-	[CORE_TAPE_GUARD] = { check_guard, take_guard, AT(guard.now_us), true },
-	[CORE_TAPE_TOLD] = { check_call, take_told, AT(call.now_us), true },
-	[CORE_TAPE_EVENT] = { check_event, take_event, AT(event.time_us), true },
+	[CORE_TAPE_VICTIM] = { core_check_victim, take_victim, TIMELESS, false },
+	[CORE_TAPE_SURVEY] = { core_check_survey, take_survey, AT(survey.now_us), true },
+	[CORE_TAPE_SUSPECT] = { core_check_survey, take_suspect, AT(survey.now_us), true },
+	[CORE_TAPE_GROWER] = { core_check_grower, take_grower, AT(grower.now_us), true },
+	[CORE_TAPE_HAPPENED] = { core_check_event, take_happened, AT(event.time_us), true },
+	[CORE_TAPE_RECONFIGURE] = { core_check_call, take_reconfigure, AT(call.now_us), true },
+	[CORE_TAPE_LATENCY] = { core_check_call, take_latency, TIMELESS, true },
+	[CORE_TAPE_DOMAIN_ADD] = { core_check_call, take_domain_add, AT(call.now_us), true },
+	[CORE_TAPE_DOMAIN_REMOVE] = { core_check_call, take_domain_remove, AT(call.now_us), true },
+	[CORE_TAPE_LEAVE] = { core_check_call, take_leave, AT(call.now_us), true },
+	[CORE_TAPE_REPORT] = { core_check_call, take_report, TIMELESS, true },
+	[CORE_TAPE_ANSWER] = { core_check_call, take_answer, AT(call.now_us), true },
+	[CORE_TAPE_PROCEDURE_TIME] = { core_check_call, take_procedure_time, TIMELESS, true },
+	[CORE_TAPE_PROCEDURE_DONE] = { core_check_call, take_procedure_done, AT(call.now_us), true },
+	[CORE_TAPE_VICTIM_GONE] = { core_check_call, take_victim_gone, AT(call.now_us), true },
+	[CORE_TAPE_STOPPED] = { core_check_call, take_stopped, AT(call.now_us), true },
+	[CORE_TAPE_KERNEL_OOM] = { core_check_call, take_kernel_oom, AT(call.now_us), true },
+	[CORE_TAPE_TAKE_OVER] = { core_check_call, take_take_over, AT(call.now_us), true },
+	[CORE_TAPE_TICK] = { core_check_call, take_tick, AT(call.now_us), true },
+	[CORE_TAPE_GUARD] = { core_check_guard, take_guard, AT(guard.now_us), true },
+	[CORE_TAPE_TOLD] = { core_check_call, take_told, AT(call.now_us), true },
+	[CORE_TAPE_TRIPWIRE] = { NULL, take_tripwire, AT(tripwire.now_us), true },
+	[CORE_TAPE_TRIPPED] = { NULL, take_tripped, AT(tripwire.now_us), true },
+	[CORE_TAPE_TRIPWIRE_OFF] = { core_check_call, take_tripwire_off, AT(call.now_us), true },
+	[CORE_TAPE_EVENT] = { core_check_event, take_event, AT(event.time_us), true },
 };
 
 const char *core_replay_check(enum core_tape_kind kind, const union core_record *record)

@@ -35,10 +35,12 @@ static const struct tape_field policy_fields[] = {
 	PB(shield), PB(brake), P(idle_interval_us), P(near_interval_us),
 };
 
+#define W(m) TAPE_U(core_tape_core, tripwire.m)
 static const struct tape_field core_fields[] = {
 	TAPE_U(core_tape_core, last_episode), TAPE_U(core_tape_core, last_sequence),
 	TAPE_U(core_tape_core, last_event), TAPE_U(core_tape_core, grace_us),
 	TAPE_U(core_tape_core, max_clients),
+	W(phase), W(limit_bytes), W(moved_us), W(before_bytes), W(kept_bytes), W(trips), W(said_us),
 };
 
 /* Members of the domain, under their own names. */
@@ -94,7 +96,7 @@ static const struct tape_field estimator_fields[] = {
 	DU(estimator.fall.usual_us),
 	DU(estimator.distress_us[0]), DU(estimator.distress_us[1]), DU(estimator.distress_us[2]),
 	DU(estimator.distress_us[3]), DU(estimator.distress_us[4]), DU(estimator.distress_us[5]),
-	DU(estimator.distress_us[6]), DU(estimator.distress_us[7]),
+	DU(estimator.distress_us[6]), DU(estimator.distress_us[7]), DU(estimator.distress_us[8]),
 	DU(estimator.direct_reclaims), DU(estimator.oom_kills), DB(estimator.have_counters),
 	DU(estimator.stretch_permyriad), ESTIMATE(estimator.last),
 };
@@ -128,7 +130,7 @@ static const struct tape_field session_fields[] = {
 #define M(m) TAPE_U(sample, m)
 static const struct tape_field sample_fields[] = {
 	M(time_us), M(domain), M(has), M(distress), M(load_permyriad), M(cpu_some_permyriad),
-	M(total_bytes), M(free_bytes), M(file_bytes), M(reserve_bytes), M(available_bytes),
+	M(total_bytes), M(free_bytes), M(file_bytes), M(reserve_bytes), M(low_bytes), M(available_bytes),
 	M(swap_total_bytes), M(swap_free_bytes), M(direct_reclaims), M(oom_kills),
 	M(memory_some_permyriad), M(memory_full_permyriad), M(memory_some_us), M(memory_full_us),
 	M(anon_bytes), M(shmem_bytes), M(kernel_bytes), M(unseen_bytes),
@@ -177,6 +179,13 @@ static const struct tape_field guard_fields[] = {
 	R(victim.pids_count), TAPE_B(core_tape_guard, r.victim.is_writer),
 	R(victim.procedure), R(victim.procedure_us),
 	TAPE_T(core_tape_guard, r.victim.procedure_name),
+};
+
+#define WIRE(m) TAPE_U(core_tape_tripwire, r.m)
+static const struct tape_field tripwire_fields[] = {
+	TAPE_U(core_tape_tripwire, now_us), WIRE(total_bytes), WIRE(left_bytes), WIRE(low_bytes),
+	WIRE(usage_bytes), WIRE(file_bytes), WIRE(before_bytes), WIRE(trips),
+	TAPE_B(core_tape_tripwire, r.has_clients),
 };
 
 #define E(m) TAPE_U(event, m)
@@ -255,6 +264,9 @@ const struct tape_shape core_tape_shapes[CORE_TAPE_KIND_COUNT] = {
 	[CORE_TAPE_TICK] = CALL("tick", moment_fields),
 	[CORE_TAPE_GUARD] = SHAPE("guard", struct core_tape_guard, guard_fields),
 	[CORE_TAPE_TOLD] = CALL("told", told_fields),
+	[CORE_TAPE_TRIPWIRE] = SHAPE("tripwire", struct core_tape_tripwire, tripwire_fields),
+	[CORE_TAPE_TRIPPED] = SHAPE("tripped", struct core_tape_tripwire, tripwire_fields),
+	[CORE_TAPE_TRIPWIRE_OFF] = CALL("tripwire_off", moment_fields),
 	[CORE_TAPE_EVENT] = SHAPE("event", struct event, event_fields),
 };
 
@@ -350,6 +362,7 @@ void core_tape_start(struct core *c, struct tape *t, const struct core_tape_mach
 {
 	const struct core_tape_core core = {
 		c->last_episode, c->last_sequence, c->record.last, c->grace_us, c->sessions.max,
+		c->tripwire,
 	};
 	const struct core_call ready = { .now_us = m->now_us };
 

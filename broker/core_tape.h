@@ -50,6 +50,9 @@ enum core_tape_kind {
 	CORE_TAPE_TICK,
 	CORE_TAPE_GUARD,		/* struct core_tape_guard; TOLD follows */
 	CORE_TAPE_TOLD,			/* struct core_call */
+	CORE_TAPE_TRIPWIRE,		/* struct core_tape_tripwire */
+	CORE_TAPE_TRIPPED,		/* struct core_tape_tripwire */
+	CORE_TAPE_TRIPWIRE_OFF,		/* struct core_call */
 	/* decisions */
 	CORE_TAPE_EVENT,		/* struct event */
 	CORE_TAPE_KIND_COUNT
@@ -74,6 +77,7 @@ struct core_tape_note {
 struct core_tape_core {
 	uint64_t last_episode, last_sequence, last_event, grace_us;
 	uint32_t max_clients;
+	struct tripwire tripwire;
 };
 
 struct core_tape_domain {
@@ -96,6 +100,11 @@ struct core_tape_victim {
 	uint32_t index;
 	int32_t pid;
 	uint64_t start_ticks;
+};
+
+struct core_tape_tripwire {
+	uint64_t now_us;
+	struct tripwire_reading r;
 };
 
 /* One of `count` who grow; count 0: nobody does. */
@@ -142,6 +151,7 @@ union core_record {
 	struct core_tape_survey survey;
 	struct core_tape_grower grower;
 	struct core_tape_guard guard;
+	struct core_tape_tripwire tripwire;
 	struct core_call call;
 	struct sample sample;
 	struct event event;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "trip.h"
 
 #define GARBAGE_MAX	16u	/* datagrams that are no answers; then it is no client of ours */
 #define RECEIVE_MAX	16u	/* answers per wake, so that one client cannot hold the loop */
@@ -132,6 +133,7 @@ int peer_add(struct broker *b, uint64_t client, const struct peer_offer *offer, 
 		return r;
 	}
 	p->id = client;
+	p->is_at_tripwire = trip_holds(b, p->proc_fd);
 	(void)strncpy(p->sender, offer->sender, sizeof(p->sender) - 1); /* zeroed above */
 	add_line(p);
 	return 0;

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "peer.h"
+#include "trip.h"
 
 int service_error(sd_bus_error *error, const char *name, const char *format, ...)
 {
@@ -38,6 +39,16 @@ static int get_text(sd_bus *bus, const char *path, const char *interface, const 
 	else
 		text = b->core.domain[core_worst_domain(&b->core)].name;
 	return sd_bus_message_append(reply, "s", text);
+}
+
+static int get_tripwire(sd_bus *bus, const char *path, const char *interface, const char *property,
+			sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	char sentence[CONFIG_TEXT_MAX + 512];
+
+	(void)bus, (void)path, (void)interface, (void)property, (void)error;
+	trip_sentence(userdata, sentence, sizeof(sentence));
+	return sd_bus_message_append(reply, "s", sentence);
 }
 
 static int get_figure(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -145,6 +156,7 @@ const sd_bus_vtable service_vtable[] = {
 	SD_BUS_PROPERTY("TimeToExhaustionLowUSec", "t", get_figure, 0, 0),
 	SD_BUS_PROPERTY("GuaranteedUSec", "t", get_figure, 0, 0),
 	SD_BUS_PROPERTY("DryRun", "b", get_dry_run, 0, 0),
+	SD_BUS_PROPERTY("Tripwire", "s", get_tripwire, 0, 0),
 	SD_BUS_PROPERTY("Warnings", "as", get_warnings, 0, 0),
 	SD_BUS_VTABLE_END,
 };

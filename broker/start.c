@@ -23,6 +23,7 @@
 #include "outlook.h"
 #include "sense/parse.h"
 #include "standby.h"
+#include "trip.h"
 
 /* Our own place on the kernel's list of victims; -1000 is not taken: two things at -1000 that
  * between them hold the memory are a panic. Source: systemd-oomd and dbus run at -900. */
@@ -44,6 +45,7 @@ static int start_tables(struct broker *b)
 	if (r < 0)
 		return r;
 	(void)brake_past(b->root_fd, state_ledger(&b->state), log_past); /* each one is logged */
+	(void)wire_past(b->root_fd, state_ledger(&b->state), log_past); /* the same */
 	m->effects_count = core_effects_needed((uint32_t)c->max_clients);
 	m->events_count = (uint32_t)c->events;
 	m->sessions = calloc(c->max_clients, sizeof(*m->sessions));
@@ -160,6 +162,7 @@ void start_free(struct broker *b)
 	outlook_close(b);
 	sentry_stop(&b->sentry);
 	if (b->worker.wake_fd >= 0) {
+		trip_stop(b);
 		brake_fini(&b->brake);
 		worker_stop(&b->worker);
 	}

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "act/brake.h"
+#include "act/wire.h"
 #include "base/file.h"
 #include "start.h"
 
@@ -28,15 +29,17 @@ static int release_from(struct state *state, const char *root)
 {
 	_cleanup_close_ int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct brake_past past;
+	int limit;
 
 	if (root_fd < 0) {
 		fprintf(stderr, "failsoftd: --root=%s: %s\n", root, strerror(errno));
 		return 1;
 	}
 	past = brake_past(root_fd, state_ledger(state), say);
-	if (!past.continued && !past.thawed && !past.failed)
+	limit = wire_past(root_fd, state_ledger(state), say);
+	if (!past.continued && !past.thawed && !past.failed && !limit)
 		say("nothing was left stopped");
-	return past.failed ? 1 : 0;
+	return past.failed || limit < 0 ? 1 : 0;
 }
 
 int start_release(const struct broker_options *o)

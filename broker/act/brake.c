@@ -393,7 +393,8 @@ void brake_fini(struct brake *b)
 		brake_settle(b);
 		(void)worker_wait(b->setup.worker, 100); /* either way the clock is looked at */
 		while (worker_result(b->setup.worker, &result))
-			brake_done(b, &result);
+			if (result.kind == WORKER_WRITE)
+				brake_done(b, &result);
 	}
 	for (uint32_t i = 0; i < BRAKE_DOMAINS_MAX; i++)
 		freezer_close(&b->freeze[i].freezer);

@@ -12,6 +12,11 @@ static void keep_order(void)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
+static bool is_path(const char path[LEDGER_PATH_MAX])
+{
+	return path[0] == '/' && memchr(path, 0, LEDGER_PATH_MAX);
+}
+
 void ledger_stop_set(struct ledger *l, uint32_t slot, int32_t pid, uint64_t start_ticks)
 {
 	struct ledger_stop stop = { .pid = pid, .start_ticks = start_ticks };
@@ -67,8 +72,25 @@ const struct ledger_freeze *ledger_freeze_get(const struct ledger *l, uint32_t s
 	if (slot >= LEDGER_FREEZES_MAX)
 		return NULL;
 	freeze = &l->freezes[slot];
-	if (!slot_is_whole(freeze, sizeof(*freeze)) || freeze->path[0] != '/' ||
-	    !memchr(freeze->path, 0, sizeof(freeze->path)))
-		return NULL;
-	return freeze;
+	return slot_is_whole(freeze, sizeof(*freeze)) && is_path(freeze->path) ? freeze : NULL;
+}
+
+void ledger_limit_set(struct ledger *l, const struct ledger_limit *limit)
+{
+	struct ledger_limit copy = *limit;
+
+	copy.check = slot_check(&copy, sizeof(copy));
+	l->limit = copy;
+	keep_order();
+}
+
+void ledger_limit_clear(struct ledger *l)
+{
+	keep_order();
+	l->limit.check = 0;
+}
+
+const struct ledger_limit *ledger_limit_get(const struct ledger *l)
+{
+	return slot_is_whole(&l->limit, sizeof(l->limit)) && is_path(l->limit.path) ? &l->limit : NULL;
 }

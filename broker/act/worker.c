@@ -43,6 +43,7 @@ static int do_job(enum worker_kind kind, const struct worker_job *job)
 
 	switch (kind) {
 	case WORKER_WRITE:
+	case WORKER_LIMIT:
 		size = strlen(job->text);
 		return pwrite(job->fd, job->text, size, 0) == (ssize_t)size ? 0 : -errno;
 	case WORKER_MRELEASE:
@@ -198,6 +199,13 @@ bool worker_write(struct worker *w, int fd, const char *text, uint32_t token)
 	const struct worker_job job = { .fd = fd, .text = text, .token = token };
 
 	return hand_over(w, WORKER_WRITE, &job);
+}
+
+bool worker_limit(struct worker *w, int fd, const char *text, uint32_t token)
+{
+	const struct worker_job job = { .fd = fd, .text = text, .token = token };
+
+	return hand_over(w, WORKER_LIMIT, &job);
 }
 
 bool worker_mrelease(struct worker *w, int pidfd, uint32_t token)

@@ -22,7 +22,8 @@
 #define WORKER_ROOM	64u
 
 /* In the order in which waiting ones are done. */
-enum worker_kind { WORKER_WRITE, WORKER_MRELEASE, WORKER_KIND_COUNT };
+/* LIMIT: a write as well, of a cgroup's limit, which may reclaim: never before a freeze. */
+enum worker_kind { WORKER_WRITE, WORKER_MRELEASE, WORKER_LIMIT, WORKER_KIND_COUNT };
 
 struct worker_job {
 	int fd;
@@ -65,6 +66,7 @@ void worker_stop(struct worker *w);
  * The descriptor is duplicated. false: no room, nothing will be done.
  */
 bool worker_write(struct worker *w, int fd, const char *text, uint32_t token);
+bool worker_limit(struct worker *w, int fd, const char *text, uint32_t token);
 bool worker_mrelease(struct worker *w, int pidfd, uint32_t token);
 
 /* Takes a result; false: none waits. Call it until then whenever done_fd is readable. */

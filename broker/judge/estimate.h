@@ -48,7 +48,7 @@ struct estimator {
 	struct trend trend;
 	struct fall fall;
 	uint64_t swap_doubt_bytes;	/* of the newest sample */
-	uint64_t distress_us[8];	/* when each distress bit was last seen, by bit number */
+	uint64_t distress_us[9];	/* when each distress bit was last seen, by bit number */
 	uint64_t direct_reclaims, oom_kills; /* newest counters */
 	bool have_counters;
 	uint32_t stretch_permyriad;	/* kept when a sample has no load */

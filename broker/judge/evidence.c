@@ -48,7 +48,7 @@ static bool reclaim_speaks(const struct evidence_view *v)
 
 static bool limit_speaks(const struct evidence_view *v)
 {
-	return distress_speaks(v, DISTRESS_CGROUP_HIGH | DISTRESS_CGROUP_MAX);
+	return distress_speaks(v, DISTRESS_CGROUP_HIGH | DISTRESS_CGROUP_MAX | DISTRESS_TRIPWIRE);
 }
 
 static bool kill_speaks(const struct evidence_view *v)

@@ -50,6 +50,12 @@ static bool bottom_and_corroborated(const struct stage_view *v)
 	return below(v, STAGE_SHUTDOWN) && (v->e->falling_us || v->e->distress);
 }
 
+/* What grows stands at the wire, and so does everybody beside it that needs memory. */
+static bool tripped_and_low(const struct stage_view *v)
+{
+	return (v->e->distress & DISTRESS_TRIPWIRE) && below(v, STAGE_IMMINENT);
+}
+
 static bool short_and_low(const struct stage_view *v)
 {
 	return is_short(v) && (below(v, STAGE_IMMINENT) || confirmed(v));
@@ -96,6 +102,7 @@ static const struct {
 	{ STAGE_SHUTDOWN, STAGE_WHY_OOM,	oom_and_low },
 	{ STAGE_SHUTDOWN, STAGE_WHY_FLOOR,	bottom_and_corroborated },
 	{ STAGE_SHUTDOWN, STAGE_WHY_TIME,	short_and_low },
+	{ STAGE_SHUTDOWN, STAGE_WHY_DISTRESS,	tripped_and_low },
 	{ STAGE_IMMINENT, STAGE_WHY_TIME,	short_and_lowish },
 	{ STAGE_IMMINENT, STAGE_WHY_FLOOR,	below_imminent },
 	{ STAGE_IMMINENT, STAGE_WHY_DISTRESS,	stalled_and_lowish },

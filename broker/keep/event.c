@@ -47,6 +47,8 @@ static const struct event_shape shapes[] = {
 	[EVENT_PROCEDURE_OUTPUT] = { "procedure_output", { "pid", "procedure" } },
 	[EVENT_RESPONDER] = { "responder", { "procedure", "errno" } },
 	[EVENT_GUARD] = { "guard", { "pid", "processes", "clients", "dry_run", "late_us" } },
+	[EVENT_TRIPWIRE] = { "tripwire", { "limit_bytes", "usage_bytes", "kept_bytes", "phase" } },
+	[EVENT_TRIPPED] = { "tripped", { "limit_bytes", "usage_bytes", "kept_bytes", "phase" } },
 };
 _Static_assert(ARRAY_LEN(shapes) == EVENT_KIND_COUNT, "a shape for every kind");
 
@@ -72,7 +74,7 @@ static void say_distress(struct text *t, uint32_t distress)
 {
 	static const char *const words[] = {
 		"PSI some", "PSI full", "direct reclaim", "memory.high throttling", "limit hit",
-		"OOM kill", "cgroup pressure level", "programs delayed",
+		"OOM kill", "cgroup pressure level", "programs delayed", "tripwire",
 	};
 	const char *between = "";
 
@@ -362,6 +364,29 @@ static void say_responder(struct text *t, const struct event *e)
 		text_add(t, ", errno %" PRIu64, e->b);
 }
 
+static void say_tripwire(struct text *t, const struct event *e)
+{
+	if (e->kind == EVENT_TRIPPED) {
+		text_add(t, "programs at the tripwire of ");
+		text_add_bytes(t, e->a);
+		text_add(t, " are slowed by the kernel, ");
+		text_add_bytes(t, e->c);
+		text_add(t, " of the machine are kept");
+		return;
+	}
+	if (e->d == TRIPWIRE_OFF || e->d == TRIPWIRE_OPEN) {
+		text_add(t, e->d == TRIPWIRE_OFF ? "there is no tripwire any more"
+						 : "the tripwire is taken away while clients save");
+		return;
+	}
+	text_add(t, "the tripwire %s at ", e->d == TRIPWIRE_DRY ? "would stand" : "stands");
+	text_add_bytes(t, e->a);
+	text_add(t, ", with ");
+	text_add_bytes(t, e->b);
+	text_add(t, " in use, to keep ");
+	text_add_bytes(t, e->c);
+}
+
 static void say_held_back(struct text *t, const struct event *e)
 {
 	text_add(t, "nobody is ended yet, not even %s (pid %" PRIu64 "), the largest: only ", e->name, e->a);
@@ -436,6 +461,8 @@ static void (*const say[EVENT_KIND_COUNT])(struct text *t, const struct event *e
 	[EVENT_PROCEDURE_OUTPUT] = say_procedure_output,
 	[EVENT_RESPONDER] = say_responder,
 	[EVENT_GUARD] = say_guard,
+	[EVENT_TRIPWIRE] = say_tripwire,
+	[EVENT_TRIPPED] = say_tripwire,
 };
 
 size_t event_sentence(const struct event *e, char *buffer, size_t size)

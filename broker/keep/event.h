@@ -10,6 +10,7 @@
 
 #include "act/escalate.h"
 #include "act/procedure.h"
+#include "act/tripwire.h"
 #include "ask/session.h"
 #include "judge/evidence.h"
 #include "judge/stage.h"
@@ -61,6 +62,8 @@ enum event_kind {
 	EVENT_GUARD,			/* the loop stood still, and the guard acted; name, a: pid,
 					 * b: processes stopped, c: clients told, d: dry run, e: us late,
 					 * why 1: a signal of the loop's own was not sent */
+	EVENT_TRIPWIRE,			/* a: limit, b: usage, c: kept, d: enum tripwire_phase */
+	EVENT_TRIPPED,			/* the same: its limit was reached */
 	EVENT_KIND_COUNT
 };
 

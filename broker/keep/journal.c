@@ -52,6 +52,8 @@ static const struct {
 	[EVENT_PROCEDURE_OUTPUT] = { LOG_NOTICE, "7cfcaebef58e4f9abaf8a1f9d7b0e453" },
 	[EVENT_RESPONDER] = { LOG_NOTICE, "88f3edfe36954f7c80e109301ef39e89" },
 	[EVENT_GUARD] = { LOG_ERR, "badc3e8d40e94966b24db7e65b02516a" },
+	[EVENT_TRIPWIRE] = { LOG_INFO, "1b96370522e544f687ee556f36b866a8" },
+	[EVENT_TRIPPED] = { LOG_WARNING, "dcea91593c8741a3ae48008739e6f84b" },
 };
 
 /* base/log.h and syslog.h use the same prefix for different things; this is the only bridge. */

@@ -226,6 +226,8 @@ int cgroup_open(struct cgroup *c, const struct cgroup_tree *t, const char *name)
 	if (opened.dir_fd < 0)
 		return opened.dir_fd;
 	r = open_files(&opened);
+	if (r == 0 && strcmp(name, t->tripwire) == 0)
+		opened.fd[CGROUP_HIGH] = file_close(opened.fd[CGROUP_HIGH]);
 	if (r < 0)
 		cgroup_close(&opened);
 	else
@@ -335,6 +337,27 @@ static int read_memory(struct cgroup *c, const struct source_room *room, struct 
 	if (r == 0 && ret->swap_total_bytes)
 		ret->has |= SAMPLE_HAS_SWAP;
 	return r;
+}
+
+int cgroup_figures(struct cgroup *c, const struct source_room *room, struct cgroup_figures *ret)
+{
+	struct cgroup_counters counters;
+	struct cgroup_figures f;
+	ssize_t size;
+	int r = c->fd[CGROUP_HIGH] < 0 || c->fd[CGROUP_EVENTS] < 0 ? -ENOENT : 0;
+
+	r = r ? r : read_figure(c->fd[CGROUP_USAGE], room, &f.usage_bytes);
+	r = r ? r : read_figure(c->fd[CGROUP_HIGH], room, &f.high_bytes);
+	r = r ? r : read_counters(c, room, &counters);
+	if (r < 0)
+		return r;
+	size = file_reread(c->fd[CGROUP_STAT], room->buffer, room->size);
+	r = size < 0 ? (int)size : parse_cgroup_stat(room->buffer, (size_t)size, &f.file_bytes);
+	if (r < 0)
+		return r;
+	f.high_events = counters.high;
+	*ret = f;
+	return 0;
 }
 
 int cgroup_read(struct cgroup *c, const struct source_room *room, struct sample *ret)

@@ -17,6 +17,7 @@
 struct cgroup_tree {
 	struct source source;		/* fd: its root directory */
 	bool is_v2;
+	char tripwire[PARSE_PATH_MAX];	/* the memory.high of this cgroup is no limit: it is ours */
 };
 
 struct cgroup_paths {
@@ -64,6 +65,14 @@ int cgroup_find(const struct cgroup_tree *t, const struct cgroup_question *q,
 /* -EINVAL: the name does not begin with "/", is the root, or climbs; -ENOENT: no such cgroup. */
 int cgroup_open(struct cgroup *c, const struct cgroup_tree *t, const char *name);
 void cgroup_close(struct cgroup *c);
+
+/* v2: what the tripwire needs to know of its cgroup. Errors as cgroup_read(). */
+struct cgroup_figures {
+	uint64_t usage_bytes, file_bytes;
+	uint64_t high_bytes;		/* PARSE_UNLIMITED: none */
+	uint64_t high_events;		/* so often was it reached */
+};
+int cgroup_figures(struct cgroup *c, const struct source_room *room, struct cgroup_figures *ret);
 
 /*
  * Memory, swap and counters. ret->total_bytes must hold the memory of the machine and swap_* its

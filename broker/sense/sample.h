@@ -34,6 +34,7 @@ enum sample_distress {
 	DISTRESS_OOM = 1 << 5,		/* the kernel killed for lack of memory in this domain */
 	DISTRESS_PRESSURE_LEVEL = 1 << 6, /* cgroup v1 memory.pressure_level medium or critical */
 	DISTRESS_TASK_DELAY = 1 << 7,	/* clients or growers lose time in reclaim and thrashing */
+	DISTRESS_TRIPWIRE = 1 << 8,	/* programs are slowed at the limit that is our tripwire */
 };
 
 /* PSI triggers as low-memory-monitor arms them; only a stand-alone recording has them. */
@@ -55,6 +56,7 @@ struct sample {
 	uint64_t file_bytes;		/* Active(file) + Inactive(file): can be dropped */
 	uint64_t reserve_bytes;		/* what the kernel never hands out: per zone min watermark and
 					 * lowmem protection, at most the zone's free pages */
+	uint64_t low_bytes;		/* so far above its min watermarks the kernel reclaims by itself */
 	uint64_t available_bytes;	/* MemAvailable, shown only: never reaches 0 at the cliff */
 	uint64_t swap_total_bytes;
 	uint64_t swap_free_bytes;

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "sense/kills.h"
 #include "sense/kmsg.h"
@@ -386,6 +387,19 @@ void sense_domain_remove(struct sense *s, uint32_t domain)
 	watch_close(&d->watch);
 	cgroup_close(&d->cgroup);
 	d->is_used = false;
+}
+
+void sense_set_tripwire(struct sense *s, const char *name)
+{
+	text_copy_tail(s->tree.tripwire, sizeof(s->tree.tripwire), name);
+}
+
+void sense_cry(struct sense *s, uint32_t domain, uint32_t distress)
+{
+	struct sense_domain *d = domain_get(s, domain);
+
+	if (d)
+		d->watch.distress |= distress;
 }
 
 bool sense_domain_is_limited(const struct sense *s, uint32_t domain)

@@ -67,6 +67,12 @@ int sense_cgroup_paths(struct sense *s, int32_t pid, struct cgroup_paths *ret);
 int sense_domain_add(struct sense *s, uint32_t domain, const char *name);
 void sense_domain_remove(struct sense *s, uint32_t domain);
 
+/* The memory.high of this cgroup is not a limit, but our tripwire; "": of none. Before it is a domain. */
+void sense_set_tripwire(struct sense *s, const char *name);
+
+/* Somebody else heard the kernel: it is in the next sample of the domain. */
+void sense_cry(struct sense *s, uint32_t domain, uint32_t distress);
+
 /* Whether its cgroup had a limit below the machine's memory when it was last read. */
 bool sense_domain_is_limited(const struct sense *s, uint32_t domain);
 

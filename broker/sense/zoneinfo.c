@@ -9,14 +9,16 @@ static int zoneinfo_read(struct source *s, const struct source_room *room, struc
 {
 	ssize_t size = file_reread(s->fd, room->buffer, room->size);
 	struct parse_zoneinfo z;
-	uint64_t reserve_bytes;
+	uint64_t reserve_bytes, low_bytes;
 	int r = size < 0 ? (int)size : parse_zoneinfo(room->buffer, (size_t)size, &z);
 
 	if (r < 0)
 		return r;
-	if (__builtin_mul_overflow(z.reserve, room->page_bytes, &reserve_bytes))
+	if (__builtin_mul_overflow(z.reserve, room->page_bytes, &reserve_bytes) ||
+	    __builtin_mul_overflow(z.low > z.min ? z.low - z.min : 0, room->page_bytes, &low_bytes))
 		return -EINVAL;
 	ret->reserve_bytes = reserve_bytes;
+	ret->low_bytes = low_bytes;
 	ret->has |= SAMPLE_HAS_RESERVE;
 	return 0;
 }

@@ -93,7 +93,7 @@ static int call_message(struct ctl *c, sd_bus_message *m, const char *what,
 
 	if (r >= 0)
 		r = sd_bus_call(c->bus, m, CALL_US, &error, ret_reply);
-	if (r < 0)
+	if (r < 0 && what)
 		call_complain(what, &error, r);
 	sd_bus_error_free(&error);
 	return r < 0 ? r : 0;
@@ -116,7 +116,8 @@ int call_method(struct ctl *c, sd_bus_message **ret_reply, const char *method, c
 	return r;
 }
 
-int call_property(struct ctl *c, const char *property, sd_bus_message **ret_reply)
+static int get_property(struct ctl *c, const char *property, const char *what,
+			sd_bus_message **ret_reply)
 {
 	sd_bus_message *m = NULL;
 	int r = sd_bus_message_new_method_call(c->bus, &m, CTL_NAME, CTL_PATH,
@@ -126,9 +127,27 @@ int call_property(struct ctl *c, const char *property, sd_bus_message **ret_repl
 	if (r >= 0)
 		r = sd_bus_message_append(m, "ss", CTL_NAME, property);
 	if (r >= 0)
-		r = call_message(c, m, property, ret_reply);
+		r = call_message(c, m, what, ret_reply);
 	sd_bus_message_unref(m);
 	return r;
+}
+
+int call_property(struct ctl *c, const char *property, sd_bus_message **ret_reply)
+{
+	return get_property(c, property, property, ret_reply);
+}
+
+/* What an older broker does not have is "", and no complaint. */
+void call_text_if_there(struct ctl *c, const char *property, char *ret, size_t size)
+{
+	sd_bus_message *reply = NULL;
+	const char *text = "";
+	int r = get_property(c, property, NULL, &reply);
+
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "v", "s", &text);
+	print_clean(ret, size, r >= 0 ? text : "");
+	sd_bus_message_unref(reply);
 }
 
 int call_text(struct ctl *c, const char *property, char *ret, size_t size)

@@ -105,6 +105,7 @@ int call_growers(struct ctl *c, const char *domain, struct grower_row *ret, uint
 		 uint32_t *ret_count);
 int call_outlook(struct ctl *c, struct outlook_row *ret);
 int call_text(struct ctl *c, const char *property, char *ret, size_t size);
+void call_text_if_there(struct ctl *c, const char *property, char *ret, size_t size);
 /* A property; *ret_reply stands before the variant. */
 int call_property(struct ctl *c, const char *property, sd_bus_message **ret_reply);
 /* Rows of a reply that call_method has entered; > 0: there was one. */

@@ -104,6 +104,8 @@ static int read_view(struct ctl *c, struct status_view *v)
 		r = read_last_episode(c, v);
 	if (r >= 0)
 		r = read_warnings(c, v);
+	if (r >= 0)
+		call_text_if_there(c, "Tripwire", v->tripwire, sizeof(v->tripwire));
 	if (r >= 0 && !c->nagios)
 		read_outlook(c, v);
 	return r;
@@ -147,6 +149,12 @@ bool status_format_pressure(const struct domain_row *d, char *text, size_t size)
 	return true;
 }
 
+/* That there is none is among the weak points. */
+static bool has_tripwire(const struct status_view *v)
+{
+	return v->tripwire[0] && strncmp(v->tripwire, "off", 3);
+}
+
 /*
  * What must fit below: each part may take what is left beyond that. Together they leave room for
  * two rows of reasons on a screen of which every part is there; half of the least rows would hide
@@ -154,7 +162,7 @@ bool status_format_pressure(const struct domain_row *d, char *text, size_t size)
  */
 static unsigned below_domains(const struct status_view *v)
 {
-	return 3 + (v->last.number != 0) + (v->warnings + v->absents != 0);
+	return 3 + has_tripwire(v) + (v->last.number != 0) + (v->warnings + v->absents != 0);
 }
 
 static unsigned below_growers(const struct status_view *v)
@@ -262,6 +270,12 @@ static void print_last_episode(struct status_view *v)
 	v->rows -= print_wrapped("last episode ", text, 1);
 }
 
+static void print_tripwire(struct status_view *v)
+{
+	if (has_tripwire(v))
+		v->rows -= print_wrapped("tripwire     ", v->tripwire, 1);
+}
+
 /* "limited by swap, falls by 5.0 MiB/s"; "" if an older broker tells neither. */
 const char *status_format_limit(const struct ctl *c, const struct domain_row *d, char *text, size_t size)
 {
@@ -326,6 +340,7 @@ static void print_people(struct ctl *c, struct status_view *v)
 	print_growers(c, v);
 	print_domains(c, v);
 	print_clients(c, v);
+	print_tripwire(v);
 	print_last_episode(v);
 	print_weak_points(v);
 }

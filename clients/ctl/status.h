@@ -19,6 +19,7 @@ struct status_view {
 	struct source_row absent[ABSENT_MAX];
 	uint32_t absents;
 	struct episode_row last;
+	char tripwire[300];		/* "": an older broker */
 	struct grower_row grower[GROWERS_MAX]; /* of the nearest domain */
 	uint32_t growers;
 	struct outlook_row outlook;

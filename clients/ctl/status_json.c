@@ -133,6 +133,7 @@ void status_print_json(const struct status_view *v)
 	json_object_object_add(o, "kernel_choice", kernel_choice_json(&v->outlook));
 	json_object_object_add(o, "others", others_json(&v->outlook));
 	json_object_object_add(o, "warnings", warnings);
+	json_object_object_add(o, "tripwire", v->tripwire[0] ? json_object_new_string(v->tripwire) : NULL);
 	json_object_object_add(o, "absent_sources", absent_json(v));
 	json_object_object_add(o, "last_episode", last_episode_json(&v->last));
 	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));

@@ -172,6 +172,20 @@ def thrash(build):
             print(line)
 
 
+def leak(build):
+    print("\n# in the small machine: a leak at full speed, from 4 MiB free until it is stopped", flush=True)
+    here = os.path.dirname(os.path.abspath(__file__))
+    if shutil.which("qemu-system-x86_64") is None:
+        print("qemu-system-x86 is not installed, not measured")
+        return
+    result = subprocess.run(
+        [sys.executable, os.path.join(here, "..", "vm", "vm.py"), "run", "--build", build, "--script",
+         os.path.join(here, "leak.sh"), "--timeout", "120"], capture_output=True, text=True, check=False)
+    for line in result.stdout.splitlines():
+        if line.startswith("LEAK "):
+            print(line.removeprefix("LEAK "))
+
+
 def main():
     if len(sys.argv) != 2:
         print(__doc__, file=sys.stderr)
@@ -184,6 +198,7 @@ def main():
     orders(build)
     idle(build)
     thrash(build)
+    leak(build)
     return 0
 
 

@@ -28,6 +28,7 @@ WORDS = {
     'step': ('ask/session.h', 'session_step', 'STEP_'),
     'result': ('ask/session.h', 'session_result', 'RESULT_'),
     'hold': ('act/hold.h', 'hold_phase', 'HOLD_'),
+    'tripwire': ('act/tripwire.h', 'tripwire_phase', 'TRIPWIRE_'),
     'outcome': ('act/procedure.h', 'procedure_outcome', 'PROCEDURE_'),
     'rung': ('act/escalate.h', 'escalate_rung', 'RUNG_'),
     'victim': ('act/victim.h', 'victim_kind', 'VICTIM_'),

@@ -27,6 +27,9 @@ static const char *const call_names[] = {
 	[CALL_STOPPED] = "stopped",
 	[CALL_GUARD] = "guard",
 	[CALL_TOLD] = "told",
+	[CALL_TRIPWIRE] = "tripwire",
+	[CALL_TRIPPED] = "tripped",
+	[CALL_TRIPWIRE_OFF] = "tripwire off",
 };
 _Static_assert(ARRAY_LEN(call_names) == CALL_KIND_COUNT, "a name for every call");
 
@@ -102,6 +105,9 @@ static void hand_in(struct sim *s, struct call *c)
 	case CALL_DOMAIN_REMOVE: core_domain_remove(&s->core, c->domain, s->now_us); break;
 	case CALL_GUARD: c->was_kept = core_guard(&s->core, c->report, s->now_us); break;
 	case CALL_TOLD: core_told(&s->core, c->domain, &c->told, s->now_us); break;
+	case CALL_TRIPWIRE: core_tripwire(&s->core, c->reading, s->now_us); break;
+	case CALL_TRIPPED: core_tripped(&s->core, c->reading, s->now_us); break;
+	case CALL_TRIPWIRE_OFF: core_tripwire_off(&s->core, s->now_us); break;
 	case CALL_KIND_COUNT: break;
 	}
 }
@@ -139,6 +145,7 @@ static void carry_out(struct sim *s, const struct core_effect *e)
 	case EFFECT_LET_GO: world_let_go(s, e->domain); break;
 	case EFFECT_SIGNAL_VICTIM: world_signal(s, e); break;
 	case EFFECT_PROCEDURE: world_procedure(s, e); break;
+	case EFFECT_TRIPWIRE: fence_set(s, e->limit_bytes); break;
 	case EFFECT_SHIELD_UP:
 	case EFFECT_SHIELD_DOWN:
 	case EFFECT_ANNOUNCE:

@@ -80,6 +80,7 @@ void model_before(struct sim *s, const struct call *c)
 	if (c->kind == CALL_RELOAD)
 		take_policy(s);
 	model_brake_call(s, c);
+	model_tripwire_before(s, c);
 	if (c->kind == CALL_SAMPLE)
 		model_sample(s, c->sample);
 }
@@ -247,6 +248,7 @@ void model_after(struct sim *s, const struct call *c, const struct core_effect *
 		model_effect(s, &batch[i]);
 	if (c->kind == CALL_GUARD)
 		model_guard_after(s, c);
+	model_tripwire_after(s, c);
 	check_outcome(s, c);
 	check_shields(s);
 	for (uint32_t i = 0; i < SIM_CLIENTS; i++)

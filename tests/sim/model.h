@@ -81,6 +81,13 @@ struct model_domain {
 	uint64_t stuck_since_us;	/* 0: the ladder has no reason to move */
 };
 
+struct model_tripwire {
+	bool is_on, was_armed;
+	const struct tripwire_reading *reading; /* of the call at hand */
+	uint64_t now_bytes;		/* in the file */
+	uint64_t limit_bytes, moved_us;	/* when it was last armed; 0: never */
+};
+
 struct model {
 	struct core_policy policy;
 	struct model_client client[SIM_CLIENTS];
@@ -88,6 +95,7 @@ struct model {
 	uint64_t ids[MODEL_IDS_MAX];
 	uint32_t ids_count;
 	uint64_t last_event, last_episode, last_sequence, calls;
+	struct model_tripwire tripwire;
 	/* the call at hand */
 	struct model_request asked[MODEL_BATCH_MAX];
 	uint64_t asked_client[MODEL_BATCH_MAX];
@@ -135,3 +143,7 @@ void model_guard_event(struct sim *s, const struct call *c, const struct event *
 void model_guard_told(struct sim *s, const struct call *c, const struct event *e);
 void model_guard_after(struct sim *s, const struct call *c);
 void model_effect(struct sim *s, const struct core_effect *e);
+void model_tripwire_before(struct sim *s, const struct call *c);
+void model_tripwire_after(struct sim *s, const struct call *c);
+void model_tripwire_effect(struct sim *s, const struct core_effect *e);
+void model_tripwire_event(struct sim *s, const struct event *e);

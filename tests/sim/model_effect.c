@@ -139,6 +139,7 @@ void model_effect(struct sim *s, const struct core_effect *e)
 	case EFFECT_STOP:
 	case EFFECT_LET_GO: model_brake_effect(s, e); break;
 	case EFFECT_PROCEDURE: on_start(s, e); break;
+	case EFFECT_TRIPWIRE: model_tripwire_effect(s, e); break;
 	case EFFECT_ANNOUNCE: on_announce(s, e); break;
 	case EFFECT_NONE:
 	case EFFECT_KIND_COUNT:

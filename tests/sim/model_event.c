@@ -363,6 +363,8 @@ void model_event(struct sim *s, const struct call *c, const struct event *e)
 	case EVENT_ANSWER: on_answer(s, c, e); break;
 	case EVENT_BRAKE:
 	case EVENT_LET_GO: model_brake_event(s, c, e); break;
+	case EVENT_TRIPWIRE:
+	case EVENT_TRIPPED: model_tripwire_event(s, e); break;
 	case EVENT_CONFIG_RELOADED: cover_add(&s->cover, COVER_RELOADED); break;
 	case EVENT_NONE:
 	case EVENT_KIND_COUNT:

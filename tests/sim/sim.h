@@ -57,7 +57,7 @@ enum call_kind {
 	CALL_START, CALL_SAMPLE, CALL_TICK, CALL_JOIN, CALL_LEAVE, CALL_REPORT, CALL_ANSWER,
 	CALL_SURVEY, CALL_GONE, CALL_OOM, CALL_TAKE_OVER, CALL_RELOAD, CALL_DOMAIN_ADD,
 	CALL_DOMAIN_REMOVE, CALL_GROWERS, CALL_SUSPECT, CALL_STOPPED, CALL_PROCEDURE, CALL_GUARD,
-	CALL_TOLD, CALL_KIND_COUNT
+	CALL_TOLD, CALL_TRIPWIRE, CALL_TRIPPED, CALL_TRIPWIRE_OFF, CALL_KIND_COUNT
 };
 
 struct call {
@@ -68,6 +68,7 @@ struct call {
 	const struct session_offer *offer;
 	const struct sample *sample;
 	const struct victim *victim;	/* SURVEY SUSPECT */
+	const struct tripwire_reading *reading; /* TRIPWIRE TRIPPED */
 	uint32_t count;			/* STOPPED */
 	struct core_answer answer;
 	struct core_procedure_end end;	/* PROCEDURE */

@@ -54,6 +54,7 @@ void story_effect(struct sim *s, const struct core_effect *e)
 		[EFFECT_LOOK] = "look", [EFFECT_STOP] = "stop", [EFFECT_LET_GO] = "let go",
 		[EFFECT_SURVEY] = "survey",	  [EFFECT_SIGNAL_VICTIM] = "signal",
 		[EFFECT_PROCEDURE] = "procedure", [EFFECT_ANNOUNCE] = "announce",
+		[EFFECT_TRIPWIRE] = "tripwire",
 	};
 
 	story_add(s,

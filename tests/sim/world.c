@@ -121,6 +121,8 @@ static void read_sample(struct sim *s, uint32_t domain)
 	struct sample sample = pool_sample(s, domain);
 	struct call c = { .kind = CALL_SAMPLE, .domain = domain, .sample = &sample };
 
+	if (domain == CORE_DOMAIN_SYSTEM)
+		fence_sample(s, &sample);
 	call_core(s, &c);
 }
 
@@ -132,6 +134,7 @@ static void step(struct sim *s)
 		if (core_wants_sample(&s->core, d, s->now_us))
 			read_sample(s, d);
 	call_core(s, &tick);
+	fence_watch(s);
 	culprit_watch(s);
 	model_rest(s);
 }
@@ -201,6 +204,9 @@ static void start(struct sim *s)
 	model_init(s, s->world.first_episode);
 	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
 		s->world.culprit[d].is_stopped = false; /* before anything else, the daemon lets go */
+	fence_undo(s);
+	if (s->world.fence.high_bytes != s->world.fence.before_bytes)
+		sim_fail(s, "a killed daemon has left its tripwire");
 	call_core(s, &c);
 	if (!s->world.pool[CORE_DOMAIN_SYSTEM].total_bytes)
 		pool_init(s, CORE_DOMAIN_SYSTEM);
@@ -288,6 +294,7 @@ static void begin(struct sim *s)
 	s->now_us = dice_between(&s->dice, 1, 1000 * US_PER_S);
 	s->policy = policy_random(&s->dice);
 	s->world.first_episode = dice_below(&s->dice, 100000);
+	fence_init(s);
 	start(s);
 	for (uint32_t i = 0; i < clients; i++)
 		actor_join(s, i);
@@ -313,5 +320,8 @@ void world_run(struct sim *s)
 		step(s);
 	}
 	replayed_check(s);
+	fence_undo(s);
+	if (s->world.fence.high_bytes != s->world.fence.before_bytes)
+		sim_fail(s, "the tripwire stands after the end");
 	model_end(s);
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dice.h"
 #include "model.h"
 
 #define WORLD_ACTIONS_MAX	64u
@@ -60,7 +61,16 @@ struct culprit {
 	uint64_t survey;		/* which choice of the domain it is */
 };
 
+/* The cgroup of the tripwire. */
+struct fence {
+	struct dice dice;
+	bool is_there, is_written_down;	/* that: what stood there, in the ledger */
+	uint64_t before_bytes, high_bytes, share_percent, trips;
+	struct tripwire_reading newest;	/* total_bytes 0: taken */
+};
+
 struct world {
+	struct fence fence;
 	struct actor actor[SIM_CLIENTS];
 	struct action action[WORLD_ACTIONS_MAX];
 	struct pool pool[SIM_DOMAINS];
@@ -84,7 +94,13 @@ void world_let_go(struct sim *s, uint32_t domain);
 void world_signal(struct sim *s, const struct core_effect *e);
 void world_procedure(struct sim *s, const struct core_effect *e);
 
+void fence_set(struct sim *s, uint64_t limit_bytes);
+
 /* Among the world's files. */
+void fence_init(struct sim *s);
+void fence_sample(struct sim *s, const struct sample *a);
+void fence_watch(struct sim *s);
+void fence_undo(struct sim *s);
 void world_later(struct sim *s, struct action a);
 void actor_join(struct sim *s, uint32_t actor);
 void actor_leave(struct sim *s, uint32_t actor);

@@ -23,6 +23,8 @@ static const struct row {
 	  DISTRESS_PSI_SOME | DISTRESS_DIRECT_RECLAIM, { 0, 0, 0, 50, 50 }, 1, false },
 	{ "programs are delayed", 5, 10, 9, 5, 0, 0, DISTRESS_TASK_DELAY, { 66, 0, 0, 0, 34 }, 2, true },
 	{ "the limit was hit", 5, 10, 9, 5, 0, 0, DISTRESS_CGROUP_MAX, { 50, 0, 0, 0, 0, 50 }, 2, true },
+	{ "programs at the tripwire", 5, 10, 9, 5, 0, 0, DISTRESS_TRIPWIRE, { 50, 0, 0, 0, 0, 50 }, 2, true },
+	{ "the tripwire alone", 50, 10, 9, 5, 0, 0, DISTRESS_TRIPWIRE, { 0, 0, 0, 0, 0, 100 }, 1, false },
 	{ "the kernel's kill alone", 50, 10, 9, 5, 0, 0, DISTRESS_OOM, { [WITNESS_KILL] = 100 }, 1, true },
 };
 

@@ -36,6 +36,14 @@ static const struct row {
 	{ "the kernel killed", STAGE_NORMAL, 60, 0, 0, DISTRESS_OOM, STAGE_WARNING, STAGE_WHY_OOM },
 	{ "the kernel killed, little headroom", STAGE_NORMAL, 7, 0, 0, DISTRESS_OOM,
 	  STAGE_SHUTDOWN, STAGE_WHY_OOM },
+	{ "programs at the tripwire", STAGE_NORMAL, 7, 0, 0, DISTRESS_TRIPWIRE,
+	  STAGE_SHUTDOWN, STAGE_WHY_DISTRESS },
+	{ "at the tripwire, above the floor", STAGE_NORMAL, 12, 0, 0, DISTRESS_TRIPWIRE,
+	  STAGE_WARNING, STAGE_WHY_FLOOR },
+	{ "at the tripwire, files to drop", STAGE_NORMAL, 60, 0, 0, DISTRESS_TRIPWIRE,
+	  STAGE_NORMAL, STAGE_WHY_NONE },
+	{ "a cgroup's own memory.high", STAGE_NORMAL, 7, 0, 0, DISTRESS_CGROUP_HIGH,
+	  STAGE_IMMINENT, STAGE_WHY_FLOOR },
 	{ "never falls to a lower stage", STAGE_SHUTDOWN, 12, 0, 0, 0, STAGE_SHUTDOWN, STAGE_WHY_NONE },
 };
 

@@ -88,7 +88,9 @@ def sum_up_events(events, villain_s):
     since = {}
     for e in stages:
         since.setdefault(e['to'], round(e['time_us'] / 1e6 - villain_s, 3) if villain_s else None)
+    headrooms = [e['headroom_bytes'] // 1024 for e in stages + [e for e in events if e.get('event') == 'ended']]
     return {
+        'least_headroom_kib': min(headrooms, default=None),
         'highest': max((e['to'] for e in stages), key=ORDER.index, default='normal'),
         'stage_after_s': since,
         'asked': len(asked),

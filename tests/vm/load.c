@@ -116,6 +116,8 @@ static void grow(struct progress *p, uint64_t want)
 {
 	for (unsigned i = 0; p->before + p->have < want && i < CHUNK_PAGES; i++) {
 		p->sink->take(p->have++);
+		if (p->load->count)
+			load_count(p->load, p->before + p->have);
 		if (p->load->fork > 0 && (double)p->have >= p->load->fork * MIB_PAGES)
 			hand_over(p);
 	}
@@ -235,11 +237,13 @@ int main(int argc, char **argv)
 		{ "second", "MiB/s: a child that grows, too", NULL, &l.second, NULL },
 		{ "after", "seconds before it begins", NULL, &l.after_s, NULL },
 		{ "fork", "MiB that each process of a chain takes", NULL, &l.fork, NULL },
-		{ "in", "anon, tmpfs, memfd, pipes or sockets", &l.in, NULL, NULL },
+		{ "in", "anon, populate, tmpfs, memfd, pipes or sockets", &l.in, NULL, NULL },
 		{ "file", "of tmpfs, storm, copy, scan, readers", &l.file, NULL, NULL },
 		{ "readers", "processes that read pages of --file at random", NULL, &l.readers, NULL },
 		{ "times", "how many", NULL, &l.times, NULL },
 		{ "adj", "its oom_score_adj", NULL, &l.adj, NULL },
+		{ "count", "a file that shows what was taken, see load_io.c", &l.count, NULL, NULL },
+		{ "mark", "MiB of free memory", NULL, &l.mark, NULL },
 		{ "recorder", "pid that until-kill ends", NULL, &l.recorder, NULL },
 		{ NULL, NULL, NULL, NULL, NULL },
 	};

@@ -16,8 +16,8 @@
 
 struct load {
 	double rate, rise, step, every_s, size, hold_s, second, after_s, fork, seconds, adj, times;
-	double readers, recorder;
-	const char *in, *file;
+	double readers, recorder, mark;
+	const char *in, *file, *count;
 };
 
 /* Where the pages come from; load_sink.c. */
@@ -38,6 +38,7 @@ void load_sleep_until(double at_s);	/* of load_now_s() */
 void load_fail(const char *what);	/* exits with the reason of errno */
 
 /* load_io.c: busy with files, or with processes that come and go; all for l->seconds. */
+void load_count(const struct load *l, uint64_t pages); /* what --count counts */
 void load_storm(const struct load *l);
 void load_copy(const struct load *l);
 void load_scan(const struct load *l);

@@ -12,6 +12,7 @@
 #define REGION_BYTES	(1ull << 30)	/* more than any guest has */
 #define RANDOM_BYTES	1408u		/* of a page; the rest is zero: lzo packs it to 36 % */
 #define POOL_BYTES	65536u
+#define POPULATE_PAGES	16384u
 #define PIPE_PAGES	256u		/* 1 MiB, what anybody may ask for (pipe-max-size) */
 #define PACKETS		64u		/* pages that wait in one socket: its queue has a limit */
 #define ENDS_MAX	4096u
@@ -60,6 +61,21 @@ static void release_anon(uint64_t pages)
 {
 	if (madvise(region + pages * PAGE, REGION_BYTES - pages * PAGE, MADV_DONTNEED) < 0)
 		load_fail("madvise");
+}
+
+/* ---- anonymous memory, 64 MiB in one system call: a signal to stop waits for its end ---- */
+
+static void open_populate(const struct load *l)
+{
+	(void)l;
+}
+
+static void take_populate(uint64_t index)
+{
+	if (index % POPULATE_PAGES == 0 &&
+	    mmap(NULL, (size_t)POPULATE_PAGES * PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0) == MAP_FAILED)
+		load_fail("mmap");
 }
 
 /* ---- a file, which is meant to be in a tmpfs ---- */
@@ -144,6 +160,7 @@ const struct sink *sink_find(const char *name)
 {
 	static const struct sink sinks[] = {
 		{ "anon", open_anon, take_anon, release_anon },
+		{ "populate", open_populate, take_populate, NULL },
 		{ "tmpfs", open_file, take_file, release_file },
 		{ "memfd", open_memfd, take_file, release_file },
 		{ "pipes", open_ends, take_pipe, NULL },

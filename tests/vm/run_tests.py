@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs every scenario in the small machine, with failsoft and with the kernel alone; prints TAP.
+"""Runs every scenario in the small machine, with failsoft, with the kernel alone and some with the
+tripwire; prints TAP.
 
 One test per scenario and mode: all its runs must meet all its expectations. The result rows are
 kept as JSON Lines in tests/vm/results.jsonl of the build directory. Two machines run at a time;
@@ -26,7 +27,7 @@ def plan(names, runs):
     chosen = [s for s in scenarios.SCENARIOS if not names or s.name in names]
     # What the kernel alone makes of it is for comparison: one run.
     return [(s, mode, range(min(runs, s.runs if mode == 'failsoft' else 1))) for s in chosen
-            for mode in ('failsoft', 'alone') if mode == 'failsoft' or s.alone]
+            for mode in ('failsoft', 'alone', 'tripwire') if mode == 'failsoft' or getattr(s, mode)]
 
 
 def row_text(row):

@@ -26,6 +26,7 @@ class Scenario:
     failsoft: list
     alone: list
     runs: int = RUNS
+    tripwire: list = None   # with the programs in its cgroup; None: not a case for it
 
 
 def nothing_lost(r):
@@ -51,6 +52,7 @@ NOBODY = ('nobody was ended', lambda r: not r['ended'] and not r['kernel_killed'
 UP_TO_WARNING = ('no stage beyond warning', lambda r: r['highest'] in ('normal', 'warning'))
 RAN_OUT = ('the kernel killed the hog', lambda r: 'failsoft-hog' in r['kernel_killed'])
 KERNEL_ACTED = ('the kernel killed somebody', lambda r: bool(r['kernel_killed']))
+NEVER_NEAR = ('never nearer to the cliff than 2 MiB', lambda r: r['least_headroom_kib'] >= 2048)
 SAVED = [NOTHING_LOST, NO_PANIC, NO_STALL, ANSWERED]
 HARMLESS = [NOTHING_LOST, NO_PANIC, NOBODY, UP_TO_WARNING]
 
@@ -98,7 +100,7 @@ SCENARIOS = [
     Scenario('other_fast', 'a leak of 40 MiB/s in another program', 12,
              other('failsoft-hog --rate=40'), [*SAVED, ONLY_HOG, KERNEL_IDLE], [RAN_OUT]),
     Scenario('cache_storm', 'nine times 96 MiB of files read through the page cache', 12,
-             other(f'({CACHE_STORM})'), HARMLESS, [NOBODY]),
+             other(f'({CACHE_STORM})'), HARMLESS, [NOBODY], tripwire=HARMLESS),
     # What fills the memory shows in no process. A tmpfs stays full when its writer has ended.
     Scenario('tmpfs', 'a file in a tmpfs that grows by 20 MiB/s', 12,
              other(f'{TMPFS}failsoft-load steady --rate=20 --in=tmpfs --file=/run/t2/fill'),
@@ -107,11 +109,18 @@ SCENARIOS = [
              other('failsoft-load steady --rate=20 --in=pipes'),
              [*SAVED, ONLY_WRITER, KERNEL_IDLE], [KERNEL_ACTED], runs=1),
     Scenario('own_max', 'a leak at full speed in the logger itself', 10, own_leak('max'),
-             [NO_PANIC], [EVERYTHING_LOST], runs=1),
+             [NO_PANIC], [EVERYTHING_LOST], runs=1,
+             tripwire=[NOTHING_LOST, NO_PANIC, NO_STALL, KERNEL_IDLE, NEVER_NEAR]),
     Scenario('other_max', 'a leak at full speed in another program', 10,
-             other('failsoft-hog --rate=max'), [*SAVED, ONLY_HOG], [RAN_OUT], runs=1),
+             other('failsoft-hog --rate=max'), [*SAVED, ONLY_HOG], [RAN_OUT], runs=1,
+             tripwire=[*SAVED, ONLY_HOG, KERNEL_IDLE, NEVER_NEAR]),
+    # 64 MiB in one system call: SIGSTOP waits for its end, the tripwire does not.
+    Scenario('one_call', 'a leak of 64 MiB in each of its system calls', 10,
+             other('failsoft-load steady --rate=max --in=populate'), [NOTHING_LOST, NO_PANIC, ONLY_WRITER],
+             [KERNEL_ACTED], runs=1, tripwire=[*SAVED, ONLY_WRITER, KERNEL_IDLE, NEVER_NEAR]),
     Scenario('ignores_term', 'a leak of 20 MiB/s that ignores SIGTERM', 12,
-             other('failsoft-hog --rate=20 --ignore-term'), [*SAVED, ONLY_HOG], [RAN_OUT], runs=1),
+             other('failsoft-hog --rate=20 --ignore-term'), [*SAVED, ONLY_HOG], [RAN_OUT], runs=1,
+             tripwire=[*SAVED, ONLY_HOG, KERNEL_IDLE, NEVER_NEAR]),
     Scenario('sockets', 'sockets that hold the memory, 20 MiB/s', 20,
              other('failsoft-load steady --rate=20 --in=sockets'), [*SAVED, ONLY_WRITER], [KERNEL_ACTED],
              runs=1),
@@ -128,7 +137,7 @@ SCENARIOS = [
                    'failsoft-load steady --rate=10 --readers=2 --file=/data/small'), SAVED, [], runs=1),
     # Harmless means that it leaves something: 12 MiB or more above the cliff with all that runs.
     Scenario('burst', '24 MiB at full speed, freed after a second', 12,
-             other('failsoft-hog --rate=max --limit=24 --free-after=1'), HARMLESS, [NOBODY]),
+             other('failsoft-hog --rate=max --limit=24 --free-after=1'), HARMLESS, [NOBODY], tripwire=HARMLESS),
 ]
 
 
@@ -136,9 +145,17 @@ def find(name):
     return next((s for s in SCENARIOS if s.name == name), None)
 
 
+def place(job):
+    """The same with the villain in the tripwire's cgroup; the logger outside, unless it is the villain."""
+    if '--leak=' in job:
+        return job.replace('start_all', 'start_bus\nstart_broker\ninto_programs\nstart_logger')
+    return job.replace('say villain\n', 'into_programs\nsay villain\n')
+
+
 def job_text(scenario, mode, run):
     """The guest's job file for one run; `run` counts from 0."""
     start_s = START_S + SHIFTS_S[run % RUNS]
+    job = place(scenario.job) if mode == 'tripwire' else scenario.job
     return (f'#go\n#seconds {scenario.seconds}\nMODE={mode}\n'
             f'START={start_s:.3f}\nLEAK_AFTER={start_s + LOGGER_HEAD_S:.3f}\n'
-            f'. /guest/lib\n{scenario.job}\nexit\n')
+            f'. /guest/lib\n{job}\nexit\n')

@@ -3,7 +3,7 @@
 """vm.py - failsoft in a small real Linux (128 MiB, one CPU) that really runs out of memory.
 
   vm.py list                          the scenarios
-  vm.py run NAME [--alone]            one scenario, or what the kernel makes of it; a line of JSON
+  vm.py run NAME [--alone|--tripwire] one scenario, or what the kernel makes of it; a line of JSON
   vm.py run --script FILE --timeout S a shell script of yours inside the guest; its output
   vm.py play                          a console in the machine, broker and examples running
   vm.py demo                          the demonstration, inside the machine
@@ -80,8 +80,8 @@ class Lab:
 
     def run_scenario(self, scenario, mode, run, keep=None, watch=None):
         row, _ = self.run_job(scenarios.job_text(scenario, mode, run), keep, watch)
-        wanted = scenario.failsoft if mode == 'failsoft' else scenario.alone
-        failed = [words for words, condition in wanted if not condition(row)]
+        wanted = {'failsoft': scenario.failsoft, 'tripwire': scenario.tripwire, 'alone': scenario.alone}
+        failed = [words for words, condition in wanted[mode] or [] if not condition(row)]
         return {'scenario': scenario.name, 'mode': mode, 'run': run, 'failed': failed, **row}
 
 
@@ -118,6 +118,8 @@ def parse(argv):
     p.add_argument('name', nargs='?')
     p.add_argument('--alone', dest='mode', action='store_const', const='alone', default='failsoft',
                    help='without failsoft: the kernel alone')
+    p.add_argument('--tripwire', dest='mode', action='store_const', const='tripwire',
+                   help='with a tripwire, the villain in its cgroup')
     p.add_argument('--build', default=os.environ.get('FAILSOFT_BUILD', 'build'))
     p.add_argument('--run', type=int, default=0, help='which of the runs: 0, 1, 2')
     p.add_argument('--keep', help='directory for the serial lines and disks of the run')
