@@ -142,7 +142,7 @@ static const char *interpreter(char *head)
 	return name[0] == '/' ? name : NULL;
 }
 
-static int hold_program(const char *path, uint64_t *bytes)
+int hold_program(const char *path, uint64_t *bytes)
 {
 	char head[4096], name[256];
 	int r = 0;
