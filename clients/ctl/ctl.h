@@ -156,8 +156,8 @@ int backtest_verb(struct ctl *c);
 
 /* That of ../doctor. */
 int doctor_verb(struct ctl *c);
-/* How many things it would name as missing, without asking the broker; -1: it could not look. */
-int doctor_count(void);
+/* "2 things are missing here: ..."; false: none. Looks once at each process, and asks nobody. */
+bool doctor_sentence(char *text, size_t size);
 
 /* status.c */
 int status_rank(const char *stage);	/* 0..3, -1: none of this version */

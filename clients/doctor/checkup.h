@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checkup: what is missing on a machine, why it matters, and what adds it. Pure: facts in, rows out.
- * The whole list is the table in checkup.c.
+ * Checkup: what is missing on a machine, why it matters, and what adds it. Pure: facts in, rows
+ * out. The whole list is the table in checkup.c.
  */
 #pragma once
 
@@ -10,19 +10,19 @@
 
 enum checkup_state {
 	CHECKUP_OK,
-	CHECKUP_WARN,			/* worth a thought; failsoft keeps its promises without */
+	CHECKUP_WARN, /* worth a thought; failsoft keeps its promises without */
 	CHECKUP_MISSING,
-	CHECKUP_UNSEEN,			/* could not look */
+	CHECKUP_UNSEEN, /* could not look */
 	CHECKUP_STATE_COUNT
 };
 
 struct checkup_row {
-	const char *name, *why;		/* static; why: what was measured, or what it costs */
+	const char *name, *why; /* static; why: what was measured, or what it costs */
 	enum checkup_state state;
-	char found[512], fix[320];	/* fix "": nothing to do, or nothing that could be done */
+	char found[512], fix[320]; /* fix "": nothing to do, or nothing that could be done */
 };
 
-#define CHECKUP_MAX	32u
+#define CHECKUP_MAX 32u
 
 /* Returns how many rows. */
 uint32_t checkup_run(const struct facts *f, struct checkup_row ret[CHECKUP_MAX]);

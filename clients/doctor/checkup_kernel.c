@@ -28,14 +28,16 @@ enum checkup_state checkup_tripwire(const struct facts *f, struct checkup_say *s
 		return say(s, CHECKUP_MISSING, "cgroup v2 is not mounted");
 	if (f->controllers.state != FIGURE_SEEN)
 		return checkup_unseen(&f->controllers, s);
-	return f->controllers.value ? say(s, CHECKUP_OK, "cgroup v2 with its memory controller") :
-				      say(s, CHECKUP_MISSING, "cgroup v2 without its memory controller");
+	return f->controllers.value
+		       ? say(s, CHECKUP_OK, "cgroup v2 with its memory controller")
+		       : say(s, CHECKUP_MISSING, "cgroup v2 without its memory controller");
 }
 
 /* Linux 5.2: kernel/cgroup/freezer.c. */
 static bool can_freeze_v2(const struct facts *f)
 {
-	return f->freeze.state == FIGURE_SEEN || (f->has_v2 && !f->has_cgroup && f->release >= 5002);
+	return f->freeze.state == FIGURE_SEEN ||
+	       (f->has_v2 && !f->has_cgroup && f->release >= 5002);
 }
 
 enum checkup_state checkup_freeze(const struct facts *f, struct checkup_say *s)
@@ -49,7 +51,8 @@ enum checkup_state checkup_freeze(const struct facts *f, struct checkup_say *s)
 	if (!f->has_v1_freezer)
 		return say(s, CHECKUP_MISSING, "no cgroup can be frozen");
 	checkup_fix(s, "Linux 5.2 or later with cgroup v2");
-	return say(s, CHECKUP_WARN, "the v1 freezer: what it holds cannot be killed before it is let go");
+	return say(s, CHECKUP_WARN,
+		   "the v1 freezer: what it holds cannot be killed before it is let go");
 }
 
 enum checkup_state checkup_cgroup_kill(const struct facts *f, struct checkup_say *s)
@@ -65,12 +68,13 @@ enum checkup_state checkup_cgroup_kill(const struct facts *f, struct checkup_say
 
 enum checkup_state checkup_pidfd(const struct facts *f, struct checkup_say *s)
 {
-	const struct figure *open = &f->call[CALL_PIDFD_OPEN], *send = &f->call[CALL_PIDFD_SEND_SIGNAL];
+	const struct figure *open = &f->call[CALL_PIDFD_OPEN],
+			    *send = &f->call[CALL_PIDFD_SEND_SIGNAL];
 
 	if (open->state != FIGURE_SEEN)
 		return checkup_unseen(open, s);
-	return open->value && send->value ? say(s, CHECKUP_OK, "signals by pidfd") :
-					    say(s, CHECKUP_MISSING, "no signals by pidfd");
+	return open->value && send->value ? say(s, CHECKUP_OK, "signals by pidfd")
+					  : say(s, CHECKUP_MISSING, "no signals by pidfd");
 }
 
 enum checkup_state checkup_mrelease(const struct facts *f, struct checkup_say *s)
@@ -79,6 +83,6 @@ enum checkup_state checkup_mrelease(const struct facts *f, struct checkup_say *s
 
 	if (call->state != FIGURE_SEEN)
 		return checkup_unseen(call, s);
-	return call->value ? say(s, CHECKUP_OK, "process_mrelease()") :
-			     say(s, CHECKUP_WARN, "no process_mrelease()");
+	return call->value ? say(s, CHECKUP_OK, "process_mrelease()")
+			   : say(s, CHECKUP_WARN, "no process_mrelease()");
 }

@@ -7,15 +7,16 @@
 #include "checkup.h"
 
 /* mm/page_alloc.c, calculate_min_free_kbytes(): 4 times the root of the memory in KiB, 128 KiB to
- * 256 MiB. It counts low memory only, hence half. Half of that again: a tuned machine of which nobody
- * complained is called wrong; double: one that fails under load is called right. */
-#define MIN_FREE_ROOTS		4
-#define MIN_FREE_LEAST_KIB	128
-#define MIN_FREE_MOST_KIB	262144
-#define MIN_FREE_PART		2
-/* Of all memory. 6.25 % was measured to cost 7 of 128 MiB; the kernel's own is 1.1 % there, 3.2 % of
- * 16 MiB. Half: khugepaged's own raise (1 % of small servers) is named; double: 10 % nobody can use. */
-#define MIN_FREE_MOST_PERCENT	5
+ * 256 MiB. It counts low memory only, hence half. Half of that again: a tuned machine of which
+ * nobody complained is called wrong; double: one that fails under load is called right. */
+#define MIN_FREE_ROOTS	   4
+#define MIN_FREE_LEAST_KIB 128
+#define MIN_FREE_MOST_KIB  262144
+#define MIN_FREE_PART	   2
+/* Of all memory. 6.25 % was measured to cost 7 of 128 MiB; the kernel's own is 1.1 % there, 3.2 %
+ * of 16 MiB. Half: khugepaged's own raise (1 % of small servers) is named; double: 10 % nobody can
+ * use. */
+#define MIN_FREE_MOST_PERCENT 5
 
 static int64_t own_min_free_kib(int64_t total_kib)
 {
@@ -45,8 +46,10 @@ enum checkup_state checkup_min_free(const struct facts *f, struct checkup_say *s
 	if (f->total_kib.state != FIGURE_SEEN || total <= 0)
 		return checkup_unseen(&f->total_kib, say);
 	own = own_min_free_kib(total);
-	text_add(&say->found, "vm.min_free_kbytes=%" PRId64 " of %" PRId64 "; the kernel's own choice is "
-		 "about %" PRId64, have, total, own);
+	text_add(&say->found,
+		 "vm.min_free_kbytes=%" PRId64 " of %" PRId64 "; the kernel's own choice is "
+		 "about %" PRId64,
+		 have, total, own);
 	if (have * MIN_FREE_PART >= own && have <= MAX_OF(total / 100 * MIN_FREE_MOST_PERCENT, own))
 		return CHECKUP_OK;
 	text_add(&say->fix, "sysctl -w vm.min_free_kbytes=%" PRId64, own);
@@ -70,7 +73,8 @@ enum checkup_state checkup_overcommit(const struct facts *f, struct checkup_say 
 	return CHECKUP_WARN;
 }
 
-static enum checkup_state should_be_0(const struct figure *f, const char *name, struct checkup_say *say)
+static enum checkup_state should_be_0(const struct figure *f, const char *name,
+				      struct checkup_say *say)
 {
 	if (f->state == FIGURE_ABSENT) {
 		text_add(&say->found, "this kernel has no %s", name);

@@ -6,9 +6,10 @@
 #include "base/units.h"
 #include "checkup.h"
 
-/* What the units set, and what dbus and systemd-oomd take. Half: a big program with a raised score of its
- * own is still ahead of it, a leak of a third of the memory is not; -1000 is a panic when it is not alone. */
-#define SCORE_MOST	(-900)
+/* What the units set, and what dbus and systemd-oomd take. Half: a big program with a raised score
+ * of its own is still ahead of it, a leak of a third of the memory is not; -1000 is a panic when it
+ * is not alone. */
+#define SCORE_MOST (-900)
 
 /* ABSENT: where others' processes are hidden, who is not seen may run all the same. */
 static enum checkup_state nobody(const struct facts *f, const char *whom, enum checkup_state state,
@@ -30,7 +31,8 @@ static bool is_held(const struct facts *f)
 	const char *words = f->holder.words, *at = words;
 	size_t length = strlen(f->bus.name);
 
-	if (!f->holder.pid || f->holder.locked_kib.state != FIGURE_SEEN || !f->holder.locked_kib.value)
+	if (!f->holder.pid || f->holder.locked_kib.state != FIGURE_SEEN ||
+	    !f->holder.locked_kib.value)
 		return false;
 	while (length && (at = strstr(at, f->bus.name))) {
 		bool is_whole = at > words && at[-1] == '/' && (at[length] == ' ' || !at[length]);
@@ -50,7 +52,8 @@ static bool can_be_swapped(const struct facts *f)
 
 static enum checkup_state held(const struct facts *f, struct checkup_say *say)
 {
-	text_add(&say->found, "%s (pid %" PRId32 ") is held by failsoft-hold", f->bus.name, f->bus.pid);
+	text_add(&say->found, "%s (pid %" PRId32 ") is held by failsoft-hold", f->bus.name,
+		 f->bus.pid);
 	if (!can_be_swapped(f))
 		return CHECKUP_OK;
 	text_add(&say->found, ", but what it has allocated can be swapped");
@@ -76,7 +79,8 @@ enum checkup_state checkup_bus_memory(const struct facts *f, struct checkup_say 
 		return CHECKUP_OK;
 	}
 	if (bus->floor_bytes.state == FIGURE_SEEN && bus->floor_bytes.value) {
-		text_add(&say->found, " has a floor of memory only, which helped in one series of two");
+		text_add(&say->found,
+			 " has a floor of memory only, which helped in one series of two");
 		return CHECKUP_WARN;
 	}
 	text_add(&say->found, " is not held in memory");
@@ -106,7 +110,8 @@ enum checkup_state checkup_broker(const struct facts *f, struct checkup_say *say
 	if (!f->broker.pid)
 		return nobody(f, "failsoftd", CHECKUP_MISSING, say);
 	if (f->is_asked && f->answer.state != FIGURE_SEEN) {
-		text_add(&say->found, "failsoftd runs (pid %" PRId32 "), but does not answer on the bus: %s",
+		text_add(&say->found,
+			 "failsoftd runs (pid %" PRId32 "), but does not answer on the bus: %s",
 			 f->broker.pid, strerror(f->answer.error));
 		checkup_fix(say, "systemctl status failsoftd dbus; is --bus right?");
 		return CHECKUP_MISSING;
@@ -179,7 +184,7 @@ enum checkup_state checkup_watchdog(const struct facts *f, struct checkup_say *s
 	if (w->state == FIGURE_ABSENT) {
 		text_add(&say->found, "there is none");
 		checkup_fix(say, "the driver of the board's watchdog, or modprobe softdog; then "
-			    "RuntimeWatchdogSec=20s in /etc/systemd/system.conf");
+				 "RuntimeWatchdogSec=20s in /etc/systemd/system.conf");
 		return CHECKUP_WARN;
 	}
 	if (w->state != FIGURE_SEEN)
@@ -199,14 +204,17 @@ enum checkup_state checkup_clients(const struct facts *f, struct checkup_say *sa
 		return CHECKUP_UNSEEN;
 	}
 	if (f->unlocked)
-		text_add(&say->found, "%" PRIu32 " of %" PRIu32 " clients have nothing locked, such as %s",
+		text_add(&say->found,
+			 "%" PRIu32 " of %" PRIu32 " clients have nothing locked, such as %s",
 			 f->unlocked, f->clients, f->unlocked_name);
 	else if (f->unseen)
-		text_add(&say->found, "%" PRIu32 " of %" PRIu32 " clients cannot be looked at", f->unseen,
-			 f->clients);
+		text_add(&say->found, "%" PRIu32 " of %" PRIu32 " clients cannot be looked at",
+			 f->unseen, f->clients);
 	else
-		text_add(&say->found, f->clients ? "all %" PRIu32 " clients have memory locked" :
-						   "nobody is registered", f->clients);
+		text_add(&say->found,
+			 f->clients ? "all %" PRIu32 " clients have memory locked"
+				    : "nobody is registered",
+			 f->clients);
 	return f->unlocked ? CHECKUP_WARN : f->unseen ? CHECKUP_UNSEEN : CHECKUP_OK;
 }
 

@@ -9,14 +9,16 @@
 
 enum { EXIT_MISSING = 1, EXIT_BLIND = 2 };
 
-#define NAME_COLUMNS	16
-#define STATE_COLUMNS	7
+#define NAME_COLUMNS  16
+#define STATE_COLUMNS 7
 
 static const char *colour_of(const struct ctl *c, enum checkup_state s)
 {
 	static const char *const colours[CHECKUP_STATE_COUNT] = {
-		[CHECKUP_OK] = "\x1b[32m", [CHECKUP_WARN] = "\x1b[33m",
-		[CHECKUP_MISSING] = "\x1b[1;31m", [CHECKUP_UNSEEN] = "\x1b[35m",
+		[CHECKUP_OK] = "\x1b[32m",
+		[CHECKUP_WARN] = "\x1b[33m",
+		[CHECKUP_MISSING] = "\x1b[1;31m",
+		[CHECKUP_UNSEEN] = "\x1b[35m",
 	};
 
 	return c->colour ? colours[s] : "";
@@ -64,7 +66,8 @@ static void row_json(const struct checkup_row *row)
 	put(o, "found", row->found);
 	put(o, "why", row->why);
 	put(o, "fix", row->fix);
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+						       JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);
 }
 
@@ -94,7 +97,7 @@ static int print_all(const struct ctl *c, const struct checkup_row *rows, uint32
 /* Of another tree nobody is asked, unless it is said where. */
 static void look(struct ctl *c, struct facts *f)
 {
-	struct facts_hint hint = { 0 };
+	struct facts_hint hint = {0};
 	bool asks = !c->root || c->address;
 	int r = asks ? facts_ask_bus(c, &hint) : 0;
 
@@ -110,20 +113,24 @@ int doctor_verb(struct ctl *c)
 
 	look(c, &f);
 	if (f.proc.state != FIGURE_SEEN) {
-		fprintf(stderr, "failsoftctl: there is no proc/meminfo below %s (%s): is /proc mounted, is "
-			"--root right?\n", c->root ? c->root : "/", strerror(f.proc.error));
+		fprintf(stderr,
+			"failsoftctl: there is no proc/meminfo below %s (%s): is /proc mounted, is "
+			"--root right?\n",
+			c->root ? c->root : "/", strerror(f.proc.error));
 		return EXIT_BLIND;
 	}
 	return print_all(c, rows, checkup_run(&f, rows));
 }
 
-int doctor_count(void)
+bool doctor_sentence(char *text, size_t size)
 {
 	static struct facts f;
 	struct checkup_row rows[CHECKUP_MAX];
+	uint32_t missing;
 
 	facts_read(&f, NULL, NULL);
-	if (f.proc.state != FIGURE_SEEN)
-		return -1;
-	return (int)checkup_count(rows, checkup_run(&f, rows), CHECKUP_MISSING);
+	missing = checkup_count(rows, checkup_run(&f, rows), CHECKUP_MISSING);
+	snprintf(text, size, "%u thing%s missing here: failsoftctl doctor", missing,
+		 missing == 1 ? " is" : "s are");
+	return missing;
 }

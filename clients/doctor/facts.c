@@ -14,8 +14,8 @@
 
 /* The largest that is read here; a machine with 300 disks has as many lines of watchdogs, swaps,
  * figures. Larger is no such file. */
-#define TEXT_BYTES	8192u
-#define WATCHDOGS_MAX	8u
+#define TEXT_BYTES    8192u
+#define WATCHDOGS_MAX 8u
 
 void figure_name(struct figure *f, const char *path)
 {
@@ -24,7 +24,7 @@ void figure_name(struct figure *f, const char *path)
 
 struct figure figure_of(int error, int64_t value)
 {
-	struct figure f = { .state = FIGURE_SEEN, .value = value };
+	struct figure f = {.state = FIGURE_SEEN, .value = value};
 
 	if (error == -ENOENT || error == -ENOTDIR || error == -ESRCH)
 		f.state = FIGURE_ABSENT;
@@ -85,7 +85,8 @@ void figure_line(ssize_t n, const char *text, const char *name, struct figure *r
 	}
 }
 
-static void read_lines(int root_fd, const char *path, const char *const *names, struct figure *const *ret)
+static void read_lines(int root_fd, const char *path, const char *const *names,
+		       struct figure *const *ret)
 {
 	char text[TEXT_BYTES];
 	ssize_t n = file_read_at(root_fd, path, text, sizeof(text));
@@ -96,8 +97,8 @@ static void read_lines(int root_fd, const char *path, const char *const *names, 
 	}
 }
 
-/* "some avg10=0.00 avg60=0.00 avg300=0.00 total=12": what is wanted is that it is one. Where PSI was
- * built but not switched on, reading says EOPNOTSUPP. */
+/* "some avg10=0.00 avg60=0.00 avg300=0.00 total=12": what is wanted is that it is one. Where PSI
+ * was built but not switched on, reading says EOPNOTSUPP. */
 static void read_psi(struct facts *f, int root_fd)
 {
 	static const char path[] = "proc/pressure/memory";
@@ -126,10 +127,10 @@ static void read_swaps(struct facts *f, int root_fd)
 
 static void read_memory(struct facts *f, int root_fd)
 {
-	static const char *const names[] = { "MemTotal", "SwapTotal", "CommitLimit", "Committed_AS",
-					     NULL };
-	struct figure *const to[] = { &f->total_kib, &f->swap_total_kib, &f->commit_limit_kib,
-				      &f->committed_kib };
+	static const char *const names[] = {"MemTotal", "SwapTotal", "CommitLimit", "Committed_AS",
+					    NULL};
+	struct figure *const to[] = {&f->total_kib, &f->swap_total_kib, &f->commit_limit_kib,
+				     &f->committed_kib};
 
 	read_psi(f, root_fd);
 	read_swaps(f, root_fd);
@@ -171,7 +172,7 @@ void facts_read(struct facts *f, const char *root, const struct facts_hint *hint
 {
 	_cleanup_close_ int root_fd = open(root ? root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int error = root_fd < 0 ? -errno : 0;
-	struct facts_mounts mounts = { "" };
+	struct facts_mounts mounts = {""};
 
 	memset(f, 0, sizeof(*f));
 	f->is_here = !root;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Facts: what failsoftctl doctor looks at, as it was found. Edge. Below one root, so that a test can
- * write a tree, and so that the files of another machine can be judged. Each figure says whether it
- * was there, and whether it could be read: what nobody has seen is neither good nor bad.
+ * Facts: what failsoftctl doctor looks at, as it was found. Edge. Below one root, so that a test
+ * can write a tree, and so that the files of another machine can be judged. Each figure says
+ * whether it was there, and whether it could be read: what nobody has seen is neither good nor bad.
  */
 #pragma once
 
@@ -17,13 +17,13 @@
 /* ABSENT: there is no such file. HIDDEN: not to be read, `error` says why. ODD: not what a kernel
  * writes. */
 enum figure_state { FIGURE_ABSENT, FIGURE_HIDDEN, FIGURE_ODD, FIGURE_SEEN };
-#define FIGURE_UNLIMITED INT64_MAX	/* "max" */
+#define FIGURE_UNLIMITED INT64_MAX /* "max" */
 
 struct figure {
 	enum figure_state state;
-	int error;			/* positive errno */
+	int error; /* positive errno */
 	int64_t value;
-	char path[96];			/* without the root; its end, where it is longer */
+	char path[96]; /* without the root; its end, where it is longer */
 };
 
 /* A daemon that runs. pid 0: none was found. */
@@ -31,39 +31,40 @@ struct facts_daemon {
 	int32_t pid;
 	char name[16];
 	struct figure locked_kib, swap_kib, oom_score_adj;
-	struct figure priority;		/* of real time, 0: none */
-	struct figure floor_bytes;	/* memory.min, the least of its cgroup and all above it */
-	struct figure swap_max_bytes;	/* of its cgroup */
-	char words[1024];		/* its command line, blanks between */
+	struct figure priority;	      /* of real time, 0: none */
+	struct figure floor_bytes;    /* memory.min, the least of its cgroup and all above it */
+	struct figure swap_max_bytes; /* of its cgroup */
+	char words[1024];	      /* its command line, blanks between */
 };
 
 enum facts_call { CALL_PIDFD_OPEN, CALL_PIDFD_SEND_SIGNAL, CALL_PROCESS_MRELEASE, CALL_COUNT };
 
 struct facts {
-	bool is_here;			/* the root is this very machine */
-	struct figure proc;		/* can it be looked at at all? */
-	struct figure others;		/* PID 1's name: hidden where /proc hides others' processes */
+	bool is_here;	      /* the root is this very machine */
+	struct figure proc;   /* can it be looked at at all? */
+	struct figure others; /* PID 1's name: hidden where /proc hides others' processes */
 	/* memory */
-	struct figure psi;		/* some stall, total us */
+	struct figure psi; /* some stall, total us */
 	struct figure boost, min_free_kib, total_kib, panic, kills_asker;
 	struct figure overcommit, commit_limit_kib, committed_kib;
 	struct figure swap_total_kib;
-	bool has_disk_swap;		/* not all of it is zram */
+	bool has_disk_swap; /* not all of it is zram */
 	/* kernel */
 	uint32_t release;		/* 5014 is 5.14; 0: unknown */
-	struct figure call[CALL_COUNT];	/* 1: the kernel has it */
+	struct figure call[CALL_COUNT]; /* 1: the kernel has it */
 	struct figure mounts;
 	bool has_v2, has_v1_freezer;
-	struct figure controllers;	/* of v2; 1: memory is one of them */
-	struct figure freeze, kill;	/* a cgroup has the file; ABSENT also where there is no cgroup */
-	bool has_cgroup;		/* there is one below the root of v2 */
+	struct figure controllers; /* of v2; 1: memory is one of them */
+	struct figure freeze,
+		kill;	 /* a cgroup has the file; ABSENT also where there is no cgroup */
+	bool has_cgroup; /* there is one below the root of v2 */
 	/* daemons */
 	struct facts_daemon bus, broker, holder;
-	uint32_t rivals;		/* bit: enum rival */
-	struct figure watchdog;		/* 1: somebody feeds it */
+	uint32_t rivals;	/* bit: enum rival */
+	struct figure watchdog; /* 1: somebody feeds it */
 	/* what the broker told */
-	bool is_asked;			/* else there was nobody to ask */
-	struct figure answer;		/* HIDDEN: it did not answer */
+	bool is_asked;	      /* else there was nobody to ask */
+	struct figure answer; /* HIDDEN: it did not answer */
 	uint32_t clients, unlocked, unseen;
 	uint32_t procedures, not_ready;
 	char unlocked_name[48], not_ready_name[256]; /* the first of them */
@@ -74,8 +75,8 @@ struct facts_hint {
 	int32_t bus_pid, broker_pid;
 };
 
-/* root: a directory with proc and sys in it; NULL: this machine. Does not fail: what cannot be read is
- * a fact. hint may be NULL. */
+/* root: a directory with proc and sys in it; NULL: this machine. Does not fail: what cannot be read
+ * is a fact. hint may be NULL. */
 void facts_read(struct facts *f, const char *root, const struct facts_hint *hint);
 
 /* ---- what its files share ---- */

@@ -9,15 +9,16 @@
 #include "base/file.h"
 #include "facts_broker.h"
 
-#define CALL_US		5000000u
+#define CALL_US 5000000u
 
 /* 0: no answer, or nobody of that name. */
 static int32_t pid_behind(struct ctl *c, const char *name)
 {
 	sd_bus_message *m = NULL, *reply = NULL;
 	uint32_t pid = 0;
-	int r = sd_bus_message_new_method_call(c->bus, &m, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-					       "org.freedesktop.DBus", "GetConnectionUnixProcessID");
+	int r = sd_bus_message_new_method_call(c->bus, &m, "org.freedesktop.DBus",
+					       "/org/freedesktop/DBus", "org.freedesktop.DBus",
+					       "GetConnectionUnixProcessID");
 
 	if (r >= 0)
 		r = sd_bus_message_append(m, "s", name);
@@ -34,7 +35,7 @@ int facts_ask_bus(struct ctl *c, struct facts_hint *ret)
 {
 	int r = call_connect_quietly(c, c->address);
 
-	*ret = (struct facts_hint){ 0 };
+	*ret = (struct facts_hint){0};
 	if (r < 0)
 		return r;
 	ret->bus_pid = pid_behind(c, "org.freedesktop.DBus");
@@ -62,7 +63,8 @@ static void look_at_client(struct facts *f, int root_fd, const struct client_row
 
 static int read_clients(struct facts *f, struct ctl *c)
 {
-	_cleanup_close_ int root_fd = open(c->root ? c->root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int root_fd =
+		open(c->root ? c->root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct client_row *rows = calloc(CLIENTS_MAX, sizeof(*rows));
 	uint32_t count = 0;
 	int r = rows ? call_clients(c, rows, CLIENTS_MAX, &count) : -ENOMEM;
@@ -107,8 +109,8 @@ static int read_procedures(struct facts *f, struct ctl *c)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	sd_bus_message *reply = NULL;
-	int r = sd_bus_call_method(c->bus, CTL_NAME, CTL_PATH, CTL_NAME, "ListProcedures", &error, &reply,
-				   NULL);
+	int r = sd_bus_call_method(c->bus, CTL_NAME, CTL_PATH, CTL_NAME, "ListProcedures", &error,
+				   &reply, NULL);
 
 	if (r < 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_METHOD))
 		r = 0;

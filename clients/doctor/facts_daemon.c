@@ -11,11 +11,11 @@
 #include "sense/parse_process.h"
 #include "sense/pidwalk.h"
 
-#define STATUS_BYTES	8192u
+#define STATUS_BYTES 8192u
 /* Fields of /proc/PID/stat, counted from 1 as in proc(5). */
-#define FIELD_STATE	3u
-#define FIELD_PRIORITY	40u
-#define FIELD_POLICY	41u
+#define FIELD_STATE    3u
+#define FIELD_PRIORITY 40u
+#define FIELD_POLICY   41u
 
 static ssize_t read_of(int root_fd, int32_t pid, const char *name, char *text, size_t size)
 {
@@ -99,7 +99,7 @@ static void read_floor(int root_fd, const struct facts_mounts *m, struct facts_d
 	snprintf(path, sizeof(path), "%s/%s/memory.swap.max", m->v2, cgroup);
 	figure_read(root_fd, path, &d->swap_max_bytes);
 	d->floor_bytes.value = FIGURE_UNLIMITED;
-	for (char *slash; ; *slash = 0) {
+	for (char *slash;; *slash = 0) {
 		struct figure one;
 
 		snprintf(path, sizeof(path), "%s/%s/memory.min", m->v2, cgroup);
@@ -117,9 +117,10 @@ void facts_daemon(int root_fd, const struct facts_mounts *m, int32_t pid, struct
 	char text[STATUS_BYTES], path[64];
 	ssize_t n = read_of(root_fd, pid, "comm", text, sizeof(text));
 
-	*ret = (struct facts_daemon){ .pid = pid };
+	*ret = (struct facts_daemon){.pid = pid};
 	if (n > 0)
-		snprintf(ret->name, sizeof(ret->name), "%.*s", MIN_OF((int)strcspn(text, "\n"), 15), text);
+		snprintf(ret->name, sizeof(ret->name), "%.*s", MIN_OF((int)strcspn(text, "\n"), 15),
+			 text);
 	n = read_of(root_fd, pid, "status", text, sizeof(text));
 	figure_line(n, text, "VmLck", &ret->locked_kib);
 	figure_line(n, text, "VmSwap", &ret->swap_kib);
@@ -135,7 +136,7 @@ void facts_daemon(int root_fd, const struct facts_mounts *m, int32_t pid, struct
 /* The system's own, not the one of somebody's desktop or of a container's user. */
 static bool is_system_bus(int root_fd, int32_t pid, const char *name)
 {
-	struct facts_daemon d = { .pid = pid };
+	struct facts_daemon d = {.pid = pid};
 	char cgroup[512];
 
 	if (strcmp(name, "dbus-daemon") && strcmp(name, "dbus-broker"))
@@ -187,7 +188,7 @@ static void walk(const struct finder *w, int proc_fd)
 
 void facts_daemons(struct facts *f, int root_fd, const struct facts_mounts *m)
 {
-	const struct finder w = { root_fd, m, f };
+	const struct finder w = {root_fd, m, f};
 	_cleanup_close_ int proc_fd = openat(root_fd, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char text[64];
 	ssize_t n = read_of(root_fd, 1, "comm", text, sizeof(text));

@@ -14,10 +14,10 @@
 #include "sense/parse.h"
 
 /* A host of many containers has as many mounts; more is not looked through. */
-#define MOUNTS_BYTES	(256u * 1024u)
+#define MOUNTS_BYTES (256u * 1024u)
 
 #ifndef SYS_process_mrelease
-#define SYS_process_mrelease	448	/* one number on all architectures */
+#define SYS_process_mrelease 448 /* one number on all architectures */
 #endif
 
 /* Without arguments that could do anything: the kernel complains of them, or of the call. */
@@ -43,7 +43,9 @@ static bool has_call(enum facts_call call)
 
 /* When they came: kernel/pid.c, kernel/signal.c, mm/oom_kill.c. */
 static const uint32_t call_release[CALL_COUNT] = {
-	[CALL_PIDFD_OPEN] = 5003, [CALL_PIDFD_SEND_SIGNAL] = 5001, [CALL_PROCESS_MRELEASE] = 5015,
+	[CALL_PIDFD_OPEN] = 5003,
+	[CALL_PIDFD_SEND_SIGNAL] = 5001,
+	[CALL_PROCESS_MRELEASE] = 5015,
 };
 
 static void read_release(struct facts *f, int root_fd)
@@ -59,7 +61,8 @@ static void read_release(struct facts *f, int root_fd)
 static void read_calls(struct facts *f)
 {
 	for (unsigned i = 0; i < CALL_COUNT; i++) {
-		bool has = f->is_here ? has_call((enum facts_call)i) : f->release >= call_release[i];
+		bool has =
+			f->is_here ? has_call((enum facts_call)i) : f->release >= call_release[i];
 
 		f->call[i] = figure_of(f->is_here || f->release ? 0 : -EINVAL, has);
 		figure_name(&f->call[i], "proc/sys/kernel/osrelease");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * failsoft-hold: keeps programs of others in memory, with their libraries, for as long as it runs. A
- * page of a file that anybody has locked stays for all who map it, so a daemon that cannot lock itself
- * (mlockall() does not survive exec) is never read from the disk again.
+ * failsoft-hold: keeps programs of others in memory, with their libraries, for as long as it runs.
+ * A page of a file that anybody has locked stays for all who map it, so a daemon that cannot lock
+ * itself (mlockall() does not survive exec) is never read from the disk again.
  */
 #include "launcher.h"
 
@@ -12,14 +12,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define EXIT_USAGE	2
-#define WITHOUT_MAX	16u
+#define EXIT_USAGE  2
+#define WITHOUT_MAX 16u
 
 static int usage(void)
 {
 	fputs("usage: failsoft-hold [--without=LIBRARY]... PROGRAM...\n"
-	      "Each PROGRAM the absolute path of one; those that are not there are left out. LIBRARY: how\n"
-	      "the name of a file begins that is not to be held, such as libzstd; at most 16.\n", stderr);
+	      "Each PROGRAM the absolute path of one; those that are not there are left out. "
+	      "LIBRARY: how\n"
+	      "the name of a file begins that is not to be held, such as libzstd; at most 16.\n",
+	      stderr);
 	return EXIT_USAGE;
 }
 
@@ -32,8 +34,9 @@ static int hold_one(const char *path, const char *const *without, uint64_t *byte
 		return 0;
 	if (r < 0)
 		fprintf(stderr, "failsoft-hold: %s: %s%s\n", path, strerror(-r),
-			r == -EAGAIN || r == -ENOMEM || r == -EPERM ?
-				"; it needs LimitMEMLOCK=infinity or CAP_IPC_LOCK" : "");
+			r == -EAGAIN || r == -ENOMEM || r == -EPERM
+				? "; it needs LimitMEMLOCK=infinity or CAP_IPC_LOCK"
+				: "");
 	return r < 0 ? r : 1;
 }
 
@@ -61,9 +64,10 @@ static int hold_all(char **programs, const char *const *without)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "without", required_argument, NULL, 'w' }, { NULL, 0, NULL, 0 },
+		{"without", required_argument, NULL, 'w'},
+		{NULL, 0, NULL, 0},
 	};
-	const char *without[WITHOUT_MAX + 1] = { NULL };
+	const char *without[WITHOUT_MAX + 1] = {NULL};
 	unsigned count = 0;
 	int option;
 
