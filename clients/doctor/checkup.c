@@ -89,8 +89,8 @@ static const struct check {
 	 "systemctl enable --now failsoftd", NULL},
 	{"broker-memory", checkup_broker_memory,
 	 "under thrashing an unlocked program missed 12 % of its 10 ms ticks, a locked one none",
-	 "LimitMEMLOCK=infinity and CAP_IPC_LOCK for failsoftd; \"lock_memory\": true", "
-	 "has_broker},
+	 "LimitMEMLOCK=infinity and CAP_IPC_LOCK for failsoftd; \"lock_memory\": true",
+	 has_broker},
 	{"broker-priority", checkup_broker_priority,
 	 "beside a leak at full speed it woke up to 6 ms late, with real-time priority 0.4 ms",
 	 "CAP_SYS_NICE for failsoftd; \"realtime_priority\" above 0", has_broker},
