@@ -59,8 +59,7 @@ void start_bus(struct broker *b)
 		return;
 	b->is_bus_judged = true;
 	if (locked_kib(pid) == 0 && !has_holder())
-		broker_warn(b,
-			    "the bus (pid %d) is not held in memory: clients without a "
-			    "lifeline may be told too late; see failsoftctl doctor",
+		broker_warn(b, "the bus (pid %d) was not held in memory when the broker started: "
+			    "clients without a lifeline may be told too late; see failsoftctl doctor",
 			    (int)pid);
 }
