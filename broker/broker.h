@@ -237,6 +237,7 @@ struct broker {
 	struct victims_order order;
 	struct respond respond;
 	int32_t protect_pids[2];
+	bool is_bus_judged;		/* whether it is held in memory; once */
 
 	/* keep */
 	struct state state;

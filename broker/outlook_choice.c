@@ -21,13 +21,8 @@ static int by_age(const void *a, const void *b)
 
 static void find_rivals(struct outlook *o, const struct process *p)
 {
-	static const char *const names[RIVAL_COUNT] = {
-		[RIVAL_EARLYOOM] = "earlyoom", [RIVAL_LOW_MEMORY_MONITOR] = "low-memory-moni",
-		[RIVAL_SYSTEMD_OOMD] = "systemd-oomd",
-	};
-
 	for (int r = 0; r < RIVAL_COUNT; r++)
-		if (names[r] && !strcmp(p->name, names[r]))
+		if (rival_process((enum rival)r) && !strcmp(p->name, rival_process((enum rival)r)))
 			o->choice.rivals |= 1u << r;
 }
 

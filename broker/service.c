@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "peer.h"
 #include "trip.h"
+#include "start.h"
 
 int service_error(sd_bus_error *error, const char *name, const char *format, ...)
 {
@@ -199,7 +200,7 @@ static void named(void *userdata)
 {
 	struct broker *b = userdata;
 
-	b->protect_pids[0] = bus_daemon_pid(&b->bus);
+	start_bus(b);
 	log_info("serving %s", BUS_NAME);
 	(void)sd_notify(0, "READY=1"); /* without a supervisor there is nobody to tell */
 }

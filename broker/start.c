@@ -21,7 +21,6 @@
 #include "base/priority.h"
 #include "config_policy.h"
 #include "outlook.h"
-#include "sense/parse.h"
 #include "standby.h"
 #include "trip.h"
 
@@ -295,22 +294,6 @@ static void lower_own_score(struct broker *b)
 	b->cannot_shield = true;
 }
 
-/* An unlocked bus stands still when memory runs out: signals then come after seconds or never. */
-static void look_at_bus(struct broker *b)
-{
-	char path[40], text[4096], *locked;
-	int32_t pid = bus_daemon_pid(&b->bus);
-
-	b->protect_pids[0] = pid;
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid); /* 23 bytes at most */
-	if (pid <= 0 || file_read_at(AT_FDCWD, path, text, sizeof(text)) < 0)
-		return;
-	locked = strstr(text, "VmLck:");
-	if (locked && strtoul(locked + strlen("VmLck:"), NULL, 10) == 0)
-		broker_warn(b, "the bus (pid %d) is not locked into memory: clients without a lifeline "
-			    "may be told too late; see failsoftd(8), PROTECTING THE BUS", (int)pid);
-}
-
 static void look_at_sources(struct broker *b)
 {
 	struct sense_source sources[SENSE_SOURCES_MAX];
@@ -347,7 +330,6 @@ void start_protection(struct broker *b)
 	lock_memory(b);
 	take_priority(b);
 	lower_own_score(b);
-	look_at_bus(b);
 	look_at_sources(b);
 }
 

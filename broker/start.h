@@ -20,6 +20,9 @@ void start_free(struct broker *b);
 /* Locked memory, priority, oom_score_adj; each missing one is a warning, none an error. */
 void start_protection(struct broker *b);
 
+/* When the bus has given us our name: who must not be touched, and is it held in memory? */
+void start_bus(struct broker *b);
+
 /* The cgroups that the configuration names. */
 void start_domains(struct broker *b);
 

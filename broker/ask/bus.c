@@ -90,6 +90,27 @@ static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	return 0;
 }
 
+static int on_daemon(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct bus *b = userdata;
+	uint32_t pid = 0;
+
+	(void)error;
+	if (!sd_bus_message_is_method_error(m, NULL) && sd_bus_message_read(m, "u", &pid) >= 0 &&
+	    pid <= INT32_MAX)
+		b->daemon_pid = (int32_t)pid;
+	return 0;
+}
+
+/* Answers come in the order of the questions: this one before that of the name. */
+static int ask_for_daemon(struct bus *b)
+{
+	b->daemon_pid = 0;
+	return sd_bus_call_method_async(b->connection, NULL, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+					"org.freedesktop.DBus", "GetConnectionUnixProcessID", on_daemon, b,
+					"s", "org.freedesktop.DBus");
+}
+
 static int setup(struct bus *b)
 {
 	int r = sd_bus_set_bus_client(b->connection, true);
@@ -106,6 +127,8 @@ static int setup(struct bus *b)
 					      on_disconnected, NULL, b);
 	if (r >= 0)
 		r = b->handler.connected(b->handler.userdata, b->connection);
+	if (r >= 0)
+		r = ask_for_daemon(b);
 	if (r >= 0)
 		r = sd_bus_request_name_async(b->connection, NULL, BUS_NAME, 0, on_name, b);
 	return r;
@@ -171,6 +194,8 @@ int32_t bus_daemon_pid(const struct bus *b)
 	socklen_t size = sizeof(peer);
 	int fd = b->connection ? sd_bus_get_fd(b->connection) : -1;
 
+	if (b->daemon_pid)
+		return b->daemon_pid;
 	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return 0;
 	return peer.pid;

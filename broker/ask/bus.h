@@ -32,6 +32,7 @@ struct bus {
 	const char *address;		/* NULL: the system bus; borrowed */
 	uint64_t retry_us;		/* the next pause */
 	bool is_named;
+	int32_t daemon_pid;		/* as it says itself; 0: it does not */
 	struct bus_handler handler;
 };
 
@@ -42,5 +43,8 @@ void bus_close(struct bus *b);
 /* Is the connection there and not clogged? Signals that it would queue without end are dropped. */
 bool bus_takes_signals(const struct bus *b);
 
-/* Process at the other end of the socket; 0: unknown (not a local socket). */
+/*
+ * The bus daemon's process, known by the time of handler.named(); 0: unknown. It is asked, because the
+ * other end of the socket is who made it: systemd, where the bus is started by its socket.
+ */
 int32_t bus_daemon_pid(const struct bus *b);

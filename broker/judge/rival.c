@@ -54,20 +54,21 @@
 static const struct {
 	const char *name, *rule;
 	bool warns, acts;
+	const char *process;
 } rivals[RIVAL_COUNT] = {
 	[RIVAL_EARLYOOM] = {
 		"earlyoom", "SIGTERM when at most 10 % of what programs can have is available and "
 		"at most 10 % of swap is free, SIGKILL at 5 % and 5 %; looks once to ten times "
-		"a second", false, true },
+		"a second", false, true, "earlyoom" },
 	[RIVAL_EARLYOOM_1_7] = {
 		"earlyoom 1.7", "the same, but 10 % and 5 % of MemTotal", false, true },
 	[RIVAL_LOW_MEMORY_MONITOR] = {
 		"low-memory-monitor", "warns when memory stalls some task for 70 ms in 1 s (50), "
-		"for 100 ms (100), or all tasks for 70 ms (255)", true, false },
+		"for 100 ms (100), or all tasks for 70 ms (255)", true, false, "low-memory-moni" },
 	[RIVAL_SYSTEMD_OOMD] = {
 		"systemd-oomd", "SIGKILL when memory stalled all tasks above 60 % (avg10) for 30 s "
 		"while it was reclaimed, or when less than 10 % of both memory and swap is left",
-		false, true },
+		false, true, "systemd-oomd" },
 	[RIVAL_POLL] = {
 		"poll20", "flushes when MemAvailable, seen 4 times a second, is below 20 %",
 		true, false },
@@ -76,6 +77,11 @@ static const struct {
 const char *rival_name(enum rival r)
 {
 	return rivals[r].name;
+}
+
+const char *rival_process(enum rival r)
+{
+	return rivals[r].process;
 }
 
 const char *rival_rule(enum rival r)

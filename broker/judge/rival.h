@@ -67,5 +67,8 @@ bool rival_has(enum rival r, enum rival_word word);
 
 /* "earlyoom"; static. */
 const char *rival_name(enum rival r);
+/* What /proc/PID/comm has, 15 bytes of it at most; NULL: it is no daemon, or an older one of the same
+ * name. Static. */
+const char *rival_process(enum rival r);
 /* The rule in words; static. */
 const char *rival_rule(enum rival r);

@@ -32,16 +32,20 @@ static int wait_for_greeting(sd_bus *bus)
 	return r;
 }
 
-int call_connect(struct ctl *c, const char *address)
+static const char *address_or_default(const char *address)
 {
-	int r = sd_bus_new(&c->bus);
-
 	if (!address)
 		address = secure_getenv("FAILSOFT_BUS_ADDRESS");
 	if (!address)
 		address = secure_getenv("DBUS_SYSTEM_BUS_ADDRESS");
-	if (!address)
-		address = "unix:path=/run/dbus/system_bus_socket";
+	return address ? address : "unix:path=/run/dbus/system_bus_socket";
+}
+
+int call_connect_quietly(struct ctl *c, const char *address)
+{
+	int r = sd_bus_new(&c->bus);
+
+	address = address_or_default(address);
 	if (r >= 0)
 		r = sd_bus_set_address(c->bus, address);
 	if (r >= 0)
@@ -52,11 +56,18 @@ int call_connect(struct ctl *c, const char *address)
 		r = sd_bus_start(c->bus);
 	if (r >= 0)
 		r = wait_for_greeting(c->bus);
-	if (r >= 0)
-		return 0;
-	fprintf(stderr, "failsoftctl: no bus at %s: %s; is it running, is --bus right?\n", address,
-		strerror(-r));
-	c->bus = sd_bus_close_unref(c->bus);
+	if (r < 0)
+		c->bus = sd_bus_close_unref(c->bus);
+	return r < 0 ? r : 0;
+}
+
+int call_connect(struct ctl *c, const char *address)
+{
+	int r = call_connect_quietly(c, address);
+
+	if (r < 0)
+		fprintf(stderr, "failsoftctl: no bus at %s: %s; is it running, is --bus right?\n",
+			address_or_default(address), strerror(-r));
 	return r;
 }
 

@@ -42,6 +42,7 @@ struct ctl {
 	long count;			/* -n; 0: endless */
 	long seconds;			/* 0: endless */
 	const char *note;		/* NULL: none */
+	const char *root;		/* doctor: of another tree; NULL: this machine */
 	const char *cgroups[CGROUPS_MAX], *configs[CONFIGS_MAX];
 	uint32_t cgroups_count, configs_count;
 };
@@ -97,6 +98,7 @@ struct client_row {
 /* broker_call.c: 0 or -errno, with the broker's own sentence on stderr. */
 int call_complain(const char *what, const sd_bus_error *error, int r);	/* returns r */
 int call_connect(struct ctl *c, const char *address);
+int call_connect_quietly(struct ctl *c, const char *address); /* says nothing */
 int call_domains(struct ctl *c, struct domain_row *ret, uint32_t max, uint32_t *ret_count);
 int call_clients(struct ctl *c, struct client_row *ret, uint32_t max, uint32_t *ret_count);
 /* outlook_call.c. domain: "" is the one nearest to exhaustion. An older broker has neither: no rows,
@@ -152,6 +154,11 @@ int top_verb(struct ctl *c);
 int record_verb(struct ctl *c);
 int replay_verb(struct ctl *c);
 int backtest_verb(struct ctl *c);
+
+/* That of ../doctor. */
+int doctor_verb(struct ctl *c);
+/* "2 things are missing here: ..."; false: none. Looks once at each process, and asks nobody. */
+bool doctor_sentence(char *text, size_t size);
 
 /* status.c */
 int status_rank(const char *stage);	/* 0..3, -1: none of this version */

@@ -36,6 +36,8 @@ static const struct {
 	  false },
 	{ "victims", "who would be ended now, in which order, and who never", victims_verb,
 	  NULL, false },
+	{ "doctor", "what is missing on this machine, why it matters, and what adds it", doctor_verb,
+	  NULL, true },
 	{ "reload", "read the configuration again (root or group failsoft)", reload_verb, NULL, false },
 };
 /* A recording of a year within a second; beyond, times would overflow. */
@@ -62,15 +64,17 @@ static void print_help(FILE *out)
 	      "  -n, --count=N  top, watch, replay --draw, monitor: end after N looks or events\n"
 	      "  --deadline=MS, --memory=BYTES, --keep=FILE, --responder, --no-hold\n"
 	      "                 procedure add: see \"failsoftctl procedure help\"\n"
+	      "  --root=DIR     doctor: the /proc and /sys below it, not this machine's\n"
 	      "  --raw          plain bytes and microseconds\n"
 	      "  --no-color     no colours (also: NO_COLOR set, or not a terminal)\n"
 	      "  --help, --version\n\n"
 	      "Exit status of status: 0 normal, 1 warning, 2 imminent or shutdown, 3 unknown.\n"
+	      "Of doctor: 0 nothing is missing, 1 something is, 2 it could not look.\n"
 	      "Of the other verbs: 0 success, 2 wrong usage, 3 no broker or refused.\n", out);
 }
 
 enum { OPT_BUS = 256, OPT_JSON, OPT_NAGIOS, OPT_HISTORY, OPT_RAW, OPT_PLAIN,
-	OPT_ALONE, OPT_CGROUP, OPT_SECONDS, OPT_NOTE, OPT_CONFIG, OPT_DRAW, OPT_SPEED };
+	OPT_ALONE, OPT_CGROUP, OPT_SECONDS, OPT_NOTE, OPT_CONFIG, OPT_DRAW, OPT_SPEED, OPT_ROOT };
 
 static const struct option long_options[] = {
 	{ "bus", required_argument, NULL, OPT_BUS },
@@ -85,6 +89,7 @@ static const struct option long_options[] = {
 	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "draw", no_argument, NULL, OPT_DRAW },
 	{ "speed", required_argument, NULL, OPT_SPEED },
+	{ "root", required_argument, NULL, OPT_ROOT },
 	{ "raw", no_argument, NULL, OPT_RAW },
 	{ "no-color", no_argument, NULL, OPT_PLAIN },
 	{ "help", no_argument, NULL, 'h' },
@@ -172,6 +177,9 @@ static int take_option(struct ctl *c, int option)
 		return 0;
 	case OPT_HISTORY:
 		c->history = true;
+		return 0;
+	case OPT_ROOT:
+		c->root = optarg;
 		return 0;
 	case OPT_RAW:
 		c->raw = true;

@@ -82,6 +82,13 @@ static void read_outlook(struct ctl *c, struct status_view *v)
 		(void)call_outlook(c, &v->outlook);
 }
 
+/* Last, so that the broker's own come first; and only while there is time for it. */
+static void add_doctor(const struct ctl *c, struct status_view *v)
+{
+	if (!c->json && !c->nagios && !status_rank(v->stage) && v->warnings < WARNINGS_MAX)
+		v->warnings += doctor_sentence(v->warning[v->warnings], sizeof(v->warning[0]));
+}
+
 static int read_view(struct ctl *c, struct status_view *v)
 {
 	int r;
@@ -108,6 +115,8 @@ static int read_view(struct ctl *c, struct status_view *v)
 		call_text_if_there(c, "Tripwire", v->tripwire, sizeof(v->tripwire));
 	if (r >= 0 && !c->nagios)
 		read_outlook(c, v);
+	if (r >= 0)
+		add_doctor(c, v);
 	return r;
 }
 

@@ -78,7 +78,17 @@ static size_t read_list(int fd, char *text, size_t size)
 
 /* "libc.so.6 => /lib/libc.so.6 (0x...)": every word that is a path. A library that is not there is
  * for the program's own loader to complain about. */
-static void hold_libraries(const char *program, uint64_t *bytes)
+static bool is_left_out(const char *path, const char *const *without)
+{
+	const char *name = strrchr(path, '/') + 1;
+
+	for (; without && *without; without++)
+		if (!strncmp(name, *without, strlen(*without)))
+			return true;
+	return false;
+}
+
+static void hold_libraries(const char *program, const char *const *without, uint64_t *bytes)
 {
 	static char text[LIST_BYTES];
 	int fds[2];
@@ -97,7 +107,7 @@ static void hold_libraries(const char *program, uint64_t *bytes)
 	}
 	(void)close(fds[0]);
 	for (char *word = strtok(text, " \t\n"); pid > 0 && word; word = strtok(NULL, " \t\n"))
-		if (word[0] == '/')
+		if (word[0] == '/' && !is_left_out(word, without))
 			(void)hold_file(word, bytes);
 	(void)hold_file("/etc/ld.so.cache", bytes); /* musl has none */
 }
@@ -142,7 +152,7 @@ static const char *interpreter(char *head)
 	return name[0] == '/' ? name : NULL;
 }
 
-static int hold_program(const char *path, uint64_t *bytes)
+int hold_program(const char *path, const char *const *without, uint64_t *bytes)
 {
 	char head[4096], name[256];
 	int r = 0;
@@ -161,7 +171,7 @@ static int hold_program(const char *path, uint64_t *bytes)
 		next = interpreter(head);
 		if (!next) {
 			if (r == 0 && names_loader(head, (size_t)n))
-				hold_libraries(name, bytes);
+				hold_libraries(name, without, bytes);
 			return r;
 		}
 		snprintf(name, sizeof(name), "%s", next);
@@ -173,11 +183,11 @@ int hold_files(const struct launch_spec *spec, uint64_t *ret_bytes)
 {
 	const char *list[LAUNCH_WORDS_MAX + 2];
 	uint64_t bytes = 0;
-	int r = spec->is_responder ? 0 : hold_program(spec->program, &bytes);
+	int r = spec->is_responder ? 0 : hold_program(spec->program, NULL, &bytes);
 
 	launch_list(&spec->keep, NULL, list);
 	for (unsigned i = 0; r == 0 && list[i]; i++)
-		r = hold_program(list[i], &bytes);
+		r = hold_program(list[i], NULL, &bytes);
 	*ret_bytes = bytes;
 	return r;
 }

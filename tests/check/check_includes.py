@@ -12,8 +12,9 @@ STEMS = [('core',), ('config',), ('broker', 'peer', 'stream', 'recorder', 'outlo
     'service', 'start'), ('main',)]
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 BROKER = tap.SOURCE / 'broker'
-# Clients that run the broker's own pure core: what they say is what it would decide.
-BROKER_USERS = ['tape']
+# Clients that run the broker's own pure core: what they say is what it would decide; or read the kernel's
+# files with its parsers.
+BROKER_USERS = ['tape', 'doctor']
 
 
 def rank(name):

@@ -49,6 +49,32 @@ def unknown_settings(directory):
             if 'failsoftd.service' in line and re.search(r'Unknown|Failed to parse|Invalid|ignoring', line)]
 
 
+def neighbours(directory):
+    """The drop-ins for the bus, on a bus's unit; and who holds it. systemd must know each setting."""
+    place = pathlib.Path(directory, 'neighbours')
+    for name, source in (('dbus.service.d', 'failsoft.bus.conf'), ('system.slice.d', 'failsoft.slice.conf')):
+        (place / name).mkdir(parents=True)
+        (place / name / '50-failsoft.conf').write_text((INTERFACES / source).read_text())
+    (place / 'dbus.service').write_text('[Service]\nExecStart=/bin/true\n')
+    (place / 'system.slice').write_text('[Unit]\nDescription=x\n')
+    text = (INTERFACES / 'failsoft-bus.service.in').read_text()
+    (place / 'failsoft-bus.service').write_text(text.replace('@libexecdir@/failsoft/failsoft-hold', '/bin/true'))
+    result = tap.run('env', f'SYSTEMD_UNIT_PATH={place}:', 'systemd-analyze', 'verify', '--man=no',
+                     place / 'dbus.service', place / 'failsoft-bus.service', place / 'system.slice')
+    return [line for line in result.stderr.splitlines()
+            if 'failsoft' in line and re.search(r'Unknown|Failed to parse|Invalid|ignoring', line)]
+
+
+def sysctl():
+    """Each line is one that the kernel has, or a comment."""
+    lines = (INTERFACES / 'failsoft.sysctl.conf').read_text().splitlines()
+    settings = [line for line in lines if line and not line.startswith('#')]
+    return ([f'{line}: no setting of the kernel' for line in settings
+             if not re.fullmatch(r'vm\.[a-z_]+=\d+', line)
+             or not pathlib.Path('/proc/sys', line.split('=')[0].replace('.', '/')).exists()]
+            + ([] if settings else ['sets nothing']))
+
+
 def sysusers(directory):
     pathlib.Path(directory, 'etc').mkdir(exist_ok=True)
     result = tap.run('systemd-sysusers', f'--root={directory}', INTERFACES / 'failsoft.sysusers.conf')
@@ -109,6 +135,8 @@ with tempfile.TemporaryDirectory(prefix='failsoft-check-') as scratch:
     tap.check(f'the unit\'s exposure is at most {EXPOSURE_MAX}', exposure(scratch))
     tap.check('the unit has no network but netlink', network_open())
     tap.check('systemd knows every setting of the unit', unknown_settings(scratch))
+    tap.check('systemd knows every setting for the bus', neighbours(scratch))
+    tap.check('the kernel has every setting of the sysctl drop-in', sysctl())
     tap.check('sysusers makes the group', sysusers(scratch))
     tap.check('tmpfiles makes the directories', tmpfiles(scratch))
     tap.check('the catalogue compiles', catalogue_compiles(scratch))

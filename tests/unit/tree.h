@@ -43,11 +43,11 @@ static inline void tree_close(struct tree *t)
 /* Replaces a file's content in place, as a kernel file does. */
 static inline void tree_write(const struct tree *t, const char *path, const char *content)
 {
-	char full[256];
+	char whole[256];
 	FILE *f;
 
-	assert_true(snprintf(full, sizeof(full), "%s/%s", t->root, path) < (int)sizeof(full));
-	f = fopen(full, "w");
+	assert_true(snprintf(whole, sizeof(whole), "%s/%s", t->root, path) < (int)sizeof(whole));
+	f = fopen(whole, "w");
 	assert_non_null(f);
 	assert_true(fputs(content, f) >= 0);
 	assert_int_equal(fclose(f), 0);
