@@ -150,6 +150,19 @@ static bool is_corroborated(struct core *c, uint32_t domain, const struct victim
 	return false;
 }
 
+/* Another domain's ladder has got hold of it: it is not asked, nor ended, twice. */
+static bool is_being_ended(const struct core *c, uint32_t domain, const struct victim *victim)
+{
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++) {
+		const struct victim *other = &c->domain[d].escalate.victim;
+
+		if (d != domain && c->domain[d].used && other->kind != VICTIM_NONE &&
+		    other->pid == victim->pid && other->start_ticks[0] == victim->start_ticks[0])
+			return true;
+	}
+	return false;
+}
+
 void core_survey(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us)
 {
 	struct core_domain *d = &c->domain[domain];
@@ -166,6 +179,8 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 		return;
 	}
 	d->said_no_victim = false;
+	if (is_being_ended(c, domain, victim))
+		return;
 	if (!is_corroborated(c, domain, victim, now_us))
 		return;
 	escalate_take(&d->escalate, victim);

@@ -365,6 +365,25 @@ static void two_domains_one_client(void **state)
 	assert_int_equal(core_domain_find(&core, "/apps"), CORE_DOMAINS_MAX);
 }
 
+/* What another domain is ending already is not asked or ended a second time; a reused pid is. */
+static void two_domains_one_victim(void **state)
+{
+	uint32_t cgroup = core_domain_add(&core, "/apps", false, now_us);
+	uint64_t logger = join("logger", 10, 1);
+	struct victim victim = victim_of(0);
+
+	(void)state;
+	victim.start_ticks[0] = 4711;
+	core.domain[cgroup].escalate.victim = victim;
+	run_out(logger);
+	core_survey(&core, 0, &victim, now_us);
+	assert_int_equal(next(EFFECT_SIGNAL_VICTIM).kind, EFFECT_NONE);
+	assert_int_equal(core.domain[0].escalate.rung, RUNG_IDLE);
+	victim.start_ticks[0]++;
+	core_survey(&core, 0, &victim, now_us);
+	assert_int_equal(next(EFFECT_SIGNAL_VICTIM).signal, SIGTERM);
+}
+
 static void domains_have_limits(void **state)
 {
 	char name[CORE_DOMAIN_NAME_MAX + 1];
@@ -434,6 +453,7 @@ int main(void)
 		cmocka_unit_test_setup(a_procedure_takes_time, reset),
 		cmocka_unit_test_setup(nobody_may_be_ended, reset),
 		cmocka_unit_test_setup(two_domains_one_client, reset),
+		cmocka_unit_test_setup(two_domains_one_victim, reset),
 		cmocka_unit_test_setup(domains_have_limits, reset),
 		cmocka_unit_test_setup(taken_over_after_a_restart, reset),
 		cmocka_unit_test_setup(sleeps_long_when_memory_is_plentiful, reset),
