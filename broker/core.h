@@ -53,6 +53,13 @@ struct core_episode {
 	bool kernel_killed;
 };
 
+/* What a victim held, and the headroom then: what comes back is compared. */
+struct core_promise {
+	int32_t pid;			/* 0: none is open */
+	char name[16];
+	uint64_t bytes, headroom_bytes, chosen_us;
+};
+
 struct core_domain {
 	bool used;
 	bool is_configured;		/* stays without clients */
@@ -67,6 +74,7 @@ struct core_domain {
 	uint64_t change_event;		/* its number in the record, for the reason; 0: none */
 	struct escalate escalate;
 	struct hold hold;
+	struct core_promise promise;	/* of the newest victim */
 	uint64_t episode;		/* 0: none open */
 	bool said_no_victim, said_held_back; /* in this episode; once is enough */
 	struct grower growers[CORE_GROWERS_MAX]; /* newest; who grows most first */

@@ -70,8 +70,36 @@ static void note_ended(struct core *c, uint32_t domain, uint64_t now_us)
 
 	if (episode)
 		episode->victims++;
+	if (c->domain[domain].promise.pid != c->domain[domain].escalate.victim.pid)
+		c->domain[domain].promise.pid = 0; /* the guard has ended another one */
 	core_note_victim(c, EVENT_ENDED, domain,
 		    (struct event){ .b = c->domain[domain].estimate.headroom_bytes }, now_us);
+}
+
+static void promise(struct core_domain *d, const struct victim *v, uint64_t now_us)
+{
+	d->promise = (struct core_promise){
+		.pid = v->pid, .bytes = v->memory_bytes, .chosen_us = now_us,
+		.headroom_bytes = d->estimate.headroom_bytes,
+	};
+	memcpy(d->promise.name, v->name, sizeof(d->promise.name));
+}
+
+/* When its end has settled, before the next one is chosen. */
+static void note_returned(struct core *c, uint32_t domain, uint64_t now_us)
+{
+	struct core_promise *p = &c->domain[domain].promise;
+	uint64_t headroom_bytes = c->domain[domain].estimate.headroom_bytes;
+	struct event e = {
+		.kind = EVENT_RETURNED, .domain = (uint16_t)domain, .a = (uint64_t)p->pid, .b = p->bytes,
+		.c = headroom_bytes - MIN_OF(headroom_bytes, p->headroom_bytes), .d = now_us - p->chosen_us,
+	};
+
+	if (!p->pid)
+		return;
+	memcpy(e.name, p->name, sizeof(p->name));
+	core_add_event(c, &e, now_us);
+	p->pid = 0;
 }
 
 /* One rung at most; true: something was done, look again. */
@@ -81,6 +109,8 @@ bool core_climb(struct core *c, uint32_t domain, struct escalate_view view)
 	enum escalate_rung before = e->rung;
 	enum escalate_do what = escalate_step(e, &c->policy.escalate, &view);
 
+	if (before == RUNG_SETTLE && e->rung != RUNG_SETTLE)
+		note_returned(c, domain, view.now_us);
 	if (before == RUNG_PROCEDURE && e->rung != RUNG_PROCEDURE)
 		core_cut_procedure(c, domain, view.now_us);
 	switch (what) {
@@ -184,6 +214,7 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 	if (!is_corroborated(c, domain, victim, now_us))
 		return;
 	escalate_take(&d->escalate, victim);
+	promise(d, victim, now_us);
 	core_note_victim(c, EVENT_VICTIM, domain, (struct event){
 		.b = victim->memory_bytes, .c = victim->growth_bytes,
 		.d = victim->all_growth_bytes, .e = victim->pids_count, .why = victim->is_writer }, now_us);

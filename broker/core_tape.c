@@ -80,6 +80,8 @@ static const struct tape_field domain_fields[] = {
 	D(hold.victim.procedure_name, TAPE_TEXT), DU(escalate.victim.procedure),
 	DU(escalate.victim.procedure_us), D(escalate.victim.procedure_name, TAPE_TEXT),
 	DB(escalate.procedure_ended), DU(escalate.procedure_began_us),
+	DI(promise.pid), D(promise.name, TAPE_TEXT), DU(promise.bytes), DU(promise.headroom_bytes),
+	DU(promise.chosen_us),
 };
 
 #define SUMS(m) DD(m.weight), DD(m.t), DD(m.tt), DD(m.y), DD(m.ty)

@@ -49,6 +49,7 @@ static const struct event_shape shapes[] = {
 	[EVENT_GUARD] = { "guard", { "pid", "processes", "clients", "dry_run", "late_us" } },
 	[EVENT_TRIPWIRE] = { "tripwire", { "limit_bytes", "usage_bytes", "kept_bytes", "phase" } },
 	[EVENT_TRIPPED] = { "tripped", { "limit_bytes", "usage_bytes", "kept_bytes", "phase" } },
+	[EVENT_RETURNED] = { "returned", { "pid", "promised_bytes", "returned_bytes", "taken_us" } },
 };
 _Static_assert(ARRAY_LEN(shapes) == EVENT_KIND_COUNT, "a shape for every kind");
 
@@ -223,6 +224,17 @@ static void say_ended(struct text *t, const struct event *e)
 {
 	text_add(t, "%s (pid %" PRIu64 ") has ended, headroom was ", e->name, e->a);
 	text_add_bytes(t, e->b);
+}
+
+static void say_returned(struct text *t, const struct event *e)
+{
+	text_add_bytes(t, e->c);
+	text_add(t, " of ");
+	text_add_bytes(t, e->b);
+	text_add(t, " came back from %s (pid %" PRIu64 ") in ", e->name, e->a);
+	text_add_us(t, e->d);
+	if (e->c < e->b / 2)
+		text_add(t, "; it shared them, or others have taken them already");
 }
 
 static void say_held(struct text *t, const struct event *e)
@@ -463,6 +475,7 @@ static void (*const say[EVENT_KIND_COUNT])(struct text *t, const struct event *e
 	[EVENT_GUARD] = say_guard,
 	[EVENT_TRIPWIRE] = say_tripwire,
 	[EVENT_TRIPPED] = say_tripwire,
+	[EVENT_RETURNED] = say_returned,
 };
 
 size_t event_sentence(const struct event *e, char *buffer, size_t size)

@@ -64,6 +64,8 @@ enum event_kind {
 					 * why 1: a signal of the loop's own was not sent */
 	EVENT_TRIPWIRE,			/* a: limit, b: usage, c: kept, d: enum tripwire_phase */
 	EVENT_TRIPPED,			/* the same: its limit was reached */
+	EVENT_RETURNED,			/* name, a: pid, b: bytes that it held, c: bytes that came back, d: us
+					 * since it was chosen */
 	EVENT_KIND_COUNT
 };
 

@@ -54,6 +54,7 @@ static const struct {
 	[EVENT_GUARD] = { LOG_ERR, "badc3e8d40e94966b24db7e65b02516a" },
 	[EVENT_TRIPWIRE] = { LOG_INFO, "1b96370522e544f687ee556f36b866a8" },
 	[EVENT_TRIPPED] = { LOG_WARNING, "dcea91593c8741a3ae48008739e6f84b" },
+	[EVENT_RETURNED] = { LOG_NOTICE, "1f3d7f9a6c0b4c0f9d0e4a2b7c5d6e81" },
 };
 
 /* base/log.h and syslog.h use the same prefix for different things; this is the only bridge. */

@@ -35,6 +35,7 @@ const char *cover_name(enum cover_place place)
 		[COVER_TRIPWIRE_MOVED] = "tripwire moved", [COVER_TRIPWIRE_OPEN] = "tripwire open",
 		[COVER_TRIPWIRE_DRY] = "tripwire, dry run", [COVER_TRIPWIRE_OFF] = "tripwire gone",
 		[COVER_TRIPPED] = "programs at the tripwire",
+		[COVER_RETURNED] = "what came back",
 		[COVER_PROCEDURE_AFTER_FINAL] = "procedure after the final request",
 		[COVER_GUARD_STOPPED] = "stopped by the guard", [COVER_GUARD_TOLD] = "told by the guard",
 		[COVER_GUARD_ENDED] = "ended by the guard", [COVER_GUARD_DRY] = "guard, dry run",

@@ -75,6 +75,7 @@ struct model_domain {
 	bool is_looking, may_be_stopped, is_stopping, is_stopped, is_dry, is_let_go;
 	uint32_t unowed_rests;		/* somebody stands still, and nobody needs the time */
 	bool is_surveying;
+	bool is_return_due;		/* a victim has ended, what came back is not told yet */
 	bool was_back;			/* headroom was back since the victim was chosen */
 	uint64_t survey_call;
 	uint64_t taken_us;		/* when its episode was taken over; 0: it is our own */

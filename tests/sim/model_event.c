@@ -340,6 +340,18 @@ static void on_answer(struct sim *s, const struct call *c, const struct event *e
 		end_request(s, k, e);
 }
 
+/* Of one that has ended in this episode, once, by no more than there is. */
+static void on_returned(struct sim *s, const struct event *e)
+{
+	struct model_domain *d = &s->model.domain[e->domain];
+
+	if (!d->is_return_due || !d->episode.number || e->c > d->headroom_bytes)
+		sim_fail(s, "domain %u: %" PRIu64 " bytes came back from pid %" PRIu64 ", which is not so",
+			 (unsigned)e->domain, e->c, e->a);
+	d->is_return_due = false;
+	cover_add(&s->cover, COVER_RETURNED);
+}
+
 /* ---- all of them ---- */
 
 void model_event(struct sim *s, const struct call *c, const struct event *e)
@@ -363,6 +375,7 @@ void model_event(struct sim *s, const struct call *c, const struct event *e)
 	case EVENT_ANSWER: on_answer(s, c, e); break;
 	case EVENT_BRAKE:
 	case EVENT_LET_GO: model_brake_event(s, c, e); break;
+	case EVENT_RETURNED: on_returned(s, e); break;
 	case EVENT_TRIPWIRE:
 	case EVENT_TRIPPED: model_tripwire_event(s, e); break;
 	case EVENT_CONFIG_RELOADED: cover_add(&s->cover, COVER_RELOADED); break;

@@ -317,6 +317,7 @@ static void on_ended(struct sim *s, const struct call *c, const struct event *e)
 		cover_add(&s->cover, COVER_LEFT);
 	d->victim = (struct model_victim){ 0 };
 	d->episode.victims++;
+	d->is_return_due = true;
 	d->stuck_since_us = 0;
 	cover_add(&s->cover, COVER_ENDED);
 }

@@ -211,6 +211,7 @@ static void run_out(uint64_t client)
 static struct victim victim_of(uint64_t client)
 {
 	return (struct victim){ .kind = VICTIM_PROCESS, .client = client, .pid = 7, .name = "hog",
+				.memory_bytes = 64 * MIB,
 				.pids_count = 1, .growth_bytes = 64 * MIB,
 				.all_growth_bytes = 64 * MIB };
 }
@@ -234,6 +235,13 @@ static void the_ladder_to_the_end(void **state)
 	core_victim_gone(&core, 0, now_us);
 	assert_int_equal(newest(EVENT_ENDED).a, 7);
 	assert_int_equal(core.domain[0].escalate.rung, RUNG_SETTLE);
+	assert_int_equal(newest(EVENT_RETURNED).number, 0);
+	free_mib(0, 40);
+	now_us = core.domain[0].escalate.deadline_us;
+	core_tick(&core, now_us);
+	assert_int_equal(newest(EVENT_RETURNED).a, 7);
+	assert_int_equal(newest(EVENT_RETURNED).b, 64 * MIB);
+	assert_in_range(newest(EVENT_RETURNED).c, 30 * MIB, 40 * MIB); /* by so much headroom rose */
 }
 
 static void a_client_that_caused_it(void **state)

@@ -50,6 +50,11 @@ static const struct row {
 	{ "tripped", { .kind = EVENT_TRIPPED, .a = 40 * MIB, .b = 40 * MIB, .c = 5 * MIB,
 	  .d = TRIPWIRE_ARMED }, "programs at the tripwire of 40.0 MiB are slowed by the kernel, 5.0 MiB "
 	  "of the machine are kept" },
+	{ "came back", { .kind = EVENT_RETURNED, .name = "hog", .a = 7, .b = 40 * MIB, .c = 38 * MIB,
+	  .d = 219000 }, "38.0 MiB of 40.0 MiB came back from hog (pid 7) in 219 ms" },
+	{ "hardly anything came back", { .kind = EVENT_RETURNED, .name = "hog", .a = 7, .b = 40 * MIB,
+	  .c = MIB, .d = 219000 }, "1.0 MiB of 40.0 MiB came back from hog (pid 7) in 219 ms; it shared "
+	  "them, or others have taken them already" },
 	{ "evidence for an end", { .kind = EVENT_EVIDENCE, .to = STAGE_SHUTDOWN, .a = 812, .name = "hog",
 	  .evidence = { { 50, 0, 50 } } },
 	  "ending hog (pid 812) rests on headroom 50 %, growth 50 %; independent witnesses agree" },
