@@ -37,6 +37,7 @@ int service_reload(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_list_clients(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_list_domains(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_list_growers(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int service_list_victims(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_outlook(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_list_sources(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_list_episodes(sd_bus_message *m, void *userdata, sd_bus_error *error);
@@ -47,9 +48,6 @@ int service_monitor(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_add_procedure(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_remove_procedure(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_list_procedures(sd_bus_message *m, void *userdata, sd_bus_error *error);
-
-/* service_victims.c */
-int service_list_victims(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* service_option.c: a{sv} read strictly against a table. */
 enum service_option_type { OPTION_U64, OPTION_U32, OPTION_TEXT, OPTION_BOOL, OPTION_WORDS };

@@ -9,6 +9,7 @@
 #include "peer.h"
 #include "service.h"
 #include "stream.h"
+#include "victims.h"
 
 /* Older ones are not "now" any more; as the core has it for events. */
 #define GROWERS_SHOWN_US	(3 * US_PER_S)
@@ -181,7 +182,7 @@ int service_list_domains(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	return finish(r, reply);
 }
 
-/* ---- who grows, what others would do ---- */
+/* ---- who grows, who would be ended, what others would do ---- */
 
 static int put_grower(sd_bus_message *m, const struct grower *g)
 {
@@ -196,26 +197,69 @@ static int put_grower(sd_bus_message *m, const struct grower *g)
 				     g->share_permyriad);
 }
 
+/* The method's one argument: a domain's name, "" for the one nearest to exhaustion. */
+static int read_domain(sd_bus_message *m, struct core *c, uint32_t *ret, sd_bus_error *error)
+{
+	const char *name;
+	int r = sd_bus_message_read(m, "s", &name);
+
+	if (r < 0)
+		return r;
+	*ret = *name ? core_domain_find(c, name) : core_worst_domain(c);
+	if (*ret == CORE_DOMAINS_MAX)
+		return service_error(error, "UnknownDomain", "%s is no domain here; ListDomains names "
+				     "those that are, \"\" is the one nearest to exhaustion", name);
+	return 0;
+}
+
 int service_list_growers(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	struct core *c = &((struct broker *)userdata)->core;
 	const struct core_domain *d;
 	sd_bus_message *reply = NULL;
-	const char *name;
 	uint32_t domain;
-	int r = sd_bus_message_read(m, "s", &name);
+	int r = read_domain(m, c, &domain, error);
 
 	if (r < 0)
 		return r;
-	domain = *name ? core_domain_find(c, name) : core_worst_domain(c);
-	if (domain == CORE_DOMAINS_MAX)
-		return service_error(error, "UnknownDomain", "%s is no domain here; ListDomains names "
-				     "those that are, \"\" is the one nearest to exhaustion", name);
 	d = &c->domain[domain];
 	r = begin(m, "(ssuutttu)", &reply);
 	for (uint32_t i = 0; r >= 0 && i < d->growers_count; i++)
 		if (clock_now_us() < d->growers_us + GROWERS_SHOWN_US)
 			r = put_grower(reply, &d->growers[i]);
+	return finish(r, reply);
+}
+
+static int put_victim(sd_bus_message *m, const struct victims_row *row)
+{
+	static const char *const whys[VICTIMS_WHY_COUNT] = {
+		[VICTIMS_GREW] = "grew", [VICTIMS_WROTE] = "wrote", [VICTIMS_SIZE] = "size",
+		[VICTIMS_PREFERRED] = "preferred", [VICTIMS_CLIENT] = "client",
+		[VICTIMS_NEVER_CLIENT] = "never-client", [VICTIMS_PROTECTED] = "protected",
+	};
+
+	return sd_bus_message_append(m, "(suustt)", text_is_utf8(row->name) ? row->name : "?",
+				     (uint32_t)row->pid, row->processes, whys[row->why],
+				     row->memory_bytes, row->growth_bytes);
+}
+
+int service_list_victims(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct broker *b = userdata;
+	const struct victims_order *order;
+	sd_bus_message *reply = NULL;
+	uint32_t domain;
+	int r = read_domain(m, &b->core, &domain, error);
+
+	if (r < 0)
+		return r;
+	order = victims_order(b, domain);
+	if (!order)
+		return service_error(error, "InCrisis", "the broker is busy with a crisis; Monitor tells "
+				     "whom it ends, ask again when the stage is normal");
+	r = begin(m, "(suustt)", &reply);
+	for (uint32_t i = 0; r >= 0 && i < order->count; i++)
+		r = put_victim(reply, &order->row[i]);
 	return finish(r, reply);
 }
 
