@@ -130,12 +130,20 @@ def client():
         return world.true(state=seen["state"] == "warn", name="careless" in seen["found"])
 
 
+def check_locking(name, test):
+    """AddressSanitizer replaces mlock() by nothing."""
+    if b"__asan_init" in pathlib.Path(HOLD).read_bytes():
+        tap.skip(name, "AddressSanitizer locks nothing")
+    else:
+        tap.check(name, test())
+
+
 if os.geteuid() != 0:
     tap.skip_all("locking so much takes root or a limit that is raised")
 tap.check("what is wrong is said", wrong_uses())
-tap.check("it locks a program with its libraries", holds())
+check_locking("it locks a program with its libraries", holds)
 tap.check("a bus that nobody holds is named", not_held())
-tap.check("a bus that is held is not", held())
+check_locking("a bus that is held is not", held)
 tap.check("the bus is who runs it, not who made its socket", activated())
 tap.check("a client with nothing locked is named", client())
 tap.done()
