@@ -20,6 +20,8 @@
  * process, and only if it may be ended: it is a group of its own. It is also the last: only if it
  * explains half of the growth, or twice as much as those that would be ended for it, or nobody else
  * gives back 1 MiB.
+ * And nobody is ended in vain: other programs only for 1 MiB or more, a client only if it grew by half
+ * of what all grew by, also those that may not be ended, or gives back half of what is missing.
  * A process that was born since the baseline costs the kernel memory as well: that counts as its
  * growth and not as the pools'.
  */
@@ -375,6 +377,17 @@ static bool is_clients_turn(const struct rule *r, uint32_t client, const struct 
 	return grown >= r->total / 2 || grown / 2 >= strangers->growth_bytes;
 }
 
+/* Whose end would bring back hardly anything is not ended: the cause is elsewhere. */
+static bool is_worth(const struct rule *r, const struct victim *v)
+{
+	if (r->by == BY_WRITING)
+		return v->growth_bytes >= r->pools_bytes / WRITTEN_SHARE;
+	if (!v->client)
+		return v->memory_bytes >= WORTH_BYTES;
+	return v->memory_bytes >= r->wanted_bytes / 2 ||
+	       (r->by == BY_GROWTH && v->growth_bytes >= v->all_growth_bytes / 2);
+}
+
 bool victim_choose(const struct victim_view *view, struct victim *ret)
 {
 	struct rule r = {
@@ -398,9 +411,12 @@ bool victim_choose(const struct victim_view *view, struct victim *ret)
 	client = best_of(&r, MAY_ALONE);
 	if (stranger < r.count)
 		choose_stranger(&r, stranger, ret);
-	if (client < r.count && is_clients_turn(&r, client, ret))
+	if (client < r.count && is_clients_turn(&r, client, ret)) {
 		describe(&r, VICTIM_PROCESS, client, ret);
-	if (r.by == BY_WRITING && ret->growth_bytes < r.pools_bytes / WRITTEN_SHARE)
+		if (!is_worth(&r, ret) && stranger < r.count)
+			choose_stranger(&r, stranger, ret);
+	}
+	if (!is_worth(&r, ret))
 		ret->kind = VICTIM_NONE;
 	return ret->kind != VICTIM_NONE;
 }

@@ -131,6 +131,10 @@ static bool take_status_memory(struct scan line, struct parse_process_status *p)
 		to = &p->swap_bytes;
 	else if (scan_is(&key, "VmPTE:"))
 		to = &p->page_table_bytes;
+	else if (scan_is(&key, "RssFile:"))
+		to = &p->file_bytes;
+	else if (scan_is(&key, "VmLck:"))
+		to = &p->locked_bytes;
 	if (!to)
 		return true;
 	p->has_memory |= to == &p->resident_bytes || to == &p->anon_bytes;

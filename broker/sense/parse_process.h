@@ -30,6 +30,7 @@ struct parse_process_status {
 	uint64_t anon_bytes;		/* all resident before Linux 4.5 */
 	uint64_t shmem_bytes, swap_bytes;
 	uint64_t resident_bytes, page_table_bytes;
+	uint64_t file_bytes, locked_bytes; /* RssFile; VmLck, of whatever kind */
 };
 int parse_process_status(const char *text, size_t size, struct parse_process_status *ret);
 

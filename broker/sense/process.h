@@ -14,7 +14,8 @@ struct process {
 	uint32_t uid;
 	int32_t oom_score_adj;
 	uint64_t start_ticks;		/* field 22 of /proc/PID/stat: with pid names a process for good */
-	uint64_t memory_bytes;		/* RssAnon + RssShmem + VmSwap, and what it costs in the kernel */
+	uint64_t memory_bytes;		/* RssAnon + RssShmem + VmSwap + locked file pages, and what it
+					 * costs in the kernel */
 	uint64_t growth_bytes;		/* memory_bytes now minus at the baseline; all of it if younger */
 	bool is_protected;		/* pid 1, kernel thread, broker, bus, configured */
 	bool in_domain;			/* belongs to the domain that was surveyed */

@@ -133,6 +133,10 @@ static int read_status(struct survey *s, struct process *ret, bool *ret_user)
 		return r;
 	if (status.has_memory)
 		kernel_bytes = SURVEY_KERNEL_BYTES;
+	/* file pages that are locked cannot be dropped: nobody's account shows them otherwise */
+	if (__builtin_add_overflow(status.shmem_bytes, MIN_OF(status.file_bytes, status.locked_bytes),
+				   &status.shmem_bytes))
+		return -EINVAL;
 	if (__builtin_add_overflow(status.anon_bytes, status.shmem_bytes, &ret->memory_bytes) ||
 	    __builtin_add_overflow(ret->memory_bytes, status.swap_bytes, &ret->memory_bytes) ||
 	    __builtin_add_overflow(kernel_bytes, status.page_table_bytes, &kernel_bytes) ||

@@ -318,6 +318,35 @@ static void by_size_the_adjustment_counts(void **state)
 	}
 }
 
+/* Row: who leaks may not be ended; a client and a program beside it. */
+static void nobody_is_ended_in_vain(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t liar_mib, client_mib, wanted_mib, stranger_kib;
+		int32_t expect;		/* 0: nobody */
+	} rows[] = {
+		{ "the client's buffer, a crumb beside it", 40, 4, 14, 490, 0 },
+		{ "the client gives back half of what is missing", 40, 8, 14, 490, 11 },
+		{ "the client grew most", 3, 4, 14, 490, 11 },
+		{ "the program gives something back", 40, 4, 14, 1100, 12 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		reset(state);
+		wanted_bytes = rows[i].wanted_mib * MIB;
+		add(10, 1, "liar", rows[i].liar_mib);
+		add_client(10, false);
+		add(11, 1, "logger", rows[i].client_mib);
+		add_client(11, true);
+		add(12, 1, "sh", 0);
+		processes[count - 1].growth_bytes = processes[count - 1].memory_bytes =
+			rows[i].stranger_kib * KIB;
+		if ((choose() ? victim.pid : 0) != rows[i].expect)
+			fail_msg("%s: pid %d", rows[i].name, victim.pid);
+	}
+}
+
 static void a_torn_survey_ends(void **state)
 {
 	(void)state;
@@ -372,6 +401,7 @@ int main(void)
 		cmocka_unit_test_setup(clients_are_last, reset),
 		cmocka_unit_test_setup(preferred_comes_first, reset),
 		cmocka_unit_test_setup(by_size_the_adjustment_counts, reset),
+		cmocka_unit_test_setup(nobody_is_ended_in_vain, reset),
 		cmocka_unit_test_setup(a_torn_survey_ends, reset),
 		cmocka_unit_test_setup(more_than_the_array, reset),
 		cmocka_unit_test_setup(new_forks_are_found, reset),
