@@ -25,6 +25,7 @@
 #include "outlook.h"
 #include "peer.h"
 #include "recorder.h"
+#include "resort.h"
 #include "respond.h"
 #include "service.h"
 #include "standby.h"
@@ -99,6 +100,11 @@ static void carry_out(struct broker *b, const struct core_effect *e)
 		break;
 	case EFFECT_PROCEDURE:
 		respond_run(b, e->domain);
+		break;
+	case EFFECT_FREE_FILES:
+	case EFFECT_LAST_RUN:
+	case EFFECT_END_MACHINE:
+		resort_do(b, e);
 		break;
 	case EFFECT_TRIPWIRE:
 		trip_set(b, e->limit_bytes);
@@ -323,6 +329,8 @@ static int on_worker(sd_event_source *source, int fd, uint32_t revents, void *us
 			brake_done(&b->brake, &result);
 		else if (result.kind == WORKER_LIMIT)
 			wire_done(&b->trip.wire, &result);
+		else if (result.kind == WORKER_FREE)
+			resort_freed(b, &result);
 	return 0;
 }
 
@@ -372,6 +380,7 @@ int broker_reload(struct broker *b, char *error, size_t error_size)
 	policy.plan.latency_us = b->core.policy.plan.latency_us;
 	core_reconfigure(&b->core, &policy, clock_now_us());
 	respond_reload(b);
+	resort_reload(b);
 	for (uint32_t d = 1; d < CORE_DOMAINS_MAX; d++)
 		b->core.domain[d].is_configured = false;
 	b->domains_stale = true;
@@ -442,6 +451,7 @@ int broker_start(struct broker *b, const struct broker_options *options, const s
 	core_note(&b->core, &started, clock_now_us());
 	start_protection(b);
 	respond_open(b);
+	resort_open(b);
 	trip_start(b);
 	start_domains(b);
 	peer_restore_past(b);
@@ -479,6 +489,7 @@ void broker_stop(struct broker *b)
 		(void)on_pump(b->pump, b); /* the last events; the source goes next */
 	}
 	respond_close(b);
+	resort_close(b);
 	stream_close_all(b);
 	recorder_stop(b, "the broker was told to end");
 	start_free(b);

@@ -12,6 +12,7 @@
 #include <systemd/sd-event.h>
 
 #include "act/brake.h"
+#include "act/ending.h"
 #include "act/procedure.h"
 #include "act/sentry.h"
 #include "act/terminate.h"
@@ -24,6 +25,7 @@
 #include "judge/badness.h"
 #include "judge/growth.h"
 #include "judge/rival.h"
+#include "keep/reboots.h"
 #include "keep/state.h"
 #include "keep/writer.h"
 #include "sense/census.h"
@@ -183,6 +185,18 @@ struct recorder {
 	size_t used, sent;
 };
 
+/* Last policies in the running broker; see resort.h. */
+#define RESORT_DRY	0x100u		/* in the worker's token, beside the number of the pattern */
+struct resort {
+	struct reboots reboots;
+	struct ending ending;
+	sd_event_source *source;
+	uint32_t domain;		/* whose policy ends the machine */
+	uint32_t freeing;		/* patterns that the worker has */
+	struct config_list files;	/* patterns; theirs while `freeing` */
+	bool is_stale;			/* the configuration has others */
+};
+
 /* The tripwire in the running broker; see trip.h. */
 struct trip {
 	struct wire wire;
@@ -236,6 +250,7 @@ struct broker {
 	uint32_t processes_count;	/* of the newest survey */
 	struct victims_order order;
 	struct respond respond;
+	struct resort resort;
 	int32_t protect_pids[2];
 	bool is_bus_judged;		/* whether it is held in memory; once */
 

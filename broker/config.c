@@ -160,6 +160,45 @@ const struct config_option config_options[] = {
 	 "From the end of a process until headroom is judged again. Memory was back 1 ms "
 	 "before the process was reaped in most runs. Halved, a second program may end "
 	 "needlessly; doubled, a second leaker has more time."},
+	{"Acting", "last_files", CONFIG_FILES, AT(last_files), 0, 0, 0, "",
+	 "Files to delete when no process helps: on a tmpfs, so that memory comes back, like "
+	 "\"/run/cache/*.tmp\"; * and ? in the last part. Elsewhere nothing is deleted."},
+	{"Acting", "last_policy", CONFIG_POLICY, AT(last_policy), 0, 0, 0, "relieve",
+	 "What is done to the system when no process helps and the files are gone: nothing more (relieve), "
+	 "end everything that is not in barebone_keep (barebone), reboot, poweroff, or run the procedure "
+	 "that is given with \"last\": \"system\" (program). See WHEN NO PROCESS HELPS in failsoftd(8)."},
+	{"Acting", "last_policies", CONFIG_POLICIES, AT(last_policies), 0, 0, 0, "",
+	 "The same for cgroups with a limit: \"/system.slice/logger.service=program\". Without an entry: "
+	 "relieve."},
+	{"Acting", "last_after_ms", CONFIG_MS, AT(last_after_us), MS(20), MS(600000), MS(1000), NULL,
+	 "So long nobody may be ended before the last policy is run; shortened when time is shorter. "
+	 "Memory of what has ended was back within 0.25 s (measured). Halved, a slow end is not waited for; "
+	 "doubled, a machine that is lost stands for a second more."},
+	{"Acting", "barebone_keep", CONFIG_COMMS, AT(barebone_keep), 0, 0, 0, "",
+	 "What keeps running in barebone operation, by name as in /proc/PID/comm; * and ? stand for any text "
+	 "and any byte. Process 1, failsoft, the bus and sshd are kept anyway. It is also what follows when "
+	 "the machine was rebooted too often."},
+	{"Acting", "sync_ms", CONFIG_MS, AT(sync_us), 0, MS(600000), MS(5000), NULL,
+	 "For writing back file systems before a reboot, at most: then it comes all the same. An SD card "
+	 "writes some 10 MB/s, and a small machine has seldom more than that to write. Halved, a slow card "
+	 "loses what was written last; doubled, a card that hangs costs 5 s more."},
+	{"Acting", "reboots_most", CONFIG_COUNT, AT(reboots_most), 0, 1000, 3, NULL,
+	 "So many reboots by us, each within reboots_within_ms of boot, then barebone instead: a machine "
+	 "that runs out of memory as soon as it is up is not to do it for ever. 0: never reboot."},
+	{"Acting", "reboots_within_ms", CONFIG_MS, AT(reboots_within_us), MS(1000), MS(604800000),
+	 MS(3600000), NULL,
+	 "A boot that lasts longer begins the count anew. It counts from boot, so that it needs no clock."},
+	{"Acting", "watchdog_device", CONFIG_PATH, AT(watchdog_device), 0, 0, 0, "",
+	 "A hardware watchdog that is armed when a reboot begins, in case it hangs: /dev/watchdog. Not if "
+	 "systemd has it (RuntimeWatchdogSec=), which does the same by RebootWatchdogSec=. Empty: none."},
+	{"Acting", "stall_percent", CONFIG_PERCENT, AT(stall_permyriad), 0, 10000, 8000, NULL,
+	 "The machine stands still when so much of stall_window_ms went by in waiting for memory (PSI full, "
+	 "the broker's own lateness, delays of clients) while memory without swap is short: then it is stage "
+	 "shutdown, whatever swap is free. A scan of twice the memory stalls a healthy machine for 55 % "
+	 "(measured). Halved, such a scan ends programs; 100 hardly ever comes. 0: never."},
+	{"Acting", "stall_window_ms", CONFIG_MS, AT(stall_window_us), MS(1000), MS(600000), MS(10000), NULL,
+	 "The window of stall_percent. Halved, a start that swaps may count; doubled, a machine stands still "
+	 "for 8 s more."},
 	{"Acting", "protect", CONFIG_NAMES, AT(protect), 0, 0, 0,
 	 "init systemd systemd-* (sd-pam) dbus-daemon dbus-broker* sshd watchdog* failsoftd",
 	 "Processes that are never ended, by name as in /proc/PID/comm (at most 15 bytes), by the "
@@ -269,6 +308,33 @@ static void default_list(struct config_list *list, const char *words)
 	}
 }
 
+enum last_policy config_last_policy(const struct config *c, const char *domain)
+{
+	size_t length = strlen(domain);
+
+	if (!strcmp(domain, "system"))
+		return last_policy_find(c->last_policy);
+	for (uint32_t i = 0; i < c->last_policies.count; i++)
+		if (!strncmp(c->last_policies.text[i], domain, length) &&
+		    c->last_policies.text[i][length] == '=')
+			return last_policy_find(c->last_policies.text[i] + length + 1);
+	return LAST_RELIEVE;
+}
+
+static bool ends_machine(enum last_policy policy)
+{
+	return policy == LAST_REBOOT || policy == LAST_POWEROFF;
+}
+
+bool config_ends_machine(const struct config *c)
+{
+	bool ends = ends_machine(last_policy_find(c->last_policy));
+
+	for (uint32_t i = 0; i < c->last_policies.count; i++)
+		ends |= ends_machine(last_policy_find(strrchr(c->last_policies.text[i], '=') + 1));
+	return ends;
+}
+
 void config_default(struct config *c)
 {
 	memset(c, 0, sizeof(*c));
@@ -280,7 +346,7 @@ void config_default(struct config *c)
 			memcpy(member, &o->number, sizeof(o->number));
 		else if (o->type == CONFIG_BOOL)
 			*(bool *)member = o->number != 0;
-		else if (o->type == CONFIG_PATH || o->type == CONFIG_CGROUP)
+		else if (config_type_is_text(o->type))
 			strcpy(member, o->words);
 		else if (o->type != CONFIG_PROCEDURES) /* there is none by default */
 			default_list(member, o->words);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "act/last.h"
 #include "act/procedure.h"
 #include "ask/session.h"
 #include "judge/stage.h"
@@ -56,6 +57,15 @@ struct config {
 	struct config_procedures procedures; /* what runs before a program is ended */
 	char tripwire_cgroup[CONFIG_TEXT_MAX]; /* where ordinary programs live, "" none */
 	bool tripwire_create;
+	char last_policy[CONFIG_TEXT_MAX]; /* word of act/last.h, of the system */
+	struct config_list last_policies; /* "CGROUP=WORD" for others */
+	uint64_t last_after_us;
+	struct config_list last_files;	/* patterns; deleted when no process helps */
+	struct config_list barebone_keep; /* comm patterns */
+	uint64_t sync_us;
+	uint64_t reboots_most, reboots_within_us;
+	char watchdog_device[CONFIG_TEXT_MAX]; /* "" none */
+	uint64_t stall_permyriad, stall_window_us;
 	struct config_list protect;	/* never ended; pick.h */
 	struct config_list prefer;	/* ended before others */
 	/* domains */
@@ -85,6 +95,11 @@ void config_default(struct config *c);
  */
 int config_read(struct config *c, const struct config_source *source, char *error,
 		size_t error_size);
+
+/* The last policy of a domain by its name. */
+enum last_policy config_last_policy(const struct config *c, const char *domain);
+/* Does any domain's end the machine? */
+bool config_ends_machine(const struct config *c);
 
 /* The table, printed. */
 void config_print_help(FILE *out);	/* key, unit, range, default, text: for --help-config */

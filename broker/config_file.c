@@ -334,6 +334,47 @@ static void check_pair(struct reader *r, const struct config_option *low,
 		 *high_origin ? "" : " by default");
 }
 
+static bool has_program(const struct config *c, const char *domain)
+{
+	for (uint32_t i = 0; i < c->procedures.count; i++)
+		if (c->procedures.spec[i].kind == PROCEDURE_LAST &&
+		    !strcmp(c->procedures.spec[i].match, domain))
+			return true;
+	return false;
+}
+
+/* A policy that has nothing to run would be found out in the crisis. */
+static void check_policy(struct reader *r, const char *key, enum last_policy policy, const char *domain)
+{
+	const char *origin = r->origin[config_option_find(key) - config_options];
+
+	if (policy == LAST_BAREBONE && !r->next.barebone_keep.count)
+		complain(r, -EINVAL, "%s: %s is barebone, but barebone_keep is empty: name what keeps "
+			 "running", origin, key);
+	if (policy == LAST_PROGRAM && !has_program(&r->next, domain))
+		complain(r, -EINVAL, "%s: %s is program, but procedures has none with \"last\": \"%s\"",
+			 origin, key, domain);
+}
+
+static void check_policies(struct reader *r)
+{
+	const struct config *c = &r->next;
+	const char *origin = r->origin[config_option_find("barebone_keep") - config_options];
+
+	if (c->barebone_keep.count >= PROCEDURE_ARGUMENTS_MAX)
+		complain(r, -EINVAL, "%s: barebone_keep has %u names, but at most %u are allowed: patterns "
+			 "may stand for several", origin, (unsigned)c->barebone_keep.count,
+			 PROCEDURE_ARGUMENTS_MAX - 1);
+	check_policy(r, "last_policy", config_last_policy(c, "system"), "system");
+	for (uint32_t i = 0; i < c->last_policies.count; i++) {
+		char cgroup[CONFIG_TEXT_MAX];
+
+		strcpy(cgroup, c->last_policies.text[i]);
+		*strrchr(cgroup, '=') = '\0';
+		check_policy(r, "last_policies", config_last_policy(c, cgroup), cgroup);
+	}
+}
+
 int config_read(struct config *c, const struct config_source *source, char *error,
 		size_t error_size)
 {
@@ -361,6 +402,8 @@ int config_read(struct config *c, const struct config_source *source, char *erro
 	for (size_t i = 0; r->result == 0 && i < ARRAY_LEN(not_above); i++)
 		check_pair(r, config_option_find(not_above[i][0]),
 			   config_option_find(not_above[i][1]));
+	if (r->result == 0)
+		check_policies(r);
 	result = r->result;
 	if (result == 0)
 		*c = r->next;

@@ -7,7 +7,8 @@
 struct core_policy config_policy(const struct config *c)
 {
 	struct core_policy p = {
-		.estimate = { (uint32_t)c->swap_weight_permyriad, c->plausible_bytes_per_s },
+		.estimate = { (uint32_t)c->swap_weight_permyriad, c->plausible_bytes_per_s,
+			      { (uint32_t)c->stall_permyriad, c->stall_window_us } },
 		.stage = { .confirm_us = c->confirm_us, .hold_us = c->hold_us },
 		.session = {
 			.max_clients = (uint32_t)c->max_clients,
@@ -17,6 +18,7 @@ struct core_policy config_policy(const struct config *c)
 		.plan = { .terminate_us = c->term_us + c->settle_us, .latency_us = LATENCY_AT_START_US },
 		.escalate = { c->act, c->dry_run, c->term_us, c->kill_us, c->settle_us,
 			      c->procedures_enabled },
+		.last = { c->last_after_us, c->sync_us, (uint32_t)c->reboots_most, c->reboots_within_us },
 		.shield = c->shield,
 		.brake = c->brake,
 		.idle_interval_us = c->idle_interval_us,

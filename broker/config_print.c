@@ -42,7 +42,7 @@ static void print_value(FILE *out, const struct config *c, const struct config_o
 		fprintf(out, strpbrk(text, "KMGT") ? "\"%s\"" : "%s", text);
 	} else if (o->type == CONFIG_BOOL) {
 		fputs(*(const bool *)member ? "true" : "false", out);
-	} else if (o->type == CONFIG_PATH || o->type == CONFIG_CGROUP) {
+	} else if (config_type_is_text(o->type)) {
 		print_json_text(out, member);
 	} else if (o->type == CONFIG_PROCEDURES) {
 		config_procedures_print(member, out);
@@ -83,6 +83,10 @@ static void print_range(FILE *out, const struct config_option *o)
 		[CONFIG_NAMES] = "list of names",
 		[CONFIG_CGROUPS] = "list of cgroups",
 		[CONFIG_PROCEDURES] = "list of procedures",
+		[CONFIG_POLICY] = "relieve, barebone, reboot, poweroff or program",
+		[CONFIG_POLICIES] = "list of CGROUP=POLICY",
+		[CONFIG_FILES] = "list of files",
+		[CONFIG_COMMS] = "list of names",
 	};
 	char low[CONFIG_NUMBER_MAX], high[CONFIG_NUMBER_MAX];
 	const char *unit = config_type_unit(o->type);

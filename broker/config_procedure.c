@@ -125,7 +125,9 @@ static int take_procedure(struct procedure_spec *s, struct json_object *value, c
 			return refuse(p, key, wrong);
 	}
 	if (kinds != 1)
-		return refuse(p, "", "not one of name, unit and cgroup");
+		return refuse(p, "", "not one of name, unit, cgroup and last");
+	if (s->kind == PROCEDURE_LAST)
+		s->holds = false; /* nobody is to be held */
 	wrong = procedure_refuse(s);
 	return wrong ? refuse(p, s->program, wrong) : 0;
 }

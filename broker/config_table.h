@@ -28,6 +28,10 @@ enum config_type {
 	CONFIG_CGROUP,			/* char[CONFIG_TEXT_MAX], a cgroup path, "" is none */
 	CONFIG_NAMES,			/* struct config_list of processes, see sense/pick.h */
 	CONFIG_CGROUPS,			/* struct config_list of cgroup paths */
+	CONFIG_POLICY,			/* char[CONFIG_TEXT_MAX], a word of act/last.h */
+	CONFIG_POLICIES,		/* struct config_list of "CGROUP=WORD" */
+	CONFIG_FILES,			/* struct config_list of absolute paths, patterns in the last part */
+	CONFIG_COMMS,			/* struct config_list of patterns of /proc/PID/comm */
 	CONFIG_PROCEDURES,		/* struct config_procedures */
 	CONFIG_TYPE_COUNT
 };
@@ -65,6 +69,9 @@ static inline const void *config_member_const(const struct config *c, const stru
 
 /* config_value.c: is the row's member an int64_t or uint64_t? */
 bool config_type_is_number(enum config_type type);
+
+bool config_type_is_list(enum config_type type); /* a struct config_list? */
+bool config_type_is_text(enum config_type type); /* a char[CONFIG_TEXT_MAX]? */
 
 /* "ms", "bytes", ...; "" when there is none. */
 const char *config_type_unit(enum config_type type);

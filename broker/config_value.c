@@ -16,6 +16,7 @@ static const char *const type_unit[] = {
 	[CONFIG_PERCENT] = "%", [CONFIG_COUNT] = "",	  [CONFIG_SIGNED] = "",
 	[CONFIG_BOOL] = "",	[CONFIG_PATH] = "",	  [CONFIG_NAMES] = "",
 	[CONFIG_CGROUP] = "",	[CONFIG_CGROUPS] = "",	[CONFIG_PROCEDURES] = "",
+	[CONFIG_POLICY] = "",	[CONFIG_POLICIES] = "",	[CONFIG_FILES] = "",	[CONFIG_COMMS] = "",
 };
 
 static const char *const type_wanted[] = {
@@ -33,11 +34,26 @@ static const char *const type_wanted[] = {
 	[CONFIG_NAMES] = "a list of texts like [\"sshd\", \"my-*\", \"unit:logger.service\"]",
 	[CONFIG_CGROUPS] = "a list of texts like [\"/system.slice/logger.service\"]",
 	[CONFIG_PROCEDURES] = "a list of procedures",
+	[CONFIG_POLICY] = "text: relieve, barebone, reboot, poweroff or program",
+	[CONFIG_POLICIES] = "a list of texts like [\"/system.slice/logger.service=reboot\"]",
+	[CONFIG_FILES] = "a list of texts like [\"/run/cache/*.tmp\"]",
+	[CONFIG_COMMS] = "a list of texts like [\"pump-control\", \"watchdog*\"]",
 };
 
 bool config_type_is_number(enum config_type type)
 {
 	return type <= CONFIG_SIGNED;
+}
+
+bool config_type_is_list(enum config_type type)
+{
+	return type == CONFIG_NAMES || type == CONFIG_CGROUPS || type == CONFIG_POLICIES ||
+	       type == CONFIG_FILES || type == CONFIG_COMMS;
+}
+
+bool config_type_is_text(enum config_type type)
+{
+	return type == CONFIG_PATH || type == CONFIG_CGROUP || type == CONFIG_POLICY;
 }
 
 const char *config_type_unit(enum config_type type)
@@ -154,6 +170,47 @@ static int set_number(struct config *c, const struct config_option *o, struct js
 	return -EINVAL;
 }
 
+static const char *refuse_cgroup(const char *text, size_t length)
+{
+	if (*text != '/' || length == 1 || text[length - 1] == '/' || strstr(text, "//") ||
+	    strstr(text, "/../") || (length >= 3 && !strcmp(text + length - 3, "/..")))
+		return "is not a cgroup path: write it as in /proc/PID/cgroup, "
+		       "like \"/system.slice/logger.service\"";
+	return NULL;
+}
+
+/* "/a.slice=reboot" */
+static const char *refuse_policy_of(const char *text)
+{
+	const char *equals = strrchr(text, '=');
+	char cgroup[CONFIG_TEXT_MAX];
+
+	if (!equals || last_policy_find(equals + 1) == LAST_POLICY_COUNT)
+		return "does not end in =relieve, =barebone, =reboot, =poweroff or =program";
+	memcpy(cgroup, text, (size_t)(equals - text));
+	cgroup[equals - text] = '\0';
+	return refuse_cgroup(cgroup, strlen(cgroup));
+}
+
+/* What a pattern in a directory's name would match is not what somebody who deletes wants to guess. */
+static const char *refuse_file(const char *text)
+{
+	const char *name = strrchr(text, '/');
+
+	if (*text != '/' || !name[1] || !strcmp(name, "/.") || !strcmp(name, "/.."))
+		return "is not an absolute path of a file";
+	if (strcspn(text, "*?[") < (size_t)(name - text))
+		return "has a pattern in a directory's name: only the last part may have one";
+	return strstr(text, "/../") ? "contains /../" : NULL;
+}
+
+static const char *refuse_comm(const char *text)
+{
+	if (strchr(text, '/') || *text == '-')
+		return "is no name as in /proc/PID/comm";
+	return strlen(text) > 15 ? "is longer than the 15 bytes that the kernel keeps of a name" : NULL;
+}
+
 /* NULL: the text may stand there. */
 static const char *refuse_text(enum config_type type, const char *text, size_t length)
 {
@@ -166,12 +223,18 @@ static const char *refuse_text(enum config_type type, const char *text, size_t l
 		return length == 0 || *text == '/' ? NULL : "is not an absolute path";
 	if (length == 0)
 		return type == CONFIG_CGROUP ? NULL : "is empty";
-	if ((type == CONFIG_CGROUPS || type == CONFIG_CGROUP) &&
-	    (*text != '/' || length == 1 || text[length - 1] == '/' || strstr(text, "//") ||
-	     strstr(text, "/../") || (length >= 3 && !strcmp(text + length - 3, "/.."))))
-		return "is not a cgroup path: write it as in /proc/PID/cgroup, "
-		       "like \"/system.slice/logger.service\"";
-	return type == CONFIG_NAMES ? pick_problem(text) : NULL;
+	switch (type) {
+	case CONFIG_CGROUPS:
+	case CONFIG_CGROUP: return refuse_cgroup(text, length);
+	case CONFIG_NAMES: return pick_problem(text);
+	case CONFIG_POLICY:
+		return last_policy_find(text) != LAST_POLICY_COUNT
+			? NULL : "is not relieve, barebone, reboot, poweroff or program";
+	case CONFIG_POLICIES: return refuse_policy_of(text);
+	case CONFIG_FILES: return refuse_file(text);
+	case CONFIG_COMMS: return refuse_comm(text);
+	default: return NULL; /* no texts */
+	}
 }
 
 static int set_text(const struct config_option *o, struct json_object *value, char *text,
@@ -229,11 +292,11 @@ int config_value_set(struct config *c, const struct config_option *o, struct jso
 
 	if (config_type_is_number(o->type))
 		return set_number(c, o, value, problem, problem_size);
-	if (o->type == CONFIG_NAMES || o->type == CONFIG_CGROUPS)
+	if (config_type_is_list(o->type))
 		return set_list(c, o, value, problem, problem_size);
 	if (o->type == CONFIG_PROCEDURES)
 		return config_procedures_set(config_member(c, o), value, problem, problem_size);
-	if (o->type == CONFIG_PATH || o->type == CONFIG_CGROUP) {
+	if (config_type_is_text(o->type)) {
 		if (set_text(o, value, text, problem, problem_size) < 0)
 			return -EINVAL;
 		memcpy(config_member(c, o), text, sizeof(text));

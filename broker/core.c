@@ -42,6 +42,7 @@ void core_advance(struct core *c, uint32_t domain, uint64_t now_us)
 	if (c->domain[domain].stage.now == STAGE_NORMAL)
 		return;
 	core_ask_stage(c, domain, now_us);
+	core_last(c, domain, now_us); /* before the ladder, which waits for it */
 	while (core_climb(c, domain, core_view(c, domain, now_us)))
 		continue;
 	core_hold(c, domain, now_us);
@@ -67,6 +68,7 @@ static void episode_open(struct core *c, uint32_t domain, uint64_t number, uint6
 	*episode = (struct core_episode){ .number = number, .domain = domain, .began_us = now_us };
 	text_copy_tail(episode->domain_name, sizeof(episode->domain_name), d->name);
 	escalate_init(&d->escalate);
+	last_init(&d->last);
 }
 
 static void episode_close(struct core *c, uint32_t domain, uint64_t now_us)
@@ -86,6 +88,7 @@ static void episode_close(struct core *c, uint32_t domain, uint64_t now_us)
 	core_add_event(c, &e, now_us);
 	d->episode = 0;
 	escalate_init(&d->escalate);
+	last_init(&d->last);
 }
 
 static void note_stage(struct core *c, const struct stage_change *change)
@@ -174,6 +177,14 @@ static uint64_t interval_us(const struct core *c, const struct core_domain *d)
 	return MAX_OF(longest, c->policy.near_interval_us);
 }
 
+/* What was due before the newest sample was asked for at once, and came at once. */
+static uint64_t late_us(const struct core_domain *d, uint64_t now_us)
+{
+	uint64_t due_us = MAX_OF(d->sample_due_us, d->estimate.time_us);
+
+	return now_us > due_us ? now_us - due_us : 0;
+}
+
 static void take_sample(struct core *c, const struct sample *s)
 {
 	struct core_domain *d;
@@ -183,6 +194,8 @@ static void take_sample(struct core *c, const struct sample *s)
 	d = &c->domain[s->domain];
 	if (!d->used)
 		return;
+	if (d->estimate.time_us)
+		d->estimator.late_us = late_us(d, s->time_us);
 	estimate_step(&d->estimator, &c->policy.estimate, s, &d->estimate);
 	hold_forecast(&d->hold, &d->estimate);
 	d->has_pressure = s->has & SAMPLE_HAS_PRESSURE;
@@ -283,6 +296,7 @@ uint32_t core_domain_add(struct core *c, const char *name, bool is_configured, u
 	stage_init(&c->domain[at].stage, now_us);
 	escalate_init(&c->domain[at].escalate);
 	hold_init(&c->domain[at].hold);
+	last_init(&c->domain[at].last);
 	e.domain = (uint16_t)at;
 	core_add_event(c, &e, now_us);
 	return at;
@@ -452,7 +466,10 @@ uint64_t core_due_us(const struct core *c)
 		if (!c->domain[d].used)
 			continue;
 		due = MIN_OF(due, c->domain[d].sample_due_us);
-		if (c->domain[d].stage.now != STAGE_NORMAL && c->domain[d].escalate.rung != RUNG_IDLE)
+		if (c->domain[d].stage.now == STAGE_NORMAL)
+			continue;
+		due = MIN_OF(due, c->domain[d].last.deadline_us);
+		if (c->domain[d].escalate.rung != RUNG_IDLE)
 			due = MIN_OF(due, c->domain[d].escalate.deadline_us);
 	}
 	return due;

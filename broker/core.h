@@ -16,6 +16,7 @@
 #include "act/escalate.h"
 #include "act/guard.h"
 #include "act/hold.h"
+#include "act/last.h"
 #include "act/procedure.h"
 #include "act/tripwire.h"
 #include "ask/plan.h"
@@ -38,6 +39,7 @@ struct core_policy {
 	struct session_policy session;
 	struct plan_policy plan;
 	struct escalate_policy escalate;
+	struct last_policies last;
 	bool shield;
 	bool brake;
 	uint64_t idle_interval_us, near_interval_us; /* longest and shortest sleep between samples */
@@ -74,6 +76,7 @@ struct core_domain {
 	uint64_t change_event;		/* its number in the record, for the reason; 0: none */
 	struct escalate escalate;
 	struct hold hold;
+	struct last last;
 	struct core_promise promise;	/* of the newest victim */
 	uint64_t episode;		/* 0: none open */
 	bool said_no_victim, said_held_back; /* in this episode; once is enough */
@@ -98,6 +101,9 @@ enum core_effect_kind {
 	EFFECT_LET_GO,			/* ... let it go on */
 	EFFECT_PROCEDURE,		/* run that of domain's escalate.victim, until escalate.deadline_us */
 	EFFECT_ANNOUNCE,		/* broadcast the stage change core->domain[domain].change */
+	EFFECT_FREE_FILES,		/* delete the files that were given for it; dry_run: only look */
+	EFFECT_LAST_RUN,		/* run what `last` names, then core_procedure_done() */
+	EFFECT_END_MACHINE,		/* sync, then what `last` says; core_end_failed() if it lives on */
 	EFFECT_TRIPWIRE,		/* the limit of the tripwire's cgroup is to be limit_bytes */
 	EFFECT_KIND_COUNT
 };
@@ -110,8 +116,9 @@ struct core_effect {
 	enum stage_word stage;		/* ORDER: the domain's */
 	uint64_t episode;		/* ORDER, ANNOUNCE */
 	int signal;			/* SIGNAL_VICTIM: 15 or 9 */
-	bool dry_run;			/* SIGNAL_VICTIM: record only */
+	bool dry_run;			/* SIGNAL_VICTIM, FREE_FILES: record only */
 	uint64_t sequence;		/* ANNOUNCE: of the signal */
+	enum last_policy last;		/* LAST_RUN, END_MACHINE */
 	uint64_t limit_bytes;		/* TRIPWIRE; TRIPWIRE_NONE: none */
 };
 
@@ -129,6 +136,7 @@ struct core {
 	struct core_queue queue;
 	struct core_episode episode[CORE_EPISODES_MAX]; /* ring by number */
 	struct tripwire tripwire;
+	uint32_t reboots_before;	/* of a loop, when this boot began; see last.h */
 	uint64_t last_episode, last_sequence;
 	uint64_t grace_us;		/* nobody is ended before it; see core_take_over() */
 	struct tape *tape;		/* every input and every event go there; NULL: not recorded */
@@ -194,7 +202,10 @@ void core_stopped(struct core *c, uint32_t domain, uint32_t count, uint64_t now_
  */
 void core_growers(struct core *c, uint32_t domain, const struct grower *growers, uint32_t count,
 		  uint64_t now_us);
-/* The domain's procedure has ended; one that is not that of the domain's victim now is too late. */
+/*
+ * What was run, for the domain's victim or as its last policy, has ended; one that is not that of the
+ * domain's victim now is too late.
+ */
 struct core_procedure_end {
 	uint32_t procedure;		/* id */
 	enum procedure_outcome outcome;
@@ -205,6 +216,10 @@ void core_procedure_done(struct core *c, uint32_t domain, const struct core_proc
 			 uint64_t now_us);
 /* Every process of the domain's victim has ended. */
 void core_victim_gone(struct core *c, uint32_t domain, uint64_t now_us);
+/* What is done in the domain when no process helps; reboots: of a loop, as they were counted at boot. */
+void core_set_last(struct core *c, uint32_t domain, enum last_policy policy, uint32_t reboots);
+/* Answer to EFFECT_END_MACHINE: it did not go; code: errno. */
+void core_end_failed(struct core *c, uint32_t domain, uint32_t code, uint64_t now_us);
 /*
  * The guard has acted while the caller stood still: what it began goes on by the rules of this core.
  * First this, then core_told() for each client, then what they answered meanwhile, then a sample.

@@ -5,8 +5,9 @@
 #include "core_parts.h"
 #include "core_tape.h"
 
-static bool is_back(const struct core *c, const struct core_domain *d)
+bool core_is_back(const struct core *c, uint32_t domain)
 {
+	const struct core_domain *d = &c->domain[domain];
 	const struct estimate *e = &d->estimate;
 
 	return e->headroom_bytes >= stage_floor_bytes(&c->policy.stage, STAGE_IMMINENT, e->total_bytes) &&
@@ -15,8 +16,9 @@ static bool is_back(const struct core *c, const struct core_domain *d)
 
 /*
  * Ending is irreversible, so it has conditions of its own beside the stage: everybody was asked,
- * the stage's reason still holds, and either little is left or a confirmed fall leaves no more
- * than the time that ending takes. What the brake holds does not fall: it is let go first.
+ * the stage's reason still holds, and little is left, or a confirmed fall leaves no more than the
+ * time that ending takes, or the machine stands still. What the brake holds does not fall: it is let
+ * go first.
  */
 bool core_is_ending_wanted(struct core *c, uint32_t domain, uint64_t now_us)
 {
@@ -30,7 +32,8 @@ bool core_is_ending_wanted(struct core *c, uint32_t domain, uint64_t now_us)
 	    !plan_is_complete(&c->sessions, domain, STEP_SHUTDOWN) ||
 	    !stage_holds(STAGE_SHUTDOWN, p, &d->lead, e))
 		return false;
-	return e->headroom_bytes < stage_floor_bytes(p, STAGE_IMMINENT, e->total_bytes) ||
+	return stage_is_stalled(p, e) ||
+	       e->headroom_bytes < stage_floor_bytes(p, STAGE_IMMINENT, e->total_bytes) ||
 	       (d->hold.phase != HOLD_ON && e->tte_low_us < ending_us && e->falling_us >= p->confirm_us);
 }
 
@@ -41,8 +44,8 @@ struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)
 
 	return (struct escalate_view){
 		.now_us = now_us,
-		.is_wanted = core_is_ending_wanted(c, domain, now_us),
-		.is_back = is_back(c, d),
+		.is_wanted = core_is_ending_wanted(c, domain, now_us) && !last_is_busy(&d->last),
+		.is_back = core_is_back(c, domain),
 		.final_ended = !s || s->settled_final,
 		.final_missed = s && s->last_result == RESULT_MISSED,
 		.final_deadline_us = s && s->request.is_final ? s->request.deadline_us : 0,
@@ -70,6 +73,7 @@ static void note_ended(struct core *c, uint32_t domain, uint64_t now_us)
 
 	if (episode)
 		episode->victims++;
+	estimate_forget_stall(&c->domain[domain].estimator, &c->domain[domain].estimate);
 	if (c->domain[domain].promise.pid != c->domain[domain].escalate.victim.pid)
 		c->domain[domain].promise.pid = 0; /* the guard has ended another one */
 	core_note_victim(c, EVENT_ENDED, domain,
@@ -149,6 +153,7 @@ struct evidence core_evidence(const struct core *c, uint32_t domain, enum stage_
 		.e = &d->estimate,
 		.floor_bytes = stage_floor_bytes(&c->policy.stage, floor, d->estimate.total_bytes),
 		.lead_us = d->lead.us[stage],
+		.memory_is_short = stage_is_stalled(&c->policy.stage, &d->estimate),
 		.growth_bytes = MAX_OF(MAX_OF(growth_bytes, d->growth_bytes),
 				       d->estimate.pools_grown_bytes),
 	};
@@ -201,11 +206,12 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 	if (d->escalate.rung != RUNG_IDLE || d->escalate.victim.kind != VICTIM_NONE)
 		return;
 	if (!victim || victim->kind == VICTIM_NONE) {
-		struct event e = { .kind = EVENT_NO_VICTIM, .domain = (uint16_t)domain };
+		struct event e = { .kind = EVENT_NO_VICTIM };
 
 		if (!d->said_no_victim)
-			core_add_event(c, &e, now_us);
+			core_note_cause(c, &e, domain, now_us);
 		d->said_no_victim = true;
+		core_last(c, domain, now_us);
 		return;
 	}
 	d->said_no_victim = false;

@@ -147,15 +147,25 @@ void core_ask_resume(struct core *c, uint32_t domain, uint64_t now_us)
 	}
 }
 
+static void ask_for_good(struct core *c, struct session *s, uint32_t domain, uint64_t now_us)
+{
+	s->settled_final = false;
+	s->final_domains |= 1u << domain;
+	ask(c, s, domain, (struct session_request){ .step = STEP_SHUTDOWN, .is_final = true }, now_us);
+}
+
 void core_ask_final(struct core *c, uint32_t domain, uint64_t now_us)
 {
 	struct session *s = session_get(&c->sessions, c->domain[domain].escalate.victim.client);
 
-	if (!s)
-		return;
-	s->settled_final = false;
-	s->final_domains |= 1u << domain;
-	ask(c, s, domain, (struct session_request){ .step = STEP_SHUTDOWN, .is_final = true }, now_us);
+	if (s)
+		ask_for_good(c, s, domain, now_us);
+}
+
+void core_ask_everybody(struct core *c, uint32_t domain, uint64_t now_us)
+{
+	for (struct session *s = session_next(&c->sessions, NULL); s; s = session_next(&c->sessions, s))
+		ask_for_good(c, s, domain, now_us);
 }
 
 void core_end_overdue(struct core *c, uint64_t now_us)

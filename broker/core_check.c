@@ -25,7 +25,9 @@ static bool is_domain(const struct core_tape_domain *t)
 	       d->estimate.domain < CORE_DOMAINS_MAX && d->estimate.limit < ESTIMATE_LIMIT_COUNT &&
 	       d->estimator.last.limit < ESTIMATE_LIMIT_COUNT && (unsigned)d->escalate.rung < RUNG_COUNT &&
 	       is_victim(&d->escalate.victim) && (unsigned)d->hold.phase < HOLD_PHASE_COUNT &&
-	       is_victim(&d->hold.victim);
+	       is_victim(&d->hold.victim) && (unsigned)d->last.policy < LAST_POLICY_COUNT &&
+	       (unsigned)d->last.running < LAST_POLICY_COUNT &&
+	       (unsigned)d->last.phase < LAST_PHASE_COUNT && t->d.estimator.stall.slot < STALL_SLOTS;
 }
 
 static bool is_session(const struct core_tape_session *t)
@@ -107,6 +109,6 @@ const char *core_check_call(const union core_record *record)
 	const struct core_call *call = &record->call;
 
 	return call->domain < CORE_DOMAINS_MAX && call->stage < STAGE_COUNT &&
-	       call->result < RESULT_COUNT && call->outcome < PROCEDURE_OUTCOME_COUNT
-		? NULL : "a call that cannot be";
+	       call->policy < LAST_POLICY_COUNT && call->result < RESULT_COUNT &&
+	       call->outcome < PROCEDURE_OUTCOME_COUNT ? NULL : "a call that cannot be";
 }

@@ -8,12 +8,13 @@
 
 /*
  * One call ends at most one request per client (shield down) and asks it once (order, shield up),
- * because the most severe domain comes first; a domain adds a survey, a signal, an announcement;
- * the tripwire's limit is one of the system's.
+ * because the most severe domain comes first, and once more when the machine is to go; a domain adds
+ * a survey, a signal, an announcement, a step of its last policy; the tripwire's limit is one of the
+ * system's.
  */
 uint32_t core_effects_needed(uint32_t max_clients)
 {
-	return 4 * max_clients + 6 * CORE_DOMAINS_MAX;
+	return 6 * max_clients + 8 * CORE_DOMAINS_MAX;
 }
 
 struct core_effect *core_push(struct core *c, enum core_effect_kind kind, uint32_t domain)

@@ -2,7 +2,8 @@
 /*
  * What the files of the core share among themselves: core.c (samples, stages, domains, time),
  * core_ask.c (clients and requests), core_act.c (the ladder), core_procedure.c (one rung of it),
- * core_hold.c (the brake), core_guard.c (what the guard did), core_tripwire.c,
+ * core_hold.c (the brake), core_last.c (when no process helps), core_guard.c (what the guard did),
+ * core_tripwire.c,
  * core_keep.c (events and effects).
  * Pure; nobody else includes this.
  */
@@ -33,6 +34,8 @@ void core_note_grower(struct core *c, uint32_t domain, uint64_t now_us);
 void core_ask_stage(struct core *c, uint32_t domain, uint64_t now_us);
 void core_ask_resume(struct core *c, uint32_t domain, uint64_t now_us);
 void core_ask_final(struct core *c, uint32_t domain, uint64_t now_us);
+/* ... every client of the machine, for it is about to go. */
+void core_ask_everybody(struct core *c, uint32_t domain, uint64_t now_us);
 void core_end_overdue(struct core *c, uint64_t now_us);
 
 /* core_act.c: one rung at most; true: something was done, look again. */
@@ -47,10 +50,20 @@ void core_cut_procedure(struct core *c, uint32_t domain, uint64_t now_us);
 struct evidence core_evidence(const struct core *c, uint32_t domain, enum stage_word stage,
 			      uint64_t growth_bytes);
 
+/* Headroom is back above the floor of imminent, and nothing asks for an end any more. */
+bool core_is_back(const struct core *c, uint32_t domain);
 bool core_is_ending_wanted(struct core *c, uint32_t domain, uint64_t now_us);
 
 /* core_hold.c: puts the brake on, or takes it off. */
 void core_hold(struct core *c, uint32_t domain, uint64_t now_us);
+
+/* core_last.c: the next step of the domain's last policy. */
+void core_last(struct core *c, uint32_t domain, uint64_t now_us);
+/* false: nothing runs as the last policy of the domain. */
+bool core_last_ran(struct core *c, uint32_t domain, const struct core_procedure_end *end,
+		   uint64_t now_us);
+/* Adds the event with what holds most of the memory: b pool, c bytes. */
+void core_note_cause(struct core *c, struct event *e, uint32_t domain, uint64_t now_us);
 
 /* core.c: asks and acts as far as it goes at the moment. */
 void core_advance(struct core *c, uint32_t domain, uint64_t now_us);

@@ -61,7 +61,8 @@ void core_procedure_done(struct core *c, uint32_t domain, const struct core_proc
 	};
 
 	core_tape_call(c, CORE_TAPE_PROCEDURE_DONE, &call);
-	if (e->rung != RUNG_PROCEDURE || e->procedure_ended || e->victim.procedure != end->procedure)
+	if (core_last_ran(c, domain, end, now_us) || e->rung != RUNG_PROCEDURE || e->procedure_ended ||
+	    e->victim.procedure != end->procedure)
 		return;
 	note_end(c, domain, end, now_us);
 	e->procedure_ended = true;

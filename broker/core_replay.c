@@ -54,6 +54,7 @@ static const char *take_core(struct core_replay *r, const union core_record *rec
 	c->record.last = record->core.last_event;
 	c->grace_us = record->core.grace_us;
 	c->tripwire = record->core.tripwire;
+	c->reboots_before = record->core.reboots_before;
 	return NULL;
 }
 
@@ -312,6 +313,20 @@ static const char *take_tripwire_off(struct core_replay *r, const union core_rec
 	return NULL;
 }
 
+static const char *take_last(struct core_replay *r, const union core_record *record)
+{
+	const struct core_call *call = &record->call;
+
+	core_set_last(r->core, call->domain, (enum last_policy)call->policy, call->count);
+	return NULL;
+}
+
+static const char *take_end_failed(struct core_replay *r, const union core_record *record)
+{
+	core_end_failed(r->core, record->call.domain, record->call.code, record->call.now_us);
+	return NULL;
+}
+
 /* Not an input: what was decided then, to be held against what was decided now. */
 static const char *take_event(struct core_replay *r, const union core_record *record)
 {
@@ -376,6 +391,8 @@ static const struct {
 	[CORE_TAPE_TRIPWIRE] = { NULL, take_tripwire, AT(tripwire.now_us), true },
 	[CORE_TAPE_TRIPPED] = { NULL, take_tripped, AT(tripwire.now_us), true },
 	[CORE_TAPE_TRIPWIRE_OFF] = { core_check_call, take_tripwire_off, AT(call.now_us), true },
+	[CORE_TAPE_LAST] = { core_check_call, take_last, TIMELESS, true },
+	[CORE_TAPE_END_FAILED] = { core_check_call, take_end_failed, AT(call.now_us), true },
 	[CORE_TAPE_EVENT] = { core_check_event, take_event, AT(event.time_us), true },
 };
 

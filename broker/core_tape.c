@@ -23,6 +23,7 @@ static const struct tape_field note_fields[] = {
 #define PB(m) TAPE_B(core_policy, m)
 static const struct tape_field policy_fields[] = {
 	P(estimate.swap_weight_permyriad), P(estimate.plausible_bytes_per_s),
+	P(estimate.stall.permyriad), P(estimate.stall.window_us),
 	P(stage.floor_permyriad[1]), P(stage.floor_permyriad[2]), P(stage.floor_permyriad[3]),
 	P(stage.floor_max_bytes[1]), P(stage.floor_max_bytes[2]), P(stage.floor_max_bytes[3]),
 	P(stage.confirm_us), P(stage.hold_us),
@@ -32,6 +33,7 @@ static const struct tape_field policy_fields[] = {
 	P(plan.terminate_us), P(plan.procedure_us), P(plan.latency_us),
 	PB(escalate.enabled), PB(escalate.dry_run),
 	P(escalate.term_us), P(escalate.kill_us), P(escalate.settle_us), PB(escalate.procedures),
+	P(last.after_us), P(last.sync_us), P(last.reboots_most), P(last.reboots_within_us),
 	PB(shield), PB(brake), P(idle_interval_us), P(near_interval_us),
 };
 
@@ -41,6 +43,7 @@ static const struct tape_field core_fields[] = {
 	TAPE_U(core_tape_core, last_event), TAPE_U(core_tape_core, grace_us),
 	TAPE_U(core_tape_core, max_clients),
 	W(phase), W(limit_bytes), W(moved_us), W(before_bytes), W(kept_bytes), W(trips), W(said_us),
+	TAPE_U(core_tape_core, reboots_before),
 };
 
 /* Members of the domain, under their own names. */
@@ -52,7 +55,7 @@ static const struct tape_field core_fields[] = {
 #define DD(m) D(m, TAPE_DOUBLE)
 #define ESTIMATE(m) \
 	DU(m.time_us), DU(m.domain), DU(m.distress), DU(m.total_bytes), DU(m.headroom_bytes), \
-	DU(m.tte_us), DU(m.tte_low_us), DU(m.tte_early_us), DU(m.tte_late_us), \
+	DU(m.memory_bytes), DU(m.tte_us), DU(m.tte_low_us), DU(m.tte_early_us), DU(m.tte_late_us), \
 	DU(m.guaranteed_us), DI(m.fall_bytes_per_s), \
 	DI(m.fall_high_bytes_per_s), DU(m.falling_us), DU(m.fallen_bytes), \
 	DU(m.pools_grown_bytes), DU(m.stretch_permyriad), DU(m.limit), DB(m.is_suspect)
@@ -82,6 +85,8 @@ static const struct tape_field domain_fields[] = {
 	DB(escalate.procedure_ended), DU(escalate.procedure_began_us),
 	DI(promise.pid), D(promise.name, TAPE_TEXT), DU(promise.bytes), DU(promise.headroom_bytes),
 	DU(promise.chosen_us),
+	DU(last.policy), DU(last.phase), DU(last.running), DB(last.was_told), DU(last.began_us),
+	DU(last.deadline_us),
 };
 
 #define SUMS(m) DD(m.weight), DD(m.t), DD(m.tt), DD(m.y), DD(m.ty)
@@ -99,6 +104,13 @@ static const struct tape_field estimator_fields[] = {
 	DU(estimator.distress_us[0]), DU(estimator.distress_us[1]), DU(estimator.distress_us[2]),
 	DU(estimator.distress_us[3]), DU(estimator.distress_us[4]), DU(estimator.distress_us[5]),
 	DU(estimator.distress_us[6]), DU(estimator.distress_us[7]), DU(estimator.distress_us[8]),
+	DU(estimator.distress_us[9]),
+	DU(estimator.stall.seen_us), DU(estimator.stall.full_us), DU(estimator.stall.slot_us),
+	DU(estimator.stall.slot), DU(estimator.stall.stalled_us[0]), DU(estimator.stall.stalled_us[1]),
+	DU(estimator.stall.stalled_us[2]), DU(estimator.stall.stalled_us[3]),
+	DU(estimator.stall.stalled_us[4]), DU(estimator.stall.stalled_us[5]),
+	DU(estimator.stall.stalled_us[6]), DU(estimator.stall.stalled_us[7]),
+	DU(estimator.shmem_bytes), DU(estimator.kernel_bytes), DU(estimator.unseen_bytes),
 	DU(estimator.direct_reclaims), DU(estimator.oom_kills), DB(estimator.have_counters),
 	DU(estimator.stretch_permyriad), ESTIMATE(estimator.last),
 };
@@ -219,6 +231,8 @@ static const struct tape_field procedure_time_fields[] = { C(procedure_us) };
 static const struct tape_field procedure_done_fields[] = {
 	C(now_us), C(domain), C(procedure), C(outcome), C(code), C(output_bytes),
 };
+static const struct tape_field last_fields[] = { C(domain), C(policy), C(count) };
+static const struct tape_field end_failed_fields[] = { C(now_us), C(domain), C(code) };
 static const struct tape_field kernel_oom_fields[] = {
 	C(now_us), C(domain), TAPE_I(core_call, pid), TAPE_T(core_call, name),
 };
@@ -269,6 +283,8 @@ const struct tape_shape core_tape_shapes[CORE_TAPE_KIND_COUNT] = {
 	[CORE_TAPE_TRIPWIRE] = SHAPE("tripwire", struct core_tape_tripwire, tripwire_fields),
 	[CORE_TAPE_TRIPPED] = SHAPE("tripped", struct core_tape_tripwire, tripwire_fields),
 	[CORE_TAPE_TRIPWIRE_OFF] = CALL("tripwire_off", moment_fields),
+	[CORE_TAPE_LAST] = CALL("last", last_fields),
+	[CORE_TAPE_END_FAILED] = CALL("end_failed", end_failed_fields),
 	[CORE_TAPE_EVENT] = SHAPE("event", struct event, event_fields),
 };
 
@@ -364,7 +380,7 @@ void core_tape_start(struct core *c, struct tape *t, const struct core_tape_mach
 {
 	const struct core_tape_core core = {
 		c->last_episode, c->last_sequence, c->record.last, c->grace_us, c->sessions.max,
-		c->tripwire,
+		c->tripwire, c->reboots_before,
 	};
 	const struct core_call ready = { .now_us = m->now_us };
 

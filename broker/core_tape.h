@@ -53,6 +53,8 @@ enum core_tape_kind {
 	CORE_TAPE_TRIPWIRE,		/* struct core_tape_tripwire */
 	CORE_TAPE_TRIPPED,		/* struct core_tape_tripwire */
 	CORE_TAPE_TRIPWIRE_OFF,		/* struct core_call */
+	CORE_TAPE_LAST,			/* struct core_call, the next too */
+	CORE_TAPE_END_FAILED,
 	/* decisions */
 	CORE_TAPE_EVENT,		/* struct event */
 	CORE_TAPE_KIND_COUNT
@@ -78,6 +80,7 @@ struct core_tape_core {
 	uint64_t last_episode, last_sequence, last_event, grace_us;
 	uint32_t max_clients;
 	struct tripwire tripwire;
+	uint32_t reboots_before;
 };
 
 struct core_tape_domain {
@@ -131,7 +134,7 @@ struct core_call {
 	uint64_t now_us, client, sequence, episode, began_us, latency_us;
 	uint64_t exposure_bytes, freeable_bytes, freed_bytes, more_time_us;
 	uint64_t procedure_us, output_bytes, deadline_us;
-	uint32_t domain, result, stage, count, procedure, outcome, code;
+	uint32_t domain, result, stage, count, procedure, outcome, code, policy;
 	int32_t pid;
 	bool is_configured;
 	char name[CORE_TAPE_TEXT_MAX];

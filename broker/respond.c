@@ -32,6 +32,8 @@
 #define STARTING_MOST_US (20 * US_PER_S)
 /* Told to stop it kills at once; then it is closed, which kills as well. */
 #define STOPPING_MOST_US US_PER_S
+/* It ends what leaves within 0.5 s, then the rest; see barebone.c. */
+#define BAREBONE_US	(5 * US_PER_S)
 /* Of what it says so many lines are events. Half: a trace is cut; double: one chatty program fills the
  * ring of a small configuration. */
 #define LINES_MOST	16u
@@ -227,6 +229,8 @@ static bool is_wanted(const struct broker *b, const struct procedure *p, uint32_
 {
 	const struct escalate *e = &b->core.domain[domain].escalate;
 
+	if (p->spec.kind == PROCEDURE_LAST)
+		return b->core.domain[domain].last.phase == LAST_RUNNING;
 	return e->rung == RUNG_PROCEDURE && e->victim.procedure == p->id && !e->procedure_ended;
 }
 
@@ -255,6 +259,44 @@ static void drop(struct broker *b, struct procedure *p)
 	procedure_remove(p);
 }
 
+/* Beside the responder, where all of them are installed. */
+static void barebone_path(const struct broker *b, char *ret, size_t size)
+{
+	const char *place = b->options.responder ? b->options.responder : PLACE_PROGRAM;
+	const char *slash = strrchr(place, '/');
+
+	if (!slash)
+		slash = strrchr((place = PLACE_PROGRAM), '/');
+	(void)snprintf(ret, size, "%.*s/failsoft-barebone", (int)(slash - place), place); /* see -ENOENT */
+}
+
+/* It may also follow a reboot too many, or one that did not come about. */
+static void add_barebone(struct broker *b)
+{
+	struct procedure_spec spec = procedure_default();
+	struct procedure *p;
+
+	if (!b->config.barebone_keep.count)
+		return;
+	spec.kind = PROCEDURE_LAST;
+	spec.is_responder = true;
+	spec.holds = false;
+	spec.deadline_us = BAREBONE_US;
+	strcpy(spec.match, PROCEDURE_BAREBONE);
+	barebone_path(b, spec.program, sizeof(spec.program));
+	(void)procedure_words_add(&spec.arguments, "--end");
+	for (uint32_t i = 0; i < b->config.barebone_keep.count; i++)
+		if (!procedure_words_add(&spec.arguments, b->config.barebone_keep.text[i]))
+			broker_warn(b, "barebone_keep: \"%s\" is left out, there are too many names",
+				    b->config.barebone_keep.text[i]);
+	p = procedure_add(&b->respond.table, &spec);
+	if (p)
+		p->is_configured = true;
+	else
+		broker_warn(b, "there is no room for barebone: there are %u procedures already",
+			    PROCEDURES_MAX);
+}
+
 /* Not while one runs or may be needed at once. */
 static void take_config(struct broker *b)
 {
@@ -273,6 +315,7 @@ static void take_config(struct broker *b)
 			broker_warn(b, "procedure %s of the configuration is left out: there are %u already",
 				    list->spec[i].program, PROCEDURES_MAX);
 	}
+	add_barebone(b);
 	tell_longest(b);
 }
 

@@ -32,6 +32,9 @@ void respond_give(struct broker *b, struct victim *v);
 /* EFFECT_PROCEDURE. */
 void respond_run(struct broker *b, uint32_t domain);
 
+/* EFFECT_LAST_RUN: barebone, or the procedure that is the domain's last policy. */
+void respond_run_last(struct broker *b, uint32_t domain, enum last_policy policy);
+
 /* Among its own files. */
 struct respond_slot *respond_slot_of(struct broker *b, const struct procedure *p);
 void respond_close_slot(struct respond_slot *slot);

@@ -99,6 +99,38 @@ void respond_run(struct broker *b, uint32_t domain)
 	core_procedure_done(&b->core, domain, &lost, clock_now_us());
 }
 
+static struct procedure *last_of(struct broker *b, uint32_t domain, enum last_policy policy)
+{
+	return procedure_last(&b->respond.table, policy == LAST_BAREBONE ? PROCEDURE_BAREBONE
+									: b->core.domain[domain].name);
+}
+
+void respond_run_last(struct broker *b, uint32_t domain, enum last_policy policy)
+{
+	struct procedure *p = last_of(b, domain, policy);
+	struct core_procedure_end lost = { .outcome = PROCEDURE_LOST, .code = ESRCH };
+	struct launch_run run = { .word = LAUNCH_RUN, .run = {
+		.version = FAILSOFT_RESPONDER_VERSION, .episode = b->core.domain[domain].episode } };
+	int r = -ESRCH;
+
+	if (p) {
+		run.run.deadline_usec = clock_now_us() + p->spec.deadline_us;
+		respond_slot_of(b, p)->domain = domain;
+		p->state = PROCEDURE_RUNNING;
+		p->runs++;
+		p->ran_pid = 0;
+		r = responder_run(respond_slot_of(b, p)->fd, &run);
+	}
+	if (r >= 0)
+		return;
+	if (p) {
+		p->state = PROCEDURE_USED;
+		respond_close_slot(respond_slot_of(b, p));
+		lost.code = (uint32_t)-r;
+	}
+	core_procedure_done(&b->core, domain, &lost, clock_now_us());
+}
+
 void respond_let_go(struct broker *b, uint32_t domain)
 {
 	if (!respond_holds(b, domain))

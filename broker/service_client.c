@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "peer.h"
+#include "resort.h"
 #include "service.h"
 #include "service_caller.h"
 
@@ -73,6 +74,7 @@ static uint32_t domain_of(struct broker *b, const char *name)
 	if (d < CORE_DOMAINS_MAX || name[0] != '/')
 		return d;
 	d = core_domain_add(&b->core, name, false, now_us);
+	resort_domain(b, d);
 	if (d == CORE_DOMAINS_MAX)
 		return d;
 	r = sense_domain_add(b->sense, d, name);

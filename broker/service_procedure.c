@@ -63,8 +63,9 @@ static int read_spec(sd_bus_message *m, struct procedure_spec *ret, sd_bus_error
 	if (r < 0)
 		return r;
 	ret->kind = procedure_kind_find(kind);
-	if (ret->kind == PROCEDURE_KIND_COUNT)
-		return refuse(error, "the kind is not pid, name, unit or cgroup");
+	if (ret->kind == PROCEDURE_KIND_COUNT || ret->kind == PROCEDURE_LAST)
+		return refuse(error, "the kind is not pid, name, unit or cgroup (last is given in the "
+			      "configuration alone)");
 	if (copy_text(ret->match, sizeof(ret->match), match) < 0 ||
 	    copy_text(ret->program, sizeof(ret->program), program) < 0)
 		return refuse(error, "who is meant, and the program, have at most 255 bytes");

@@ -21,6 +21,7 @@
 #include "base/priority.h"
 #include "config_policy.h"
 #include "outlook.h"
+#include "resort.h"
 #include "standby.h"
 #include "trip.h"
 
@@ -341,7 +342,10 @@ void start_domains(struct broker *b)
 		const char *name = b->config.domains.text[i];
 		bool is_new = core_domain_find(&b->core, name) == CORE_DOMAINS_MAX;
 		uint32_t d = core_domain_add(&b->core, name, true, clock_now_us());
-		int r = d == CORE_DOMAINS_MAX ? -ENOSPC : is_new ? sense_domain_add(b->sense, d, name) : 0;
+		int r;
+
+		resort_domain(b, d);
+		r = d == CORE_DOMAINS_MAX ? -ENOSPC : is_new ? sense_domain_add(b->sense, d, name) : 0;
 
 		if (r >= 0)
 			continue;
@@ -358,6 +362,7 @@ static uint32_t past_domain(struct broker *b, const char *name)
 	if (d < CORE_DOMAINS_MAX)
 		return d;
 	d = core_domain_add(&b->core, name, false, clock_now_us());
+	resort_domain(b, d);
 	if (d < CORE_DOMAINS_MAX && sense_domain_add(b->sense, d, name) < 0) {
 		core_domain_remove(&b->core, d, clock_now_us());
 		return CORE_DOMAINS_MAX;

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "resort.h"
 #include "sense/parse_process.h"
 
 /*
@@ -195,7 +196,10 @@ static int add_domain(struct broker *b)
 	const char *name = b->trip.cgroup;
 	bool is_new = core_domain_find(&b->core, name) == CORE_DOMAINS_MAX;
 	uint32_t d = core_domain_add(&b->core, name, true, clock_now_us());
-	int r = d == CORE_DOMAINS_MAX ? -ENOSPC : is_new ? sense_domain_add(b->sense, d, name) : 0;
+	int r;
+
+	resort_domain(b, d);
+	r = d == CORE_DOMAINS_MAX ? -ENOSPC : is_new ? sense_domain_add(b->sense, d, name) : 0;
 
 	if (r < 0 && d != CORE_DOMAINS_MAX)
 		core_domain_remove(&b->core, d, clock_now_us());

@@ -13,6 +13,7 @@ static const char *const kind_names[] = {
 	[PROCEDURE_CGROUP] = "cgroup",
 	[PROCEDURE_UNIT] = "unit",
 	[PROCEDURE_NAME] = "name",
+	[PROCEDURE_LAST] = "last",
 };
 _Static_assert(ARRAY_LEN(kind_names) == PROCEDURE_KIND_COUNT, "a name for every kind");
 
@@ -104,6 +105,9 @@ const char *procedure_refuse(const struct procedure_spec *spec)
 		return "the pid is not a number";
 	if (spec->kind == PROCEDURE_CGROUP && spec->match[0] != '/')
 		return "the cgroup is not a path as in /proc/PID/cgroup";
+	if (spec->kind == PROCEDURE_LAST && spec->match[0] != '/' && strcmp(spec->match, "system") &&
+	    strcmp(spec->match, PROCEDURE_BAREBONE))
+		return "last is neither \"system\" nor a cgroup's path";
 	if (spec->kind == PROCEDURE_UNIT && strchr(spec->match, '/'))
 		return "the unit is a path, not a name like logger.service";
 	if (spec->kind == PROCEDURE_NAME && spec->match[0] != '/' && strlen(spec->match) > 15)
@@ -147,12 +151,21 @@ bool procedure_table_is_empty(const struct procedure_table *t)
 	return true;
 }
 
+struct procedure *procedure_last(struct procedure_table *t, const char *domain)
+{
+	for (unsigned i = 0; i < PROCEDURES_MAX; i++)
+		if (t->slot[i].state == PROCEDURE_READY && t->slot[i].spec.kind == PROCEDURE_LAST &&
+		    !strcmp(t->slot[i].spec.match, domain))
+			return &t->slot[i];
+	return NULL;
+}
+
 uint64_t procedure_longest_us(const struct procedure_table *t)
 {
 	uint64_t longest_us = 0;
 
 	for (unsigned i = 0; i < PROCEDURES_MAX; i++)
-		if (t->slot[i].state != PROCEDURE_FREE)
+		if (t->slot[i].state != PROCEDURE_FREE && t->slot[i].spec.kind != PROCEDURE_LAST)
 			longest_us = MAX_OF(longest_us, t->slot[i].spec.deadline_us);
 	return longest_us;
 }
@@ -173,6 +186,7 @@ static bool fits(const struct procedure *p, const struct procedure_facts *f)
 		return place_unit(f->cgroup, unit, sizeof(unit)) && !strcmp(unit, match);
 	case PROCEDURE_NAME:
 		return !strcmp(match[0] == '/' ? f->program : f->name, match);
+	case PROCEDURE_LAST:
 	case PROCEDURE_KIND_COUNT:
 		break;
 	}

@@ -29,6 +29,7 @@
  * (1000-MIPS CPU), and so much less is left for all. */
 #define PROCEDURE_MEMORY_BYTES	MIB
 #define PROCEDURE_MEMORY_MOST_BYTES (64 * MIB)
+#define PROCEDURE_BAREBONE	"barebone" /* LAST: no domain's, for all that need it */
 #define PROCEDURE_WORDS_BYTES	1024	/* all arguments or files, each with its NUL */
 
 /* The most specific comes first: that is the order in which a victim's procedure is looked for. */
@@ -37,6 +38,7 @@ enum procedure_kind {
 	PROCEDURE_CGROUP,		/* path as in /proc/PID/cgroup; all below it, too */
 	PROCEDURE_UNIT,			/* last *.service or *.scope of that path */
 	PROCEDURE_NAME,			/* /proc/PID/comm, or the path of the program if there is a '/' */
+	PROCEDURE_LAST,			/* nobody's: the last policy of the domain of that name */
 	PROCEDURE_KIND_COUNT
 };
 
@@ -137,10 +139,13 @@ void procedure_remove(struct procedure *p);
  */
 struct procedure *procedure_match(struct procedure_table *t, const struct procedure_facts *f);
 
+/* The one that is the last policy of the domain and stands ready; NULL: none. */
+struct procedure *procedure_last(struct procedure_table *t, const char *domain);
+
 /* Then nothing needs to be read of a victim. */
 bool procedure_table_is_empty(const struct procedure_table *t);
 
-/* Of all, how long the slowest may take; 0: there is none. */
+/* Of all that run for a victim, how long the slowest may take; 0: there is none. */
 uint64_t procedure_longest_us(const struct procedure_table *t);
 
 /* Writes into the victim what it gets; p NULL: nothing. */

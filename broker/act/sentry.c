@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,10 +21,9 @@
 /*
  * A report with its victim (3 KiB) twice, a line of a stat file, what meminfo holds (1.5 KiB seen)
  * and what telling takes: 20 KiB seen. Half: a sanitizer's build overflows it; double: 128 KiB more
- * of locked memory. Below it a page that nobody may touch.
+ * of locked memory.
  */
 #define STACK_BYTES	(128 * KIB)
-#define GUARD_BYTES	(4 * KIB)
 
 /* The thread is woken when it would look later than this after it should. Half: more wake-ups; double:
  * a loop that stands still is found so much later. */
@@ -42,53 +40,19 @@ static void wake(const struct sentry *s)
 	(void)!write(s->wake_fd, &one, sizeof(one)); /* one that is full is readable: enough */
 }
 
-static int make_stack(struct sentry *s)
-{
-	char *at = mmap(NULL, GUARD_BYTES + STACK_BYTES, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-
-	if (at == MAP_FAILED)
-		return -errno;
-	(void)mprotect(at, GUARD_BYTES, PROT_NONE); /* only a guard against our mistakes */
-	(void)mlock(at + GUARD_BYTES, STACK_BYTES); /* without the right: touched at least */
-	memset(at + GUARD_BYTES, 0, STACK_BYTES);
-	s->stack = at;
-	return 0;
-}
-
-/* Every signal is the loop's. */
 static int start_thread(struct sentry *s, int priority)
 {
-	const struct sched_param p = { .sched_priority = priority };
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	int r = pthread_attr_init(&attributes);
+	const struct thread_setup setup = {
+		.stack_bytes = STACK_BYTES, .priority = priority, .work = sentry_work, .userdata = s,
+	};
 
-	if (r)
-		return -r;
-	sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* cannot fail with these */
-	r = pthread_attr_setstack(&attributes, (char *)s->stack + GUARD_BYTES, STACK_BYTES);
-	if (r == 0)
-		r = pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
-	if (r == 0 && priority)
-		r = pthread_attr_setschedpolicy(&attributes, SCHED_FIFO);
-	if (r == 0 && priority)
-		r = pthread_attr_setschedparam(&attributes, &p);
-	if (r == 0)
-		r = pthread_create(&s->thread, &attributes, sentry_work, s);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	(void)pthread_attr_destroy(&attributes); /* frees nothing that is still used */
-	return -r;
+	return thread_start(&s->thread, &setup);
 }
 
 static void close_all(struct sentry *s)
 {
 	s->wake_fd = file_close(s->wake_fd);
 	s->level_fd = file_close(s->level_fd);
-	if (s->stack)
-		(void)munmap(s->stack, GUARD_BYTES + STACK_BYTES); /* our own mapping */
-	s->stack = NULL;
 	free(s->line);
 	s->line = NULL;
 }
@@ -104,7 +68,7 @@ int sentry_start(struct sentry *s, const struct sentry_setup *setup)
 	s->line = calloc(setup->lines, sizeof(*s->line));
 	atomic_store(&s->wake_us, NEVER_US);
 	if (s->line)
-		r = s->wake_fd < 0 ? -errno : s->level_fd < 0 ? s->level_fd : make_stack(s);
+		r = s->wake_fd < 0 ? -errno : s->level_fd < 0 ? s->level_fd : 0;
 	if (r == 0) {
 		memset(s->line, 0, setup->lines * sizeof(*s->line)); /* touched */
 		r = start_thread(s, setup->priority);
@@ -139,11 +103,11 @@ static void let_all_go(struct sentry *s)
 
 void sentry_stop(struct sentry *s)
 {
-	if (!s->stack)
+	if (!s->thread.stack)
 		return;
 	atomic_store(&s->is_ending, true);
 	wake(s);
-	(void)pthread_join(s->thread, NULL); /* only fails for a thread that is not ours */
+	thread_join(&s->thread);
 	let_all_go(s);
 	close_aim(&s->aim[0]);
 	close_aim(&s->aim[1]);
@@ -157,7 +121,7 @@ void sentry_beat(struct sentry *s, const struct guard_basis *basis)
 {
 	uint64_t word[SENTRY_WORDS], number = atomic_load(&s->basis_number), look_us;
 
-	if (!s->stack)
+	if (!s->thread.stack)
 		return;
 	memcpy(word, basis, sizeof(word));
 	for (unsigned copy = 0; copy < 2; copy++) {
@@ -221,7 +185,7 @@ bool sentry_aim(struct sentry *s, const struct victim *v)
 	static const struct victim nobody = { .kind = VICTIM_NONE };
 	uint32_t word = atomic_load(&s->aim_word), other = !word;
 
-	if (!s->stack)
+	if (!s->thread.stack)
 		return true;
 	if (word & AIM_TAKEN)
 		return false;
@@ -243,7 +207,7 @@ void sentry_line_add(struct sentry *s, uint32_t slot, const struct sentry_line *
 {
 	struct sentry_line *l;
 
-	if (!s->stack || slot >= s->setup.lines)
+	if (!s->thread.stack || slot >= s->setup.lines)
 		return;
 	l = &s->line[slot];
 	if (atomic_load(&l->state) != LINE_EMPTY)
@@ -258,13 +222,13 @@ void sentry_line_add(struct sentry *s, uint32_t slot, const struct sentry_line *
 
 void sentry_line_asked(struct sentry *s, uint32_t slot, uint32_t asked)
 {
-	if (s->stack && slot < s->setup.lines)
+	if (s->thread.stack && slot < s->setup.lines)
 		atomic_store(&s->line[slot].asked, asked);
 }
 
 bool sentry_line_drop(struct sentry *s, uint32_t slot)
 {
-	if (!s->stack || slot >= s->setup.lines)
+	if (!s->thread.stack || slot >= s->setup.lines)
 		return true;
 	for (;;) {
 		uint32_t ready = LINE_READY, busy = LINE_BUSY;
@@ -284,7 +248,7 @@ bool sentry_sign(struct sentry *s)
 {
 	uint32_t hand = HAND_FREE;
 
-	if (!s->stack || atomic_compare_exchange_strong(&s->hand, &hand, HAND_LOOP))
+	if (!s->thread.stack || atomic_compare_exchange_strong(&s->hand, &hand, HAND_LOOP))
 		return true;
 	if (hand != HAND_READY || !atomic_compare_exchange_strong(&s->hand, &hand, HAND_LOOP))
 		return false;
@@ -296,7 +260,7 @@ bool sentry_sign(struct sentry *s)
 
 void sentry_signed(struct sentry *s)
 {
-	if (!s->stack)
+	if (!s->thread.stack)
 		return;
 	atomic_fetch_add(&s->ends, 1);
 	atomic_store(&s->hand, s->report.began_us ? HAND_READY : HAND_FREE);
@@ -306,7 +270,7 @@ enum sentry_word sentry_take(struct sentry *s, struct guard_report *ret)
 {
 	uint32_t hand = HAND_READY;
 
-	if (!s->stack)
+	if (!s->thread.stack)
 		return SENTRY_NOTHING;
 	if (!atomic_compare_exchange_strong(&s->hand, &hand, HAND_LOOP))
 		return hand == HAND_SENTRY ? SENTRY_BUSY : SENTRY_NOTHING;

@@ -19,13 +19,13 @@
  */
 #pragma once
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "act/guard.h"
 #include "act/ledger.h"
+#include "base/thread.h"
 
 #define SENTRY_AIM_MAX	LEDGER_SENTRY_MAX
 #define SENTRY_WORDS	(sizeof(struct guard_basis) / sizeof(uint64_t))
@@ -64,8 +64,7 @@ struct sentry_setup {
 
 struct sentry {
 	struct sentry_setup setup;
-	pthread_t thread;
-	void *stack;			/* NULL: not started */
+	struct thread thread;
 	int wake_fd, level_fd;
 	_Atomic bool is_ending;
 	bool is_plain;			/* no real-time priority for it */
@@ -93,7 +92,7 @@ void sentry_stop(struct sentry *s);
 
 static inline bool sentry_is_on(const struct sentry *s)
 {
-	return s->stack != NULL;
+	return s->thread.stack != NULL;
 }
 
 /* The loop lives. Wakes the thread only when it would look too late. */

@@ -49,6 +49,12 @@ static uint64_t held_bytes(const struct tripwire_reading *r)
 	return r->usage_bytes - MIN_OF(r->file_bytes, r->usage_bytes);
 }
 
+/* What the kernel keeps of it in the file. */
+static uint64_t least_bytes(const struct tripwire_reading *r)
+{
+	return MIN_OF(held_bytes(r) + SLACK_BYTES, r->before_bytes) / GRAIN_BYTES * GRAIN_BYTES;
+}
+
 static uint64_t step_bytes(const struct tripwire_reading *r)
 {
 	return MAX_OF(r->total_bytes / STEP_SHARE, STEP_LEAST);
@@ -97,9 +103,11 @@ static enum tripwire_phase phase_of(const struct tripwire_view *v)
 
 bool tripwire_step(struct tripwire *t, const struct tripwire_view *v)
 {
-	uint64_t was = t->phase == TRIPWIRE_OFF ? v->reading->before_bytes : tripwire_wanted_bytes(t);
-	uint64_t best;
+	uint64_t was, best;
 
+	if (t->phase == TRIPWIRE_DRY && !v->is_dry)
+		t->phase = TRIPWIRE_OFF; /* nobody ever ran into what was only told */
+	was = t->phase == TRIPWIRE_OFF ? v->reading->before_bytes : tripwire_wanted_bytes(t);
 	t->kept_bytes = kept_bytes(v);
 	best = best_bytes(t, v);
 	if (t->phase == TRIPWIRE_OFF)
@@ -108,6 +116,8 @@ bool tripwire_step(struct tripwire *t, const struct tripwire_view *v)
 		t->limit_bytes = best;
 		t->moved_us = v->now_us;
 	}
+	if (t->phase == TRIPWIRE_OPEN && phase_of(v) == TRIPWIRE_ARMED) /* who saved has grown by it */
+		t->limit_bytes = MAX_OF(t->limit_bytes, least_bytes(v->reading));
 	t->before_bytes = v->reading->before_bytes;
 	t->phase = phase_of(v);
 	return tripwire_wanted_bytes(t) != was;

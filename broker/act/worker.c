@@ -4,10 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,10 +14,9 @@
 
 /*
  * libc's own data of a thread and two system calls: 4 KiB seen. Half: a sanitizer's build
- * overflows it; double: 64 KiB more of locked memory. Below it a page that nobody may touch.
+ * overflows it; double: 64 KiB more of locked memory.
  */
 #define STACK_BYTES	(64 * KIB)
-#define GUARD_BYTES	(4 * KIB)
 
 /* The number on every architecture but Alpha; headers before Linux 5.15 do not have its name. */
 #define CALL_PROCESS_MRELEASE	448
@@ -37,7 +34,7 @@ static bool take_job(struct worker_ring *ring, struct worker_job *ret)
 	return true;
 }
 
-static int do_job(enum worker_kind kind, const struct worker_job *job)
+static int do_job(enum worker_kind kind, const struct worker_job *job, struct relief_result *relief)
 {
 	size_t size;
 
@@ -48,6 +45,9 @@ static int do_job(enum worker_kind kind, const struct worker_job *job)
 		return pwrite(job->fd, job->text, size, 0) == (ssize_t)size ? 0 : -errno;
 	case WORKER_MRELEASE:
 		return syscall(CALL_PROCESS_MRELEASE, job->fd, 0) < 0 ? -errno : 0;
+	case WORKER_FREE:
+		relief_run(job->fd, job->text, job->is_dry, relief);
+		return relief->error;
 	case WORKER_KIND_COUNT:
 		break;
 	}
@@ -81,7 +81,7 @@ static bool do_one(struct worker *w)
 		if (!take_job(&w->ring[kind], &job))
 			continue;
 		result.token = job.token;
-		result.error = do_job(kind, &job);
+		result.error = do_job(kind, &job, &result.relief);
 		(void)file_close(job.fd);
 		put_result(w, &result);
 		return true;
@@ -106,61 +106,21 @@ static void *work(void *userdata)
 
 /* ---- in the loop ---- */
 
-/* Its pages are there, and stay, before the crisis needs them. */
-static int make_stack(struct worker *w)
-{
-	char *at = mmap(NULL, GUARD_BYTES + STACK_BYTES, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-
-	if (at == MAP_FAILED)
-		return -errno;
-	(void)mprotect(at, GUARD_BYTES, PROT_NONE); /* only a guard against our mistakes */
-	(void)mlock(at + GUARD_BYTES, STACK_BYTES); /* without the right: touched at least */
-	memset(at + GUARD_BYTES, 0, STACK_BYTES);
-	w->stack = at;
-	return 0;
-}
-
-/* Every signal is the loop's. */
-static int start_thread(struct worker *w)
-{
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	int r = pthread_attr_init(&attributes);
-
-	if (r)
-		return -r;
-	sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* cannot fail with these */
-	r = pthread_attr_setstack(&attributes, (char *)w->stack + GUARD_BYTES, STACK_BYTES);
-	if (r == 0) /* the attributes' own policy, the normal one, whatever ours is */
-		r = pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
-	if (r == 0)
-		r = pthread_create(&w->thread, &attributes, work, w);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	(void)pthread_attr_destroy(&attributes); /* frees nothing that is still used */
-	return -r;
-}
-
 static void close_all(struct worker *w)
 {
 	w->wake_fd = file_close(w->wake_fd);
 	w->done_fd = file_close(w->done_fd);
-	if (w->stack)
-		(void)munmap(w->stack, GUARD_BYTES + STACK_BYTES); /* our own mapping */
-	w->stack = NULL;
 }
 
 int worker_start(struct worker *w)
 {
+	const struct thread_setup setup = { .stack_bytes = STACK_BYTES, .work = work, .userdata = w };
 	int r;
 
 	memset(w, 0, sizeof(*w));
 	w->wake_fd = eventfd(0, EFD_CLOEXEC);
 	w->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = w->wake_fd < 0 || w->done_fd < 0 ? -errno : make_stack(w);
-	if (r == 0)
-		r = start_thread(w);
+	r = w->wake_fd < 0 || w->done_fd < 0 ? -errno : thread_start(&w->thread, &setup);
 	if (r < 0)
 		close_all(w);
 	return r;
@@ -168,11 +128,11 @@ int worker_start(struct worker *w)
 
 void worker_stop(struct worker *w)
 {
-	if (w->wake_fd < 0 || !w->stack)
+	if (w->wake_fd < 0 || !w->thread.stack)
 		return;
 	atomic_store(&w->is_ending, true);
 	wake(w->wake_fd);
-	(void)pthread_join(w->thread, NULL); /* only fails for a thread that is not ours */
+	thread_join(&w->thread);
 	close_all(w);
 }
 
@@ -213,6 +173,13 @@ bool worker_mrelease(struct worker *w, int pidfd, uint32_t token)
 	const struct worker_job job = { .fd = pidfd, .token = token };
 
 	return hand_over(w, WORKER_MRELEASE, &job);
+}
+
+bool worker_free(struct worker *w, int root_fd, const char *pattern, bool is_dry, uint32_t token)
+{
+	const struct worker_job job = { .fd = root_fd, .text = pattern, .token = token, .is_dry = is_dry };
+
+	return hand_over(w, WORKER_FREE, &job);
 }
 
 /* The descriptor first: a result that comes after that makes it readable again. */

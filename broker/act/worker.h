@@ -12,10 +12,12 @@
  */
 #pragma once
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "act/relief.h"
+#include "base/thread.h"
 
 /* Jobs of a kind that wait or whose results were not taken. A power of two, and at least a write
  * for each of 32 domains. Half is just that; double costs 4 KiB of locked memory. */
@@ -23,12 +25,14 @@
 
 /* In the order in which waiting ones are done. */
 /* LIMIT: a write as well, of a cgroup's limit, which may reclaim: never before a freeze. */
-enum worker_kind { WORKER_WRITE, WORKER_MRELEASE, WORKER_LIMIT, WORKER_KIND_COUNT };
+/* FREE: relief_run() below fd of the pattern that is its text. */
+enum worker_kind { WORKER_WRITE, WORKER_MRELEASE, WORKER_LIMIT, WORKER_FREE, WORKER_KIND_COUNT };
 
 struct worker_job {
 	int fd;
 	const char *text;
 	uint32_t token;
+	bool is_dry;			/* FREE */
 };
 
 struct worker_ring {
@@ -40,13 +44,13 @@ struct worker_result {
 	enum worker_kind kind;
 	uint32_t token;			/* as it was given */
 	int error;			/* 0 or -errno */
+	struct relief_result relief;	/* FREE */
 };
 
 struct worker {
 	int wake_fd;			/* -1: not started */
 	int done_fd;			/* for the loop: readable when results wait */
-	pthread_t thread;
-	void *stack;			/* locked, touched */
+	struct thread thread;
 	_Atomic bool is_ending;
 	uint32_t pending[WORKER_KIND_COUNT]; /* results not taken yet */
 	struct worker_ring ring[WORKER_KIND_COUNT];
@@ -68,6 +72,8 @@ void worker_stop(struct worker *w);
 bool worker_write(struct worker *w, int fd, const char *text, uint32_t token);
 bool worker_limit(struct worker *w, int fd, const char *text, uint32_t token);
 bool worker_mrelease(struct worker *w, int pidfd, uint32_t token);
+/* pattern: borrowed until its result is taken. */
+bool worker_free(struct worker *w, int root_fd, const char *pattern, bool is_dry, uint32_t token);
 
 /* Takes a result; false: none waits. Call it until then whenever done_fd is readable. */
 bool worker_result(struct worker *w, struct worker_result *ret);

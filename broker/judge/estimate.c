@@ -134,6 +134,14 @@ static enum estimate_limit limit_of(const struct estimate_policy *p, const struc
 	return s->has & SAMPLE_HAS_ZRAM ? ESTIMATE_LIMIT_ZRAM : ESTIMATE_LIMIT_SWAP;
 }
 
+/* Without swap. */
+static uint64_t memory_bytes(const struct sample *s)
+{
+	uint64_t have = s->free_bytes + s->file_bytes + s->arc_bytes;
+
+	return have > s->reserve_bytes ? have - s->reserve_bytes : 0;
+}
+
 uint64_t estimate_headroom_bytes(const struct estimate_policy *p, const struct sample *s)
 {
 	uint64_t have = s->free_bytes + s->file_bytes + s->arc_bytes;
@@ -143,10 +151,39 @@ uint64_t estimate_headroom_bytes(const struct estimate_policy *p, const struct s
 	return have > s->reserve_bytes ? have - s->reserve_bytes : 0;
 }
 
+static bool is_stalled(struct estimator *e, const struct stall_policy *p, const struct sample *s)
+{
+	const struct stall_reading r = {
+		.now_us = s->time_us, .has_full = s->has & SAMPLE_HAS_PRESSURE,
+		.full_us = s->memory_full_us, .late_us = e->late_us,
+		.delay_permyriad = s->has & SAMPLE_HAS_DELAYS ? s->delay_reclaim_permyriad : 0,
+	};
+
+	stall_step(&e->stall, p, &r);
+	e->late_us = 0;
+	return stall_is(&e->stall, p);
+}
+
+void estimate_forget_stall(struct estimator *e, struct estimate *now)
+{
+	const struct stall newest = { .seen_us = e->stall.seen_us, .slot_us = e->stall.seen_us,
+				      .full_us = e->stall.full_us };
+
+	e->stall = newest;
+	e->distress_us[9] = 0;
+	now->distress &= ~(uint32_t)DISTRESS_STALL;
+	e->last.distress &= ~(uint32_t)DISTRESS_STALL;
+}
+_Static_assert(DISTRESS_STALL == 1 << 9, "its place among the bits");
+
 /* Counters that moved are distress, too; remembers when each kind was last seen. */
-static uint32_t distress_step(struct estimator *e, const struct sample *s)
+static uint32_t distress_step(struct estimator *e, const struct estimate_policy *p,
+			      const struct sample *s)
 {
 	uint32_t now = s->distress, kept = 0;
+
+	if (is_stalled(e, &p->stall, s))
+		now |= DISTRESS_STALL;
 
 	if ((s->has & SAMPLE_HAS_DELAYS) && s->delay_reclaim_permyriad >= DELAYED_PERMYRIAD)
 		now |= DISTRESS_TASK_DELAY;
@@ -323,12 +360,18 @@ void estimate_step(struct estimator *e, const struct estimate_policy *p, const s
 
 	now.time_us = s->time_us;
 	now.domain = s->domain;
-	now.distress = distress_step(e, s);
+	now.distress = distress_step(e, p, s);
 	stretch_step(e, s);
 	now.stretch_permyriad = e->stretch_permyriad;
+	if (s->has & SAMPLE_HAS_POOLS) {
+		e->shmem_bytes = s->shmem_bytes;
+		e->kernel_bytes = s->kernel_bytes;
+		e->unseen_bytes = s->unseen_bytes;
+	}
 	if (s->has & SAMPLE_HAS_MEMORY) {
 		now.total_bytes = s->total_bytes;
 		now.headroom_bytes = estimate_headroom_bytes(p, s);
+		now.memory_bytes = memory_bytes(s);
 		now.limit = limit_of(p, s);
 		e->swap_doubt_bytes = swap_doubt_bytes(p, s);
 		now.guaranteed_us = time_left_us(now.headroom_bytes, (int64_t)p->plausible_bytes_per_s);

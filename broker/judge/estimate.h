@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "judge/fall.h"
+#include "judge/stall.h"
 #include "judge/trend.h"
 #include "sense/sample.h"
 
@@ -16,6 +17,7 @@
 struct estimate_policy {
 	uint32_t swap_weight_permyriad;	/* what a free byte of swap counts as headroom */
 	uint64_t plausible_bytes_per_s;	/* the fastest that memory can be eaten on this machine */
+	struct stall_policy stall;
 };
 
 /* What runs out first: free memory, or the swap that stretches it. */
@@ -30,6 +32,7 @@ struct estimate {
 	uint32_t distress;		/* enum sample_distress, of the last 2 s */
 	uint64_t total_bytes;
 	uint64_t headroom_bytes;	/* 0 at the cliff */
+	uint64_t memory_bytes;		/* of that without swap */
 	uint64_t tte_us;		/* NEVER_US: not falling */
 	uint64_t tte_low_us;		/* pessimistic bound, <= tte_us: what stages are decided on */
 	uint64_t tte_early_us, tte_late_us; /* the end comes between with 80 % probability */
@@ -48,10 +51,13 @@ struct estimator {
 	struct trend trend;
 	struct fall fall;
 	uint64_t swap_doubt_bytes;	/* of the newest sample */
-	uint64_t distress_us[9];	/* when each distress bit was last seen, by bit number */
+	uint64_t distress_us[10];	/* when each distress bit was last seen, by bit number */
 	uint64_t direct_reclaims, oom_kills; /* newest counters */
 	bool have_counters;
 	uint32_t stretch_permyriad;	/* kept when a sample has no load */
+	struct stall stall;
+	uint64_t late_us;		/* the caller came so late with this sample */
+	uint64_t shmem_bytes, kernel_bytes, unseen_bytes; /* newest: what no process shows */
 	struct estimate last;
 };
 
@@ -60,6 +66,9 @@ void estimate_init(struct estimator *e);
 /* Takes the next sample of the domain. A sample without SAMPLE_HAS_MEMORY only adds distress. */
 void estimate_step(struct estimator *e, const struct estimate_policy *p, const struct sample *s,
 		   struct estimate *ret);
+
+/* Somebody has ended: whether the machine still stands without it is to be seen anew. */
+void estimate_forget_stall(struct estimator *e, struct estimate *now);
 
 /* "memory", "swap", "zram", "cgroup"; static. */
 const char *estimate_limit_name(enum estimate_limit limit);

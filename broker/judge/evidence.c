@@ -17,7 +17,7 @@ enum group { GROUP_FIGURES, GROUP_GROWTH, GROUP_KERNEL, GROUP_KILL, GROUP_COUNT 
 
 static bool level_speaks(const struct evidence_view *v)
 {
-	return v->e->headroom_bytes < v->floor_bytes;
+	return v->e->headroom_bytes < v->floor_bytes || v->memory_is_short;
 }
 
 static bool forecast_speaks(const struct evidence_view *v)
@@ -38,7 +38,8 @@ static bool distress_speaks(const struct evidence_view *v, uint32_t bits)
 
 static bool stall_speaks(const struct evidence_view *v)
 {
-	return distress_speaks(v, DISTRESS_PSI_SOME | DISTRESS_PSI_FULL | DISTRESS_PRESSURE_LEVEL);
+	return distress_speaks(v, DISTRESS_PSI_SOME | DISTRESS_PSI_FULL | DISTRESS_PRESSURE_LEVEL |
+				  DISTRESS_STALL);
 }
 
 static bool reclaim_speaks(const struct evidence_view *v)

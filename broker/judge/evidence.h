@@ -31,6 +31,7 @@ struct evidence_view {
 	const struct estimate *e;
 	uint64_t floor_bytes, lead_us;	/* of the stage */
 	uint64_t growth_bytes;		/* what is known to have grown since the fall began */
+	bool memory_is_short;		/* without swap, on a machine that stands still */
 };
 
 struct evidence evidence_weigh(const struct evidence_view *v);

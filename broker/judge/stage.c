@@ -66,6 +66,25 @@ static bool short_and_lowish(const struct stage_view *v)
 	return is_short(v) && (below(v, STAGE_WARNING) || confirmed(v));
 }
 
+/*
+ * With swap the figures may look well while nobody gets on: what counts then is memory without it.
+ * Without little of that it is somebody behind a limit of its own, whom nobody else waits for.
+ */
+static bool stalled_without_memory(const struct stage_view *v)
+{
+	return (v->e->distress & DISTRESS_STALL) &&
+	       v->e->memory_bytes / 2 < v->floor_bytes[STAGE_WARNING];
+}
+
+bool stage_is_stalled(const struct stage_policy *p, const struct estimate *e)
+{
+	const struct stage_view v = {
+		.e = e, .floor_bytes[STAGE_WARNING] = stage_floor_bytes(p, STAGE_WARNING, e->total_bytes),
+	};
+
+	return stalled_without_memory(&v);
+}
+
 static bool below_imminent(const struct stage_view *v)
 {
 	return below(v, STAGE_IMMINENT);
@@ -103,6 +122,7 @@ static const struct {
 	{ STAGE_SHUTDOWN, STAGE_WHY_FLOOR,	bottom_and_corroborated },
 	{ STAGE_SHUTDOWN, STAGE_WHY_TIME,	short_and_low },
 	{ STAGE_SHUTDOWN, STAGE_WHY_DISTRESS,	tripped_and_low },
+	{ STAGE_SHUTDOWN, STAGE_WHY_DISTRESS,	stalled_without_memory },
 	{ STAGE_IMMINENT, STAGE_WHY_TIME,	short_and_lowish },
 	{ STAGE_IMMINENT, STAGE_WHY_FLOOR,	below_imminent },
 	{ STAGE_IMMINENT, STAGE_WHY_DISTRESS,	stalled_and_lowish },

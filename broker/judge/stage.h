@@ -62,6 +62,9 @@ bool stage_step(struct stage *s, const struct stage_policy *p, const struct stag
 bool stage_holds(enum stage_word word, const struct stage_policy *p, const struct stage_lead *lead,
 		 const struct estimate *e);
 
+/* Does the machine stand still while memory without swap is short? */
+bool stage_is_stalled(const struct stage_policy *p, const struct estimate *e);
+
 uint64_t stage_floor_bytes(const struct stage_policy *p, enum stage_word word, uint64_t total_bytes);
 
 /* "normal", "warning", "imminent", "shutdown". */

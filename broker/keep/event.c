@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "keep/event_act.h"
 
 static const struct event_shape shapes[] = {
 	[EVENT_NONE] = { "none", { NULL } },
@@ -25,7 +26,7 @@ static const struct event_shape shapes[] = {
 	[EVENT_SHIELD_FAILED] = { "shield_failed", { "errno" } },
 	[EVENT_VICTIM] = { "victim", { "pid", "memory_bytes", "growth_bytes", "all_growth_bytes",
 				       "processes" } },
-	[EVENT_NO_VICTIM] = { "no_victim", { NULL } },
+	[EVENT_NO_VICTIM] = { "no_victim", { NULL, "pool", "pool_bytes" } },
 	[EVENT_ACTION] = { "action", { "pid", "processes", "deadline_us", "dry_run",
 					 "by_guard" } },
 	[EVENT_ENDED] = { "ended", { "pid", "headroom_bytes" } },
@@ -50,6 +51,10 @@ static const struct event_shape shapes[] = {
 	[EVENT_TRIPWIRE] = { "tripwire", { "limit_bytes", "usage_bytes", "kept_bytes", "phase" } },
 	[EVENT_TRIPPED] = { "tripped", { "limit_bytes", "usage_bytes", "kept_bytes", "phase" } },
 	[EVENT_RETURNED] = { "returned", { "pid", "promised_bytes", "returned_bytes", "taken_us" } },
+	[EVENT_LAST] = { "last", { "policy", "pool", "pool_bytes", "dry_run" } },
+	[EVENT_LAST_ENDED] = { "last_ended", { "policy", "outcome", "code", "taken_us" } },
+	[EVENT_FREED] = { "freed", { "files", "bytes", "errno", "dry_run" } },
+	[EVENT_REBOOTED] = { "rebooted", { "policy", "count", "ended_episode" } },
 };
 _Static_assert(ARRAY_LEN(shapes) == EVENT_KIND_COUNT, "a shape for every kind");
 
@@ -76,6 +81,7 @@ static void say_distress(struct text *t, uint32_t distress)
 	static const char *const words[] = {
 		"PSI some", "PSI full", "direct reclaim", "memory.high throttling", "limit hit",
 		"OOM kill", "cgroup pressure level", "programs delayed", "tripwire",
+		"the machine stands still",
 	};
 	const char *between = "";
 
@@ -332,50 +338,6 @@ static void say_overrun(struct text *t, const struct event *e)
 		 e->a);
 }
 
-static void say_procedure(struct text *t, const struct event *e)
-{
-	text_add(t, "%s %s for pid %" PRIu64 " before it is ended, for at most ", e->name,
-		 e->d ? "would run" : "runs", e->a);
-	text_add_us(t, e->c > e->time_us ? e->c - e->time_us : 0);
-}
-
-static void say_procedure_ended(struct text *t, const struct event *e)
-{
-	static const char *const words[] = {
-		[PROCEDURE_DONE] = "has done its work", [PROCEDURE_FAILED] = "failed with exit status",
-		[PROCEDURE_KILLED] = "was ended by signal",
-		[PROCEDURE_LATE] = "did not end in time and is stopped",
-		[PROCEDURE_CUT] = "is stopped: nobody is left to run it for",
-		[PROCEDURE_LOST] = "was not run: its responder is gone or cannot start it, errno",
-	};
-	bool has_code = e->b == PROCEDURE_FAILED || e->b == PROCEDURE_KILLED || e->b == PROCEDURE_LOST;
-
-	_Static_assert(ARRAY_LEN(words) == PROCEDURE_OUTCOME_COUNT, "words for every outcome");
-	text_add(t, "%s for pid %" PRIu64 " %s", e->name, e->a,
-		 e->b < PROCEDURE_OUTCOME_COUNT ? words[e->b] : "ended");
-	if (has_code)
-		text_add(t, " %" PRIu64, e->c);
-	text_add(t, ", after ");
-	text_add_us(t, e->d);
-	if (!e->e)
-		return;
-	text_add(t, "; it wrote ");
-	text_add_bytes(t, e->e);
-}
-
-static void say_procedure_output(struct text *t, const struct event *e)
-{
-	text_add(t, "procedure %" PRIu64 " says: %s", e->b, e->name);
-}
-
-static void say_responder(struct text *t, const struct event *e)
-{
-	text_add(t, "procedure %" PRIu64 " (%s) %s", e->a, e->name,
-		 e->b ? "cannot stand ready" : "stands ready");
-	if (e->b)
-		text_add(t, ", errno %" PRIu64, e->b);
-}
-
 static void say_tripwire(struct text *t, const struct event *e)
 {
 	if (e->kind == EVENT_TRIPPED) {
@@ -437,7 +399,6 @@ static void say_plain(struct text *t, const struct event *e)
 		[EVENT_CONFIG_RELOADED] = "the configuration was read again",
 		[EVENT_DOMAIN_ADDED] = "the domain is watched",
 		[EVENT_DOMAIN_REMOVED] = "the domain is no longer watched",
-		[EVENT_NO_VICTIM] = "no process may be ended: all are protected",
 	};
 
 	text_add(t, "%s", e->kind < EVENT_KIND_COUNT && words[e->kind] ? words[e->kind] : "nothing");
@@ -468,14 +429,19 @@ static void (*const say[EVENT_KIND_COUNT])(struct text *t, const struct event *e
 	[EVENT_OVERRUN] = say_overrun,
 	[EVENT_BRAKE] = say_brake,
 	[EVENT_LET_GO] = say_let_go,
-	[EVENT_PROCEDURE] = say_procedure,
-	[EVENT_PROCEDURE_ENDED] = say_procedure_ended,
-	[EVENT_PROCEDURE_OUTPUT] = say_procedure_output,
-	[EVENT_RESPONDER] = say_responder,
+	[EVENT_PROCEDURE] = event_say_procedure,
+	[EVENT_PROCEDURE_ENDED] = event_say_procedure_ended,
+	[EVENT_PROCEDURE_OUTPUT] = event_say_procedure_output,
+	[EVENT_RESPONDER] = event_say_responder,
 	[EVENT_GUARD] = say_guard,
 	[EVENT_TRIPWIRE] = say_tripwire,
 	[EVENT_TRIPPED] = say_tripwire,
 	[EVENT_RETURNED] = say_returned,
+	[EVENT_NO_VICTIM] = event_say_no_victim,
+	[EVENT_LAST] = event_say_last,
+	[EVENT_LAST_ENDED] = event_say_last_ended,
+	[EVENT_FREED] = event_say_freed,
+	[EVENT_REBOOTED] = event_say_rebooted,
 };
 
 size_t event_sentence(const struct event *e, char *buffer, size_t size)

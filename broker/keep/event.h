@@ -9,10 +9,12 @@
 #include <stdint.h>
 
 #include "act/escalate.h"
+#include "act/last.h"
 #include "act/procedure.h"
 #include "act/tripwire.h"
 #include "ask/session.h"
 #include "judge/evidence.h"
+#include "judge/growth.h"
 #include "judge/stage.h"
 
 enum event_kind {
@@ -34,7 +36,8 @@ enum event_kind {
 	EVENT_SHIELD_FAILED,		/* client, name, a: errno */
 	EVENT_VICTIM,			/* name, a: pid, b: memory, c: growth, d: all growth, e: processes;
 					 * why 1: c was written, d grew where no process shows it */
-	EVENT_NO_VICTIM,		/* nobody may be ended */
+	EVENT_NO_VICTIM,		/* nobody may be ended; b: enum growth_pool that holds most of what
+					 * no process shows, c: its bytes */
 	EVENT_ACTION,			/* name, rung, a: pid, b: processes, c: deadline_us, d: dry run,
 					 * e: 1 by the guard, see there */
 	EVENT_ENDED,			/* name, a: pid, b: headroom now: the victim is gone */
@@ -66,7 +69,23 @@ enum event_kind {
 	EVENT_TRIPPED,			/* the same: its limit was reached */
 	EVENT_RETURNED,			/* name, a: pid, b: bytes that it held, c: bytes that came back, d: us
 					 * since it was chosen */
+	EVENT_LAST,			/* a: enum last_policy that is run, b: enum growth_pool, c: bytes
+					 * there, d: dry run; why 1: instead of a reboot */
+	EVENT_LAST_ENDED,		/* a: the same, b: enum last_outcome, c: exit status, signal or errno,
+					 * d: us since it began */
+	EVENT_FREED,			/* files were deleted for memory; a: files, b: bytes, c: errno of the
+					 * first that could not be, d: dry run; name: the pattern */
+	EVENT_REBOOTED,			/* before this boot we ended the machine; a: enum last_policy,
+					 * b: how often so soon after each other, c: episode; name: domain */
 	EVENT_KIND_COUNT
+};
+
+/* What came of a last policy. */
+enum last_outcome {
+	LAST_OUTCOME_CALLED_OFF,	/* headroom came back */
+	LAST_OUTCOME_FAILED,		/* the machine did not go, or nothing was heard: errno */
+	LAST_OUTCOME_RAN,		/* plus enum procedure_outcome */
+	LAST_OUTCOME_COUNT = LAST_OUTCOME_RAN + PROCEDURE_OUTCOME_COUNT
 };
 
 #define EVENT_NAME_MAX	64

@@ -55,6 +55,10 @@ static const struct {
 	[EVENT_TRIPWIRE] = { LOG_INFO, "1b96370522e544f687ee556f36b866a8" },
 	[EVENT_TRIPPED] = { LOG_WARNING, "dcea91593c8741a3ae48008739e6f84b" },
 	[EVENT_RETURNED] = { LOG_NOTICE, "1f3d7f9a6c0b4c0f9d0e4a2b7c5d6e81" },
+	[EVENT_LAST] = { LOG_CRIT, "06e08befff6a49618020035ddc226d22" },
+	[EVENT_LAST_ENDED] = { LOG_ERR, "5c2e0f46f9d743b880b85c9348b717f3" },
+	[EVENT_FREED] = { LOG_WARNING, "0687b3aa79cc4a21aab8b9ccff75ffd1" },
+	[EVENT_REBOOTED] = { LOG_ERR, "8afc96ea0eba4adc82b1cc1fa50e58cf" },
 };
 
 /* base/log.h and syslog.h use the same prefix for different things; this is the only bridge. */

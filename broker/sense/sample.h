@@ -35,6 +35,7 @@ enum sample_distress {
 	DISTRESS_PRESSURE_LEVEL = 1 << 6, /* cgroup v1 memory.pressure_level medium or critical */
 	DISTRESS_TASK_DELAY = 1 << 7,	/* clients or growers lose time in reclaim and thrashing */
 	DISTRESS_TRIPWIRE = 1 << 8,	/* programs are slowed at the limit that is our tripwire */
+	DISTRESS_STALL = 1 << 9,	/* the machine has stood still for a good part of the last seconds */
 };
 
 /* PSI triggers as low-memory-monitor arms them; only a stand-alone recording has them. */

@@ -39,10 +39,11 @@ struct process {
 
 static int usage(void)
 {
-	fputs("usage: failsoft-barebone [--term] NAME...\n"
+	fputs("usage: failsoft-barebone [--term|--end] NAME...\n"
 	      "       failsoft-barebone --continue\n"
 	      "  NAME    what keeps running, as in /proc/PID/comm; * and ? stand for any text, any byte\n"
-	      "  --term  SIGTERM to the rest instead of SIGSTOP\n", stderr);
+	      "  --term  SIGTERM to the rest instead of SIGSTOP\n"
+	      "  --end   SIGTERM, and 0.5 s later SIGKILL to what is still there\n", stderr);
 	return 2;
 }
 
@@ -127,6 +128,15 @@ static bool was_reached(const struct barebone *b, int pid)
 	return false;
 }
 
+/* Is anybody of those that were reached still there? */
+static bool are_there(const struct barebone *b)
+{
+	for (unsigned i = 0; i < b->reached && i < REACHED_MAX; i++)
+		if (kill(b->pids[i], 0) == 0)
+			return true;
+	return false;
+}
+
 static void pass(struct barebone *b)
 {
 	const struct dirent *entry;
@@ -146,14 +156,34 @@ static void pass(struct barebone *b)
 	}
 }
 
+/* A program that tidies up takes milliseconds. Half: slow ones are cut off; double: what does not mean
+ * to end keeps its memory for half a second more. */
+#define LEAVE_MS	500
+#define LOOK_MS		20
+
+/* Whoever is still there had its time, and may have started others. */
+static void end(struct barebone *b)
+{
+	unsigned told = b->reached;
+
+	for (unsigned waited = 0; waited < LEAVE_MS && are_there(b); waited += LOOK_MS)
+		usleep(LOOK_MS * 1000);
+	b->signal = SIGKILL;
+	b->reached = 0;
+	pass(b);
+	pass(b); /* what was forked in between */
+	b->reached = told > b->reached ? told : b->reached;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "term", no_argument, NULL, 't' }, { "continue", no_argument, NULL, 'c' },
-		{ NULL, 0, NULL, 0 },
+		{ "term", no_argument, NULL, 't' }, { "end", no_argument, NULL, 'e' },
+		{ "continue", no_argument, NULL, 'c' }, { NULL, 0, NULL, 0 },
 	};
 	static struct barebone b; /* locked from the beginning */
 	struct failsoft_responder_run run;
+	bool is_end = false;
 	int option, r;
 
 	b.proc = opendir("/proc");
@@ -161,7 +191,8 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == '?')
 			return usage();
-		b.signal = option == 't' ? SIGTERM : SIGCONT;
+		b.signal = option == 'c' ? SIGCONT : SIGTERM;
+		is_end |= option == 'e';
 	}
 	if (!b.proc || (b.signal == SIGCONT) != (optind == argc))
 		return usage();
@@ -179,6 +210,8 @@ int main(int argc, char **argv)
 	pass(&b);
 	if (b.signal == SIGSTOP)
 		pass(&b); /* what was forked in between */
+	if (is_end)
+		end(&b);
 	printf("%u processes %s\n", b.reached, b.signal == SIGSTOP ? "stopped" : "told to end");
 	return 0;
 }

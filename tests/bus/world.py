@@ -66,6 +66,7 @@ class World:
         self.options = list(options)
         self.children = []
         self.events_seen = None
+        self.prefix = []  # before the broker: what it is to run in
         (self.folder / "root/proc").mkdir(parents=True)
         (self.folder / "root/proc/meminfo").write_text(self.meminfo(PLENTY))
         (self.folder / "root/proc/uptime").write_text(pathlib.Path("/proc/uptime").read_text())
@@ -132,7 +133,7 @@ class World:
 
     def start_broker(self):
         self.log = open(self.folder / "broker.log", "ab")
-        self.broker = self.child([tap.program("failsoftd"), f"--bus={self.address}",
+        self.broker = self.child([*self.prefix, tap.program("failsoftd"), f"--bus={self.address}",
                                   f"--config={self.folder}/failsoft.json",
                                   f"--state-dir={self.folder}/state", "--verbose",
                                   f"--root={self.folder}/root", *self.options], stderr=self.log)

@@ -29,6 +29,8 @@ WORDS = {
     'result': ('ask/session.h', 'session_result', 'RESULT_'),
     'hold': ('act/hold.h', 'hold_phase', 'HOLD_'),
     'tripwire': ('act/tripwire.h', 'tripwire_phase', 'TRIPWIRE_'),
+    'last': ('act/last.h', 'last_policy', 'LAST_'),
+    'last_phase': ('act/last.h', 'last_phase', 'LAST_'),
     'outcome': ('act/procedure.h', 'procedure_outcome', 'PROCEDURE_'),
     'rung': ('act/escalate.h', 'escalate_rung', 'RUNG_'),
     'victim': ('act/victim.h', 'victim_kind', 'VICTIM_'),

@@ -30,6 +30,8 @@ static const char *const call_names[] = {
 	[CALL_TRIPWIRE] = "tripwire",
 	[CALL_TRIPPED] = "tripped",
 	[CALL_TRIPWIRE_OFF] = "tripwire off",
+	[CALL_LAST] = "last policy",
+	[CALL_END_FAILED] = "the machine stays",
 };
 _Static_assert(ARRAY_LEN(call_names) == CALL_KIND_COUNT, "a name for every call");
 
@@ -108,6 +110,8 @@ static void hand_in(struct sim *s, struct call *c)
 	case CALL_TRIPWIRE: core_tripwire(&s->core, c->reading, s->now_us); break;
 	case CALL_TRIPPED: core_tripped(&s->core, c->reading, s->now_us); break;
 	case CALL_TRIPWIRE_OFF: core_tripwire_off(&s->core, s->now_us); break;
+	case CALL_LAST: core_set_last(&s->core, c->domain, c->policy, c->count); break;
+	case CALL_END_FAILED: core_end_failed(&s->core, c->domain, c->count, s->now_us); break;
 	case CALL_KIND_COUNT: break;
 	}
 }
@@ -146,6 +150,9 @@ static void carry_out(struct sim *s, const struct core_effect *e)
 	case EFFECT_SIGNAL_VICTIM: world_signal(s, e); break;
 	case EFFECT_PROCEDURE: world_procedure(s, e); break;
 	case EFFECT_TRIPWIRE: fence_set(s, e->limit_bytes); break;
+	case EFFECT_FREE_FILES: last_free(s, e->domain); break;
+	case EFFECT_LAST_RUN: last_run(s, e->domain); break;
+	case EFFECT_END_MACHINE: last_end(s, e->domain); break;
 	case EFFECT_SHIELD_UP:
 	case EFFECT_SHIELD_DOWN:
 	case EFFECT_ANNOUNCE:

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Cover: what a schedule has reached, so that a run can say that its schedules were no idling.
- * Pure; one bit per place.
+ * Pure.
  */
 #pragma once
 
-#include <stdint.h>
+#include <stdbool.h>
 
 enum cover_place {
 	COVER_WARNING,
@@ -67,16 +67,21 @@ enum cover_place {
 	COVER_TRIPWIRE_OFF,
 	COVER_TRIPPED,
 	COVER_RETURNED,
+	COVER_LAST_FILES,
+	COVER_LAST_MACHINE,
+	COVER_LAST_CALLED_OFF,
+	COVER_LAST_RAN,
+	COVER_LAST_INSTEAD,
 	COVER_COUNT
 };
 
 struct cover {
-	uint64_t bits;
+	bool is_reached[COVER_COUNT];
 };
 
 static inline void cover_add(struct cover *c, enum cover_place place)
 {
-	c->bits |= UINT64_C(1) << place;
+	c->is_reached[place] = true;
 }
 
 const char *cover_name(enum cover_place place);

@@ -70,6 +70,7 @@ void model_before(struct sim *s, const struct call *c)
 
 	m->calls++;
 	m->asked_count = m->ordered_count = m->acted_count = m->signalled_count = 0;
+	m->superseded_domains = 0;
 	m->events_count = m->effects_count = m->endings_count = 0;
 	memset(m->changes, 0, sizeof(m->changes));
 	memset(m->announced, 0, sizeof(m->announced));
@@ -79,6 +80,12 @@ void model_before(struct sim *s, const struct call *c)
 	m->is_taking_over = (m->is_taking_over || c->kind == CALL_GUARD) && c->kind != CALL_TICK;
 	if (c->kind == CALL_RELOAD)
 		take_policy(s);
+	if (c->kind == CALL_LAST) {
+		m->domain[c->domain].last.policy = c->policy;
+		m->reboots = c->count;
+	}
+	if (c->kind == CALL_SURVEY)
+		m->domain[c->domain].is_nobody = !c->victim;
 	model_brake_call(s, c);
 	model_tripwire_before(s, c);
 	if (c->kind == CALL_SAMPLE)
@@ -280,6 +287,8 @@ static void check_ladder(struct sim *s, uint32_t domain)
 
 	if (!d->stuck_since_us || s->now_us - d->stuck_since_us <= most_us)
 		return;
+	if (d->last.is_asking || d->last.is_running || d->last.is_ending)
+		return; /* it waits for the last policy */
 	/* what was granted before a reload still counts */
 	if ((k && k->request.is_final) ||
 	    s->now_us < time_add_us(d->victim.deadline_us, LADDER_SLACK_US))

@@ -63,6 +63,11 @@ struct model_episode {
 	enum stage_word stage;
 };
 
+struct model_last {
+	enum last_policy policy;
+	bool are_files_gone, is_asking, is_running, is_run_due, is_ending, is_failed;
+};
+
 struct model_domain {
 	bool is_used, has_memory;
 	char name[64];
@@ -75,6 +80,8 @@ struct model_domain {
 	bool is_looking, may_be_stopped, is_stopping, is_stopped, is_dry, is_let_go;
 	uint32_t unowed_rests;		/* somebody stands still, and nobody needs the time */
 	bool is_surveying;
+	bool is_nobody;			/* by the newest survey */
+	struct model_last last;
 	bool is_return_due;		/* a victim has ended, what came back is not told yet */
 	bool was_back;			/* headroom was back since the victim was chosen */
 	uint64_t survey_call;
@@ -104,7 +111,9 @@ struct model {
 	int acted[2 * SIM_DOMAINS];
 	uint32_t acted_domain[2 * SIM_DOMAINS];
 	uint32_t acted_count, signalled_count;
+	uint32_t reboots;		/* of a loop */
 	uint32_t has_run[MODEL_PROCEDURES_MAX]; /* by id: none runs twice */
+	uint32_t superseded_domains;	/* a request of theirs: bits */
 	uint32_t started_domains;	/* a procedure is on record there: bits */
 	uint32_t changes[SIM_DOMAINS], announced[SIM_DOMAINS];
 	uint64_t left_client;
@@ -144,6 +153,8 @@ void model_guard_event(struct sim *s, const struct call *c, const struct event *
 void model_guard_told(struct sim *s, const struct call *c, const struct event *e);
 void model_guard_after(struct sim *s, const struct call *c);
 void model_effect(struct sim *s, const struct core_effect *e);
+void model_last_event(struct sim *s, const struct call *c, const struct event *e);
+void model_last_effect(struct sim *s, const struct core_effect *e);
 void model_tripwire_before(struct sim *s, const struct call *c);
 void model_tripwire_after(struct sim *s, const struct call *c);
 void model_tripwire_effect(struct sim *s, const struct core_effect *e);

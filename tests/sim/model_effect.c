@@ -78,6 +78,9 @@ static void on_survey(struct sim *s, const struct core_effect *e)
 	if (v->is_chosen && !d->was_back && !(v->was_killed && s->now_us >= v->deadline_us))
 		sim_fail(s, "domain %u: a second victim is looked for before the first has ended",
 			 (unsigned)e->domain);
+	if (d->last.is_asking || d->last.is_running || d->last.is_ending)
+		sim_fail(s, "domain %u: a victim is looked for while its last policy is run",
+			 (unsigned)e->domain);
 	d->is_surveying = true;
 	d->survey_call = m->calls;
 	d->stuck_since_us = 0;
@@ -140,6 +143,9 @@ void model_effect(struct sim *s, const struct core_effect *e)
 	case EFFECT_LET_GO: model_brake_effect(s, e); break;
 	case EFFECT_PROCEDURE: on_start(s, e); break;
 	case EFFECT_TRIPWIRE: model_tripwire_effect(s, e); break;
+	case EFFECT_FREE_FILES:
+	case EFFECT_LAST_RUN:
+	case EFFECT_END_MACHINE: model_last_effect(s, e); break;
 	case EFFECT_ANNOUNCE: on_announce(s, e); break;
 	case EFFECT_NONE:
 	case EFFECT_KIND_COUNT:

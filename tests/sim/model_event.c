@@ -114,6 +114,8 @@ static void check_final(struct sim *s, const struct model_client *k, const struc
 {
 	const struct model_victim *v = &s->model.domain[e->domain].victim;
 
+	if (s->model.domain[e->domain].last.is_asking && e->step == STEP_SHUTDOWN)
+		return; /* all are, for the machine goes */
 	if (e->step != STEP_SHUTDOWN || !v->is_chosen || v->client != k->id || v->was_termed)
 		sim_fail(s,
 			 "client %" PRIx64 " is asked for good, but is not the victim of domain %u",
@@ -305,6 +307,7 @@ static void end_request(struct sim *s, struct model_client *k, const struct even
 	}
 	if (e->result == RESULT_SUPERSEDED) {
 		k->is_replaced = true;
+		s->model.superseded_domains |= 1u << r->domain;
 		k->replaced_step = r->step;
 	} else {
 		k->settled = MAX_OF(k->settled, r->step);

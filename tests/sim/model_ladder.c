@@ -88,6 +88,8 @@ static void on_opened(struct sim *s, const struct event *e)
 	m->last_episode = e->episode;
 	d->episode.number = e->episode;
 	d->episode.began_us = s->now_us;
+	d->last = (struct model_last){ .policy = d->last.policy };
+	d->is_nobody = false;
 	d->episode.victims = d->episode.missed = 0;
 	d->victim = (struct model_victim){ 0 };
 }
@@ -111,6 +113,7 @@ static void on_closed(struct sim *s, const struct event *e)
 	d->victim = (struct model_victim){ 0 };
 	d->is_surveying = false;
 	d->stuck_since_us = 0;
+	d->last = (struct model_last){ .policy = d->last.policy };
 }
 
 static void on_taken_over(struct sim *s, const struct call *c, const struct event *e)
@@ -164,7 +167,9 @@ static void on_victim(struct sim *s, const struct call *c, const struct event *e
 		.procedure = c->victim->procedure,
 		.procedure_deadline_us = c->victim->procedure_us, /* absolute once it runs */
 	};
-	d->is_surveying = d->was_back = false;
+	d->is_surveying = false;
+	/* chosen by the forecast alone, it is spared once that looks better, without another reading */
+	d->was_back = d->headroom_bytes >= model_floor_bytes(&s->model, e->domain, STAGE_IMMINENT);
 	d->stuck_since_us = 0;
 	if (d->episode.victims)
 		cover_add(&s->cover, COVER_VICTIM_SECOND);
@@ -359,6 +364,8 @@ void model_ladder_event(struct sim *s, const struct call *c, const struct event 
 	case EVENT_KERNEL_OOM: cover_add(&s->cover, COVER_KERNEL_OOM); break;
 	case EVENT_EVIDENCE: break; /* the stage event before it says the same */
 	case EVENT_HELD_BACK: on_held_back(s, c, e); break;
+	case EVENT_LAST:
+	case EVENT_LAST_ENDED: model_last_event(s, c, e); break;
 	case EVENT_NO_VICTIM:
 		s->model.domain[e->domain].is_surveying = false;
 		cover_add(&s->cover, COVER_NO_VICTIM);

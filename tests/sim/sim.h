@@ -15,7 +15,7 @@
 #include "world.h"
 
 #define SIM_EVENTS	1024u	/* one call makes at most a few hundred */
-#define SIM_EFFECTS	(4 * SIM_CLIENTS + 6 * CORE_DOMAINS_MAX)
+#define SIM_EFFECTS	(6 * SIM_CLIENTS + 8 * CORE_DOMAINS_MAX)
 #define STORY_LINES	60u
 #define STORY_WIDTH	240u
 
@@ -57,7 +57,8 @@ enum call_kind {
 	CALL_START, CALL_SAMPLE, CALL_TICK, CALL_JOIN, CALL_LEAVE, CALL_REPORT, CALL_ANSWER,
 	CALL_SURVEY, CALL_GONE, CALL_OOM, CALL_TAKE_OVER, CALL_RELOAD, CALL_DOMAIN_ADD,
 	CALL_DOMAIN_REMOVE, CALL_GROWERS, CALL_SUSPECT, CALL_STOPPED, CALL_PROCEDURE, CALL_GUARD,
-	CALL_TOLD, CALL_TRIPWIRE, CALL_TRIPPED, CALL_TRIPWIRE_OFF, CALL_KIND_COUNT
+	CALL_TOLD, CALL_TRIPWIRE, CALL_TRIPPED, CALL_TRIPWIRE_OFF, CALL_LAST, CALL_END_FAILED,
+	CALL_KIND_COUNT
 };
 
 struct call {
@@ -69,7 +70,8 @@ struct call {
 	const struct sample *sample;
 	const struct victim *victim;	/* SURVEY SUSPECT */
 	const struct tripwire_reading *reading; /* TRIPWIRE TRIPPED */
-	uint32_t count;			/* STOPPED */
+	uint32_t count;			/* STOPPED; LAST: reboots */
+	enum last_policy policy;	/* LAST */
 	struct core_answer answer;
 	struct core_procedure_end end;	/* PROCEDURE */
 	struct model_episode past;	/* TAKE_OVER */

@@ -54,7 +54,8 @@ void story_effect(struct sim *s, const struct core_effect *e)
 		[EFFECT_LOOK] = "look", [EFFECT_STOP] = "stop", [EFFECT_LET_GO] = "let go",
 		[EFFECT_SURVEY] = "survey",	  [EFFECT_SIGNAL_VICTIM] = "signal",
 		[EFFECT_PROCEDURE] = "procedure", [EFFECT_ANNOUNCE] = "announce",
-		[EFFECT_TRIPWIRE] = "tripwire",
+		[EFFECT_TRIPWIRE] = "tripwire", [EFFECT_FREE_FILES] = "free files",
+		[EFFECT_LAST_RUN] = "last policy", [EFFECT_END_MACHINE] = "end the machine",
 	};
 
 	story_add(s,

@@ -57,6 +57,16 @@ static void random_ladder(struct dice *d, struct escalate_policy *p)
 	p->procedures = dice_percent(d, 80);
 }
 
+static void random_last(struct dice *d, struct core_policy *p)
+{
+	p->last.after_us = dice_spread(d, 2 * US_PER_S);
+	p->last.sync_us = dice_spread(d, 3 * US_PER_S);
+	p->last.reboots_most = (uint32_t)dice_below(d, 4);
+	p->last.reboots_within_us = dice_percent(d, 80) ? NEVER_US : dice_spread(d, 1000 * US_PER_S);
+	p->estimate.stall.permyriad = dice_percent(d, 70) ? (uint32_t)dice_between(d, 2000, PERMYRIAD) : 0;
+	p->estimate.stall.window_us = dice_between(d, 500, 10000) * US_PER_MS;
+}
+
 static struct core_policy policy_random(struct dice *d)
 {
 	struct core_policy p = { 0 };
@@ -65,6 +75,7 @@ static struct core_policy policy_random(struct dice *d)
 	p.estimate.plausible_bytes_per_s = MIB << dice_below(d, 12);
 	p.plan.terminate_us = dice_spread(d, 2 * US_PER_S);
 	p.plan.latency_us = dice_between(d, 5, 50) * US_PER_MS;
+	random_last(d, &p);
 	p.shield = dice_percent(d, 85);
 	p.brake = dice_percent(d, 85);
 	p.idle_interval_us = dice_between(d, 100, 2000) * US_PER_MS;
@@ -97,6 +108,8 @@ static struct action *next_action(struct sim *s)
 	return next;
 }
 
+static void reboot(struct sim *s);
+
 static void do_actions(struct sim *s)
 {
 	struct action *next;
@@ -109,8 +122,14 @@ static void do_actions(struct sim *s)
 			continue; /* of somebody chosen before */
 		if (a.kind == ACTION_PROCEDURE)
 			culprit_procedure_ends(s, &a);
+		else if (a.kind == ACTION_STAYS)
+			last_stays(s, a.domain);
+		else if (a.kind == ACTION_REBOOT)
+			reboot(s);
 		else
 			actor_act(s, &a);
+		if (a.kind == ACTION_REBOOT)
+			return;
 	}
 }
 
@@ -166,8 +185,10 @@ static void add_domain(struct sim *s, uint32_t name)
 	if (c.domain >= SIM_DOMAINS)
 		sim_fail(s, "domain %s is added as %u of %u", c.name, (unsigned)c.domain,
 			 SIM_DOMAINS);
-	if (is_new)
+	if (is_new) {
 		pool_init(s, c.domain);
+		last_init_domain(s, c.domain);
+	}
 }
 
 static void toggle_domain(struct sim *s)
@@ -210,6 +231,7 @@ static void start(struct sim *s)
 	call_core(s, &c);
 	if (!s->world.pool[CORE_DOMAIN_SYSTEM].total_bytes)
 		pool_init(s, CORE_DOMAIN_SYSTEM);
+	last_init_domain(s, CORE_DOMAIN_SYSTEM);
 	for (uint32_t name = 1; name < SIM_DOMAINS; name++)
 		if (dice_percent(&s->dice, 50))
 			add_domain(s, name);
@@ -234,6 +256,19 @@ static void restart(struct sim *s)
 	start(s);
 	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
 		take_over(s, &past[d]);
+}
+
+/* The machine went, and came back with nothing but what is kept over that: all of it is forgotten. */
+static void reboot(struct sim *s)
+{
+	memset(s->world.action, 0, sizeof(s->world.action));
+	memset(s->world.actor, 0, sizeof(s->world.actor));
+	memset(s->world.pool, 0, sizeof(s->world.pool));
+	s->model.ids_count = 0;
+	s->world.reboots++;
+	start(s);
+	for (uint32_t i = 0; i < SIM_CLIENTS / 2; i++)
+		actor_join(s, i);
 }
 
 /* ---- chance ---- */

@@ -29,7 +29,8 @@ struct actor {
 };
 
 /* What will happen, unless its client is gone by then. */
-enum action_kind { ACTION_NONE, ACTION_ANSWER, ACTION_LEAVE, ACTION_JOIN, ACTION_DIE, ACTION_PROCEDURE };
+enum action_kind { ACTION_NONE, ACTION_ANSWER, ACTION_LEAVE, ACTION_JOIN, ACTION_DIE, ACTION_PROCEDURE,
+	ACTION_REBOOT, ACTION_STAYS };
 
 struct action {
 	enum action_kind kind;
@@ -48,6 +49,7 @@ struct pool {
 	uint64_t moved_us;		/* when headroom was brought up to date */
 	uint64_t direct_reclaims, oom_kills;
 	bool is_odd;			/* readings are missing now and then */
+	bool is_nobodys;		/* whoever holds it, nobody may be ended */
 	bool is_crying;			/* the kernel reports distress when little is left */
 };
 
@@ -76,6 +78,7 @@ struct world {
 	struct pool pool[SIM_DOMAINS];
 	struct culprit culprit[SIM_DOMAINS];
 	uint64_t first_episode;
+	uint32_t reboots;		/* of a loop */
 	uint32_t last_procedure;	/* ids are given once, as a responder runs once in a crisis */
 	bool is_over;			/* nobody does anything any more, memory is plentiful */
 };
@@ -94,6 +97,11 @@ void world_let_go(struct sim *s, uint32_t domain);
 void world_signal(struct sim *s, const struct core_effect *e);
 void world_procedure(struct sim *s, const struct core_effect *e);
 
+void last_init_domain(struct sim *s, uint32_t domain);
+void last_free(struct sim *s, uint32_t domain);
+void last_run(struct sim *s, uint32_t domain);
+void last_end(struct sim *s, uint32_t domain);
+void last_stays(struct sim *s, uint32_t domain);
 void fence_set(struct sim *s, uint64_t limit_bytes);
 
 /* Among the world's files. */
@@ -109,7 +117,7 @@ void actor_nonsense(struct sim *s);
 void pool_init(struct sim *s, uint32_t domain);
 void pool_turn(struct sim *s, uint32_t domain);
 struct sample pool_sample(struct sim *s, uint32_t domain);
-bool culprit_choose(struct sim *s, struct culprit *k, struct victim *ret);
+bool culprit_choose(struct sim *s, uint32_t domain, struct culprit *k, struct victim *ret);
 void culprit_die_later(struct sim *s, uint32_t domain, uint64_t within_us);
 void culprit_die(struct sim *s, uint32_t domain);
 void culprit_watch(struct sim *s);

@@ -163,6 +163,8 @@ void actor_act(struct sim *s, const struct action *action)
 		break;
 	case ACTION_DIE: culprit_die(s, action->domain); break;
 	case ACTION_PROCEDURE: /* world.c */
+	case ACTION_REBOOT:
+	case ACTION_STAYS:
 	case ACTION_NONE: break;
 	}
 }

@@ -10,14 +10,14 @@
 #define KILL_TAKES_US	(40 * US_PER_MS)
 
 /* A client, a stranger, somebody whose registration is over, or nobody at all. */
-bool culprit_choose(struct sim *s, struct culprit *k, struct victim *ret)
+bool culprit_choose(struct sim *s, uint32_t domain, struct culprit *k, struct victim *ret)
 {
 	struct dice *d = &s->dice;
 	uint32_t actor = (uint32_t)dice_below(d, SIM_CLIENTS);
 
 	memset(ret, 0, sizeof(*ret));
 	k->actor = SIM_CLIENTS;
-	if (dice_percent(d, 10))
+	if (dice_percent(d, 10) || s->world.pool[domain].is_nobodys)
 		return false;
 	ret->kind = dice_between(d, VICTIM_PROCESS, VICTIM_NAMESAKES);
 	ret->pid = ret->pids[0] = (int32_t)(5000 + dice_below(d, 100));
@@ -59,7 +59,7 @@ void world_survey(struct sim *s, uint32_t domain)
 	k->is_dead = false;
 	k->survey++;
 	k->mortality = dice_below(&s->dice, MORTALITY_COUNT);
-	if (culprit_choose(s, k, &victim))
+	if (culprit_choose(s, domain, k, &victim))
 		c.victim = &victim;
 	if (k->mortality == DIES_BY_ITSELF)
 		culprit_die_later(s, domain, 2 * US_PER_S);
@@ -88,7 +88,7 @@ void world_look(struct sim *s, uint32_t domain)
 	struct victim victim;
 	struct call c = { .kind = CALL_SUSPECT, .domain = domain };
 
-	if (culprit_choose(s, &somebody, &victim))
+	if (culprit_choose(s, domain, &somebody, &victim))
 		c.victim = &victim;
 	call_core(s, &c);
 }

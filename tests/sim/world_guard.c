@@ -22,7 +22,7 @@ static bool take_aim(struct sim *s, struct victim *ret)
 		*ret = d->escalate.victim;
 	else if (d->hold.phase == HOLD_ON)
 		*ret = d->hold.victim;
-	else if (!culprit_choose(s, &somebody, ret))
+	else if (!culprit_choose(s, DOMAIN, &somebody, ret))
 		return false;
 	return hold_may_stop(ret);
 }
