@@ -65,6 +65,22 @@ def neighbours(directory):
             if 'failsoft' in line and re.search(r'Unknown|Failed to parse|Invalid|ignoring', line)]
 
 
+def reboot_rights(directory):
+    """The drop-in on the unit: systemd must know each setting, and the call must be allowed by it."""
+    place = pathlib.Path(directory, 'reboot')
+    (place / 'failsoftd.service.d').mkdir(parents=True)
+    (place / 'failsoftd.service').write_text(unit(directory).read_text())
+    (place / 'failsoftd.service.d/reboot.conf').write_text((INTERFACES / 'failsoftd.reboot.conf').read_text())
+    result = tap.run('env', f'SYSTEMD_UNIT_PATH={place}:', 'systemd-analyze', 'verify', '--man=no',
+                     place / 'failsoftd.service')
+    security = tap.run('env', f'SYSTEMD_UNIT_PATH={place}:', 'systemd-analyze', 'security', '--offline=true',
+                       place / 'failsoftd.service').stdout
+    return ([line for line in result.stderr.splitlines()
+             if 'reboot.conf' in line and re.search(r'Unknown|Failed to parse|Invalid|ignoring', line)]
+            + [f'{name} is closed in spite of it' for name in ('CAP_SYS_BOOT', '@reboot')
+               if not re.search(rf'✗[^\n]*{name}', security)])
+
+
 def sysctl():
     """Each line is one that the kernel has, or a comment."""
     lines = (INTERFACES / 'failsoft.sysctl.conf').read_text().splitlines()
@@ -136,6 +152,7 @@ with tempfile.TemporaryDirectory(prefix='failsoft-check-') as scratch:
     tap.check('the unit has no network but netlink', network_open())
     tap.check('systemd knows every setting of the unit', unknown_settings(scratch))
     tap.check('systemd knows every setting for the bus', neighbours(scratch))
+    tap.check('the drop-in for a reboot is known, and opens what it takes', reboot_rights(scratch))
     tap.check('the kernel has every setting of the sysctl drop-in', sysctl())
     tap.check('sysusers makes the group', sysusers(scratch))
     tap.check('tmpfiles makes the directories', tmpfiles(scratch))

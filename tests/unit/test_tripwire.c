@@ -173,6 +173,33 @@ static void each_phase(void **state)
 	}
 }
 
+/* What was only told, and what was taken away meanwhile, does not come back onto those who hold still. */
+static void it_does_not_come_back_too_low(void **state)
+{
+	static const enum tripwire_phase before[] = { TRIPWIRE_DRY, TRIPWIRE_OPEN };
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(before); i++) {
+		struct tripwire_reading r = usual;
+		struct tripwire_view v = view_of(&r);
+		struct tripwire t;
+
+		tripwire_init(&t);
+		(void)tripwire_step(&t, &v);
+		v.is_dry = before[i] == TRIPWIRE_DRY;
+		v.is_saving = r.has_clients = before[i] == TRIPWIRE_OPEN;
+		(void)tripwire_step(&t, &v);
+		assert_int_equal(t.phase, before[i]);
+		r.usage_bytes = USUAL_LIMIT + 10 * MIB; /* nothing held it */
+		r.left_bytes = MIB;
+		v.is_pressed = true;
+		v.is_dry = v.is_saving = false;
+		(void)tripwire_step(&t, &v);
+		assert_int_equal(t.phase, TRIPWIRE_ARMED);
+		assert_true(t.limit_bytes >= r.usage_bytes - r.file_bytes);
+	}
+}
+
 static const struct trip_row {
 	const char *name;
 	uint64_t usage_mib, file_mib, trips;
@@ -228,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(where_it_stands), cmocka_unit_test(when_it_moves),
 		cmocka_unit_test(any_order), cmocka_unit_test(each_phase),
+		cmocka_unit_test(it_does_not_come_back_too_low),
 		cmocka_unit_test(what_a_trip_is), cmocka_unit_test(how_long_they_wait),
 	};
 
