@@ -11,8 +11,11 @@ import pathlib
 import re
 import subprocess
 
+import lateness
 import qemu
 
+LOOPS = ('locked', 'ordinary')
+PANIC = re.compile(r'^\[ *(\d+\.\d+)\] Kernel panic', re.M)
 KILLED = re.compile(r'[Kk]illed process \d+ \(([^)]*)\)')
 BEAT = re.compile(r'^(\d+\.\d+) (\S+) ?(.*)$', re.M)
 ORDER = ['normal', 'warning', 'imminent', 'shutdown']
@@ -53,6 +56,23 @@ def count_records(work, memory, logcheck):
     if not found:
         raise RuntimeError(f'failsoft-logcheck says: {done.stdout}')
     return dict(zip(('produced', 'on_disk', 'lost', 'gaps'), map(int, found.groups())))
+
+
+def end_of_run(console, beats, marks):
+    """Uptime at which the run was over; a machine that never said so has stood still since."""
+    panic = PANIC.search(console)
+    if panic:
+        return float(panic[1])
+    return marks.get('finish', (beats[-1] if beats else 0.0) + lateness.LAST_S)
+
+
+def read_loops(work, end_s):
+    """{name: how late it was}; without the loops that were not started."""
+    loops = {}
+    for name in LOOPS:
+        if take_out(work / 'status.ext4', f'/{name}', work / name):
+            loops[name] = lateness.sum_up(lateness.read(work / name), end_s)
+    return loops
 
 
 def read_beats(text):
@@ -122,6 +142,7 @@ def judge(work, memory, logcheck, verdict):
                                     or row['longest_silence_s'] >= 1.0)
     records = count_records(work, memory, logcheck) if logcheck else None
     row.update(records or {})
+    row['loops'] = read_loops(work, end_of_run(console, beats, marks))
     row.update(sum_up_events(read_events((work / 'events').read_text(errors='replace')),
                              marks.get('villain')))
     return row

@@ -148,7 +148,7 @@ def find(name):
 def place(job):
     """The same with the villain in the tripwire's cgroup; the logger outside, unless it is the villain."""
     if '--leak=' in job:
-        return job.replace('start_all', 'start_bus\nstart_broker\ninto_programs\nstart_logger')
+        return job.replace('start_all', 'start_bus\nstart_broker\ninto_programs\nstart_loops\nstart_logger')
     return job.replace('say villain\n', 'into_programs\nsay villain\n')
 
 

@@ -29,8 +29,8 @@ import show
 
 GUEST_PROGRAMS = ['failsoftd', 'failsoftctl', 'failsoft-logger', 'failsoft-hog',
                   'failsoft-controller', 'failsoft-viewer', 'failsoft-minimal',
-                  'failsoft-load', 'failsoft-responder', 'failsoft-save', 'failsoft-alarm',
-                  'failsoft-barebone', 'failsoft-hold']
+                  'failsoft-load', 'failsoft-loop', 'failsoft-responder', 'failsoft-save',
+                  'failsoft-alarm', 'failsoft-barebone', 'failsoft-hold']
 NEEDED = ['failsoft-logger', 'failsoft-hog']
 CACHE = 'tests/vm/cache'
 
