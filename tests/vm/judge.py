@@ -75,6 +75,18 @@ def read_loops(work, end_s):
     return loops
 
 
+def stood(row, beats, end_s):
+    """Percent of the last 4 s in which the machine did not serve the ordinary loop. A loop that is dead
+    cannot tell (and is no stall): then the heartbeat does."""
+    ordinary = row['loops'].get('ordinary')
+    was_killed = any('loop-ordinary' in names for names in (row['kernel_killed'], row['ended']))
+    if ordinary and not was_killed:
+        return ordinary['stood_last_percent']
+    beat_s = 0.1
+    late = [(a + beat_s, b) for a, b in zip(beats, [*beats[1:], end_s])]
+    return round(100 * lateness.standing(late, end_s - lateness.LAST_S, end_s) / lateness.LAST_S, 1)
+
+
 def read_beats(text):
     """Heartbeats and marks: (times of beats, {mark: time})."""
     beats, marks = [], {}
@@ -117,7 +129,8 @@ def sum_up_events(events, villain_s):
         'answers': [f'{e.get("name")}:{e.get("step")}:{e.get("result")}' for e in answers],
         'answered_before_end': bool(flushed) and (
             end_us is None or min(e['time_us'] for e in flushed) <= end_us),
-        'ended': sorted({e['name'] for e in ended}),
+        # A client that is shut down for good gets no signal: it shows only as gone.
+        'ended': sorted({e['name'] for e in events if e.get('event') in ('action', 'ended')}),
     }
 
 
@@ -142,7 +155,9 @@ def judge(work, memory, logcheck, verdict):
                                     or row['longest_silence_s'] >= 1.0)
     records = count_records(work, memory, logcheck) if logcheck else None
     row.update(records or {})
-    row['loops'] = read_loops(work, end_of_run(console, beats, marks))
     row.update(sum_up_events(read_events((work / 'events').read_text(errors='replace')),
                              marks.get('villain')))
+    end_s = end_of_run(console, beats, marks)
+    row['loops'] = read_loops(work, end_s) if logcheck else {}
+    row['stood_percent'] = stood(row, beats, end_s)
     return row

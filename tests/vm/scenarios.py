@@ -3,30 +3,33 @@
 
 `job` is shell run inside the guest (guest/lib is there: start_all, say, pause). The machine is
 deterministic, so that the runs of one scenario would be the same to the bit; $START, the seconds
-from "all is up" to the villain, moves against everything periodic, differently in every run.
+from "all is up" to the villain, moves against everything periodic, differently in every run. The
+test suite makes one run of each, proof.py three, each with its own $START.
 
 An expectation is (words, condition on the result row): see judge.py for the row's keys.
 """
+import random
 from dataclasses import dataclass
 
-SHIFTS_S = (0.0, 0.137, 0.391)      # within the broker's longest sleep, not on its grid
-RUNS = len(SHIFTS_S)
+SHIFT_S = 1.0                       # the broker's longest sleep: every phase of it can be met
+STOOD_PERCENT = 40                  # of the last 4 s, at most
 START_S = 3.0
 LOGGER_HEAD_S = 0.5                 # the pause at the end of start_logger in guest/lib
 
 
 @dataclass
 class Scenario:
-    """`seconds`: guest time from the start of the job to the end of the run. `runs`: fewer where the
-    time of the whole suite would not allow more; vm.py run --run=1 and 2 are the others."""
+    """`seconds`: guest time from the start of the job to the end of the run."""
     name: str
     what: str
     seconds: int
     job: str
     failsoft: list
     alone: list
-    runs: int = RUNS
     tripwire: list = None   # with the programs in its cgroup; None: not a case for it
+    needs: str = ''         # a program of the host that must be in the machine
+    rivals: bool = False    # is one to be won: other daemons are measured there, too
+    why: str = ''           # a wanted limit that physics forbids, for the table
 
 
 def nothing_lost(r):
@@ -41,6 +44,9 @@ NOTHING_LOST = ('no record lost', nothing_lost)
 EVERYTHING_LOST = ('every record lost', everything_lost)
 NO_PANIC = ('no panic', lambda r: not r['panic'])
 NO_STALL = ('not stalled', lambda r: not r['stalled'])
+NO_HANG = ('no hang', lambda r: r['end'] == 'power' and r['heart_alive'])
+MOVING = (f'the ordinary loop stood still for at most {STOOD_PERCENT} % of the last 4 s',
+          lambda r: r['stood_percent'] <= STOOD_PERCENT)
 KERNEL_IDLE = ('the kernel killed nobody', lambda r: not r['kernel_killed'])
 ANSWERED = ('the logger was asked and answered before anybody was ended',
             lambda r: r['asked'] > 0 and r['answered_before_end'])
@@ -53,13 +59,20 @@ UP_TO_WARNING = ('no stage beyond warning', lambda r: r['highest'] in ('normal',
 RAN_OUT = ('the kernel killed the hog', lambda r: 'failsoft-hog' in r['kernel_killed'])
 KERNEL_ACTED = ('the kernel killed somebody', lambda r: bool(r['kernel_killed']))
 NEVER_NEAR = ('never nearer to the cliff than 2 MiB', lambda r: r['least_headroom_kib'] >= 2048)
-SAVED = [NOTHING_LOST, NO_PANIC, NO_STALL, ANSWERED]
-HARMLESS = [NOTHING_LOST, NO_PANIC, NOBODY, UP_TO_WARNING]
+LIMITS = [NOTHING_LOST, NO_PANIC, NO_HANG, MOVING]
+SAVED = [*LIMITS, NO_STALL, ANSWERED]
+HARMLESS = [*LIMITS, NOBODY, UP_TO_WARNING]
+SPARED = [*LIMITS, NOBODY]
 
 
 def own_leak(rate):
     return (f'start_all --leak={rate} --leak-after=$LEAK_AFTER\n'
             'pause $START\nsay villain\npause 60\n')
+
+
+# The way to the disk was never gone, and what of it can be dropped is not in memory.
+def own_cold(rate):
+    return own_leak(rate).replace('say villain', 'echo 3 >/proc/sys/vm/drop_caches\nsay villain')
 
 
 def other(command):
@@ -81,11 +94,36 @@ BOX = '''mkdir /sys/fs/cgroup/box
 echo 24M >/sys/fs/cgroup/box/memory.max
 in_box() { echo 0 >/sys/fs/cgroup/box/cgroup.procs; exec "$@"; }
 '''
+BOX_BOTH = '''mkdir /sys/fs/cgroup/box
+echo 48M >/sys/fs/cgroup/box/memory.max
+echo 0 >/sys/fs/cgroup/box/cgroup.procs
+'''
 BOX_GROUP = '''mkdir /sys/fs/cgroup/box
 echo 48M >/sys/fs/cgroup/box/memory.max
 echo 1 >/sys/fs/cgroup/box/memory.oom.group
 echo 0 >/sys/fs/cgroup/box/cgroup.procs
 '''
+
+ZRAM = '''for m in lzo-rle zsmalloc zram; do insmod /mod/$m.ko; done
+echo 48M >/sys/block/zram0/disksize
+mkswap /dev/zram0 >/dev/null && swapon /dev/zram0
+'''
+# Free memory at its least: 15 % of all. In use is what is not available.
+BURST_85 = '''while read -r name kib unused; do
+	case $name in MemTotal:) total=$kib ;; MemAvailable:) available=$kib; break ;; esac
+done </proc/meminfo
+failsoft-hog --rate=max --limit=$(((available - total * 15 / 100) / 1024)) --free-after=1'''
+# Written through and read back, and beside it as fast as the page cache takes it.
+IO_STORM = '''for i in 1 2; do
+	failsoft-load storm --size=8 --file=/data/storm$i --seconds=9 &
+done
+for i in 1 2 3 4 5 6; do
+	dd if=/dev/zero of=/data/dirty bs=64k count=256 2>/dev/null
+done'''
+ONLY_STRESS = ('nobody but stress-ng was ended', lambda r: all(
+    n.startswith('stress-ng') for n in [*r['ended'], *r['kernel_killed']]))
+ONLY_NASTY = ('nobody but the nasty program was ended', lambda r: all(
+    n.startswith('failsoft-nasty') for n in [*r['ended'], *r['kernel_killed']]))
 
 SCENARIOS = [
     Scenario('own_slow', 'a leak of 5 MiB/s in the logger itself', 25, own_leak(5),
@@ -94,7 +132,7 @@ SCENARIOS = [
              SAVED, [EVERYTHING_LOST]),
     Scenario('fork_tree', 'a tree of hogs that never ends, 192 KiB each, 20 MiB/s in all', 24,
              other('failsoft-hog --fork=7 --each=192 --rate=max'),
-             [*SAVED, ONLY_HOG], [EVERYTHING_LOST]),
+             [*SAVED, ONLY_HOG], [EVERYTHING_LOST], rivals=True),
     Scenario('other_slow', 'a leak of 5 MiB/s in another program', 25,
              other('failsoft-hog --rate=5'), [*SAVED, ONLY_HOG, KERNEL_IDLE], [RAN_OUT]),
     Scenario('other_fast', 'a leak of 40 MiB/s in another program', 12,
@@ -104,40 +142,73 @@ SCENARIOS = [
     # What fills the memory shows in no process. A tmpfs stays full when its writer has ended.
     Scenario('tmpfs', 'a file in a tmpfs that grows by 20 MiB/s', 12,
              other(f'{TMPFS}failsoft-load steady --rate=20 --in=tmpfs --file=/run/t2/fill'),
-             [*SAVED, ONLY_WRITER], [KERNEL_ACTED], runs=1),
+             [*SAVED, ONLY_WRITER], [KERNEL_ACTED], rivals=True),
     Scenario('pipes', 'pipes that hold the memory, 20 MiB/s', 12,
              other('failsoft-load steady --rate=20 --in=pipes'),
-             [*SAVED, ONLY_WRITER, KERNEL_IDLE], [KERNEL_ACTED], runs=1),
+             [*SAVED, ONLY_WRITER, KERNEL_IDLE], [KERNEL_ACTED], rivals=True),
     Scenario('own_max', 'a leak at full speed in the logger itself', 10, own_leak('max'),
-             [NO_PANIC], [EVERYTHING_LOST], runs=1,
+             [NO_PANIC], [EVERYTHING_LOST],
              tripwire=[NOTHING_LOST, NO_PANIC, NO_STALL, KERNEL_IDLE, NEVER_NEAR]),
     Scenario('other_max', 'a leak at full speed in another program', 10,
-             other('failsoft-hog --rate=max'), [*SAVED, ONLY_HOG], [RAN_OUT], runs=1,
+             other('failsoft-hog --rate=max'), [*SAVED, ONLY_HOG], [RAN_OUT],
              tripwire=[*SAVED, ONLY_HOG, KERNEL_IDLE, NEVER_NEAR]),
     # 64 MiB in one system call: SIGSTOP waits for its end, the tripwire does not.
     Scenario('one_call', 'a leak of 64 MiB in each of its system calls', 10,
              other('failsoft-load steady --rate=max --in=populate'), [NOTHING_LOST, NO_PANIC, ONLY_WRITER],
-             [KERNEL_ACTED], runs=1, tripwire=[*SAVED, ONLY_WRITER, KERNEL_IDLE, NEVER_NEAR]),
+             [KERNEL_ACTED], tripwire=[*SAVED, ONLY_WRITER, KERNEL_IDLE, NEVER_NEAR]),
     Scenario('ignores_term', 'a leak of 20 MiB/s that ignores SIGTERM', 12,
-             other('failsoft-hog --rate=20 --ignore-term'), [*SAVED, ONLY_HOG], [RAN_OUT], runs=1,
+             other('failsoft-hog --rate=20 --ignore-term'), [*SAVED, ONLY_HOG], [RAN_OUT],
              tripwire=[*SAVED, ONLY_HOG, KERNEL_IDLE, NEVER_NEAR]),
     Scenario('sockets', 'sockets that hold the memory, 20 MiB/s', 20,
-             other('failsoft-load steady --rate=20 --in=sockets'), [*SAVED, ONLY_WRITER], [KERNEL_ACTED],
-             runs=1),
+             other('failsoft-load steady --rate=20 --in=sockets'), [*SAVED, ONLY_WRITER], [KERNEL_ACTED]),
     Scenario('unkillable', 'a leak of 20 MiB/s, it and all that matters at -1000', 15,
-             other(f'{SPARE_ALL}failsoft-hog --rate=20'), SAVED, [EVERYTHING_LOST], runs=1),
+             other(f'{SPARE_ALL}failsoft-hog --rate=20'), SAVED, [EVERYTHING_LOST], rivals=True),
     Scenario('box', 'a leak of 20 MiB/s in a cgroup limited to 24 MiB', 12,
              BOX + other('in_box failsoft-hog --rate=20'),
-             [NOTHING_LOST, NO_PANIC, NO_STALL, RAN_OUT], [RAN_OUT], runs=1),
+             [NOTHING_LOST, NO_PANIC, NO_STALL, RAN_OUT], [RAN_OUT]),
     Scenario('box_group', 'logger and leak in one limited cgroup with memory.oom.group', 15,
              f'{BOX_GROUP}start_all\npause $START\nsay villain\nfailsoft-hog --rate=20 &\npause 60\n',
-             SAVED, [EVERYTHING_LOST], runs=1),
+             SAVED, [EVERYTHING_LOST], rivals=True),
     Scenario('thrash', 'a leak of 10 MiB/s beside two readers of more files than fit', 20,
              other('dd if=/dev/zero of=/data/small bs=1M count=16 2>/dev/null; '
-                   'failsoft-load steady --rate=10 --readers=2 --file=/data/small'), SAVED, [], runs=1),
+                   'failsoft-load steady --rate=10 --readers=2 --file=/data/small'), SAVED, []),
     # Harmless means that it leaves something: 12 MiB or more above the cliff with all that runs.
     Scenario('burst', '24 MiB at full speed, freed after a second', 12,
              other('failsoft-hog --rate=max --limit=24 --free-after=1'), HARMLESS, [NOBODY], tripwire=HARMLESS),
+    Scenario('own_cold', 'a leak of 20 MiB/s in the logger itself, what is cold dropped before', 15,
+             own_cold(20), SAVED, [EVERYTHING_LOST]),
+    Scenario('box_both', 'logger and leak in one limited cgroup', 15,
+             f'{BOX_BOTH}start_all\npause $START\nsay villain\nfailsoft-hog --rate=20 &\npause 60\n',
+             SAVED, [KERNEL_ACTED]),
+    Scenario('zram', 'a leak of 20 MiB/s with 48 MiB of zram', 20,
+             ZRAM + other('failsoft-load steady --rate=20'), [*SAVED, ONLY_WRITER], [KERNEL_ACTED]),
+    Scenario('stress_bigheap', 'stress-ng --bigheap, which starts again what is killed', 20,
+             other('cd /tmp; stress-ng --bigheap 2 --timeout 60 >/dev/null 2>&1'), [*LIMITS, ONLY_STRESS],
+             [], needs='stress-ng'),
+    Scenario('stress_vm', 'stress-ng --vm with all of memory, which starts again what is killed', 20,
+             other('cd /tmp; stress-ng --vm 2 --vm-bytes 100% --vm-keep --timeout 60 >/dev/null 2>&1'),
+             [*LIMITS, ONLY_STRESS], [], needs='stress-ng'),
+    Scenario('io_storm', 'files written through, read back, and dirtied at full speed', 16,
+             other(f'({IO_STORM})'), SPARED, [NOBODY]),
+    Scenario('burst_85', 'a burst at full speed up to 85 % of memory in use, freed after a second', 12,
+             other(f'({BURST_85})'), SPARED, [NOBODY]),
+    # Not seen before.
+    Scenario('two_leaks', 'a tree of hogs and a leak of 20 MiB/s at once', 20,
+             other('failsoft-hog --fork=7 --each=192 --rate=max & failsoft-hog --rate=20'),
+             [*LIMITS, ONLY_HOG], []),
+    Scenario('bomb', 'a fork bomb: each of 1 MiB makes two more every 0.1 s', 20,
+             other('failsoft-nasty bomb --each=1'), [*LIMITS, ONLY_NASTY], []),
+    Scenario('shm', 'System V shared memory, 20 MiB/s, which stays when its maker is gone', 15,
+             other('failsoft-nasty shm --rate=20'), [*LIMITS, ONLY_NASTY], []),
+    Scenario('memfd', 'a file without a name that grows by 20 MiB/s', 12,
+             other('failsoft-load steady --rate=20 --in=memfd'), [*SAVED, ONLY_WRITER], []),
+    Scenario('lock', 'a file larger than memory, locked into it at 20 MiB/s', 15,
+             other('truncate -s 200M /data/big; failsoft-nasty lock --rate=20 --file=/data/big'),
+             [*LIMITS, ONLY_NASTY], []),
+    Scenario('resume', 'a leak of 20 MiB/s whose parent makes it go on whenever it is stopped', 15,
+             other('failsoft-nasty resume --rate=20 --pause=0.02'), [*LIMITS, ONLY_NASTY], []),
+    Scenario('liar', 'a client that leaks 5 MiB/s, may not be ended, and says it has freed', 25,
+             other('failsoft-nasty liar --rate=5 --bus=$BUS'), [*LIMITS, ONLY_NASTY], []),
 ]
 
 
@@ -154,7 +225,8 @@ def place(job):
 
 def job_text(scenario, mode, run):
     """The guest's job file for one run; `run` counts from 0."""
-    start_s = START_S + SHIFTS_S[run % RUNS]
+    # Run 0 is at a full second; the others lie where their number's dice put them.
+    start_s = START_S + (random.Random(f'{scenario.name} {run}').uniform(0, SHIFT_S) if run else 0)
     job = place(scenario.job) if mode == 'tripwire' else scenario.job
     return (f'#go\n#seconds {scenario.seconds}\nMODE={mode}\n'
             f'START={start_s:.3f}\nLEAK_AFTER={start_s + LOGGER_HEAD_S:.3f}\n'

@@ -3,7 +3,8 @@
 """vm.py - failsoft in a small real Linux (128 MiB, one CPU) that really runs out of memory.
 
   vm.py list                          the scenarios
-  vm.py run NAME [--alone|--tripwire] one scenario, or what the kernel makes of it; a line of JSON
+  vm.py run NAME [--alone|--tripwire|--earlyoom]
+                                      one scenario, or what others make of it; a line of JSON
   vm.py run --script FILE --timeout S a shell script of yours inside the guest; its output
   vm.py play                          a console in the machine, broker and examples running
   vm.py demo                          the demonstration, inside the machine
@@ -29,8 +30,9 @@ import show
 
 GUEST_PROGRAMS = ['failsoftd', 'failsoftctl', 'failsoft-logger', 'failsoft-hog',
                   'failsoft-controller', 'failsoft-viewer', 'failsoft-minimal',
-                  'failsoft-load', 'failsoft-loop', 'failsoft-responder', 'failsoft-save',
-                  'failsoft-alarm', 'failsoft-barebone', 'failsoft-hold']
+                  'failsoft-load', 'failsoft-loop', 'failsoft-nasty', 'failsoft-responder',
+                  'failsoft-save', 'failsoft-alarm', 'failsoft-barebone', 'failsoft-hold']
+HOST_PROGRAMS = ['stress-ng', 'earlyoom']     # Debian's; what needs one is skipped without it
 NEEDED = ['failsoft-logger', 'failsoft-hog']
 CACHE = 'tests/vm/cache'
 
@@ -55,7 +57,11 @@ class Lab:
     def __init__(self, build, extra=()):
         self.build = pathlib.Path(build)
         binaries, self.logcheck = programs(build)
-        self.images = qemu.Images(self.build / CACHE, [*binaries, *extra])
+        host = [qemu.find_program(n) for n in HOST_PROGRAMS]
+        self.images = qemu.Images(self.build / CACHE, [*binaries, *extra, *filter(None, host)])
+
+    def has(self, program):
+        return any(b.name == program for b in self.images.binaries)
 
     def run_job(self, text, keep=None, watch=None):
         """Runs a job in a fresh machine; returns its result row and what its console said.
@@ -81,7 +87,7 @@ class Lab:
     def run_scenario(self, scenario, mode, run, keep=None, watch=None):
         row, _ = self.run_job(scenarios.job_text(scenario, mode, run), keep, watch)
         wanted = {'failsoft': scenario.failsoft, 'tripwire': scenario.tripwire, 'alone': scenario.alone}
-        failed = [words for words, condition in wanted[mode] or [] if not condition(row)]
+        failed = [words for words, condition in wanted.get(mode) or [] if not condition(row)]
         return {'scenario': scenario.name, 'mode': mode, 'run': run, 'failed': failed, **row}
 
 
@@ -120,8 +126,10 @@ def parse(argv):
                    help='without failsoft: the kernel alone')
     p.add_argument('--tripwire', dest='mode', action='store_const', const='tripwire',
                    help='with a tripwire, the villain in its cgroup')
+    p.add_argument('--earlyoom', dest='mode', action='store_const', const='earlyoom',
+                   help="with Debian's earlyoom in failsoft's place")
     p.add_argument('--build', default=os.environ.get('FAILSOFT_BUILD', 'build'))
-    p.add_argument('--run', type=int, default=0, help='which of the runs: 0, 1, 2')
+    p.add_argument('--run', type=int, default=0, help='which of the runs, each begins elsewhere')
     p.add_argument('--keep', help='directory for the serial lines and disks of the run')
     p.add_argument('--script', help='shell script to run in the guest')
     p.add_argument('--timeout', type=int, default=60, help='its guest time, seconds')
@@ -162,6 +170,10 @@ def main(argv):
     if not scenario:
         print(f'vm.py: no scenario {args.name!r}, see vm.py list', file=sys.stderr)
         return 2
+    for program in filter(None, (scenario.needs, args.mode if args.mode == 'earlyoom' else '')):
+        if not lab.has(program):
+            print(f'vm.py: {program} is not installed: ./dev setup', file=sys.stderr)
+            return 77
     row = lab.run_scenario(scenario, args.mode, args.run, args.keep)
     print(json.dumps(row))
     return 1 if row['failed'] else 0
