@@ -14,9 +14,11 @@ import subprocess
 import lateness
 import qemu
 
+BEAT_S = 0.1    # of guest/beat
 LOOPS = ('locked', 'ordinary')
 PANIC = re.compile(r'^\[ *(\d+\.\d+)\] Kernel panic', re.M)
 KILLED = re.compile(r'[Kk]illed process \d+ \(([^)]*)\)')
+EARLYOOM = re.compile(r'sending SIG(?:TERM|KILL) to process \d+ uid \d+ "([^"]*)"')
 BEAT = re.compile(r'^(\d+\.\d+) (\S+) ?(.*)$', re.M)
 ORDER = ['normal', 'warning', 'imminent', 'shutdown']
 
@@ -75,27 +77,25 @@ def read_loops(work, end_s):
     return loops
 
 
-def stood(row, beats, end_s):
-    """Percent of the last 4 s in which the machine did not serve the ordinary loop. A loop that is dead
-    cannot tell (and is no stall): then the heartbeat does."""
-    ordinary = row['loops'].get('ordinary')
-    was_killed = any('loop-ordinary' in names for names in (row['kernel_killed'], row['ended']))
-    if ordinary and not was_killed:
-        return ordinary['stood_last_percent']
-    beat_s = 0.1
-    late = [(a + beat_s, b) for a, b in zip(beats, [*beats[1:], end_s])]
+def stood(loops, beats, end_s):
+    """Percent of the last 4 s in which the machine did not serve the ordinary loop. A loop that was
+    ended cannot tell, and that is no stall: then the heartbeat does, which is as ordinary."""
+    if loops.get('ordinary', {}).get('alive'):
+        return loops['ordinary']['stood_last_percent']
+    late = [(a + BEAT_S, b) for a, b in zip(beats, [*beats[1:], end_s])]
     return round(100 * lateness.standing(late, end_s - lateness.LAST_S, end_s) / lateness.LAST_S, 1)
 
 
 def read_beats(text):
-    """Heartbeats and marks: (times of beats, {mark: time})."""
-    beats, marks = [], {}
-    for up, word, _ in BEAT.findall(text):
+    """Heartbeats and marks: (times of beats, {mark: time of the first}, [(mark, its words)])."""
+    beats, marks, said = [], {}, []
+    for up, word, rest in BEAT.findall(text.replace('\r', '')):
         if word == 'beat':
             beats.append(float(up))
-        else:
-            marks.setdefault(word, float(up))
-    return beats, marks
+            continue
+        marks.setdefault(word, float(up))
+        said.append((word, rest.split()))
+    return beats, marks, said
 
 
 def read_events(text):
@@ -121,7 +121,10 @@ def sum_up_events(events, villain_s):
     for e in stages:
         since.setdefault(e['to'], round(e['time_us'] / 1e6 - villain_s, 3) if villain_s else None)
     headrooms = [e['headroom_bytes'] // 1024 for e in stages + [e for e in events if e.get('event') == 'ended']]
+    acts = collections.Counter((e['pid'], e['name'], e.get('rung', 'gone')) for e in events
+                               if e.get('event') == 'ended' or e.get('rung') == 'kill')
     return {
+        'twice': sorted({f'{name} {pid}' for (pid, name, _), times in acts.items() if times > 1}),
         'least_headroom_kib': min(headrooms, default=None),
         'highest': max((e['to'] for e in stages), key=ORDER.index, default='normal'),
         'stage_after_s': since,
@@ -138,7 +141,7 @@ def judge(work, memory, logcheck, verdict):
     """The row of one finished run."""
     work = pathlib.Path(work)
     console = (work / 'console').read_text(errors='replace')
-    beats, marks = read_beats((work / 'beat').read_text(errors='replace'))
+    beats, marks, said = read_beats((work / 'beat').read_text(errors='replace'))
     gaps = [b - a for a, b in zip(beats, beats[1:])]
     finish = marks.get('finish')
     panic = 'Kernel panic' in console
@@ -157,7 +160,11 @@ def judge(work, memory, logcheck, verdict):
     row.update(records or {})
     row.update(sum_up_events(read_events((work / 'events').read_text(errors='replace')),
                              marks.get('villain')))
+    row['ended'] += sorted(set(EARLYOOM.findall((work / 'log').read_text(errors='replace'))))
     end_s = end_of_run(console, beats, marks)
     row['loops'] = read_loops(work, end_s) if logcheck else {}
-    row['stood_percent'] = stood(row, beats, end_s)
+    for name, loop in row['loops'].items():
+        loop['alive'] = ('alive', [name]) in said or panic
+    row['rounds'] = [words for word, words in said if word == 'round']
+    row['stood_percent'] = stood(row['loops'], beats, end_s)
     return row

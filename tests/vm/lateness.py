@@ -6,7 +6,6 @@ MAGIC = 0x31706f6f6c736661
 HEAD, ROUND = struct.Struct('<QQQQ'), struct.Struct('<QQ')
 LAST_S = 4.0        # of the run: over these the machine must not have stood still too long
 LATE_S = 0.020      # a round that is late by a whole period was missed
-GONE_S = 0.5        # without a round at the end: the loop is dead, or its machine
 
 
 def read(path):
@@ -30,7 +29,7 @@ def standing(rounds, begin_s, end_s):
 
 
 def sum_up(rounds, end_s):
-    """Longest lateness, share of the last seconds and of the worst such window, alive at the end?
+    """Longest lateness, share of the last seconds and of the worst such window.
     Time after `end_s` is the shutting down, which is no part of the run."""
     rounds = [r for r in rounds if r[0] < end_s]
     ends = [min(done or end_s, end_s) for _, done in rounds]
@@ -39,5 +38,4 @@ def sum_up(rounds, end_s):
         'longest_ms': round(max((e - due for (due, _), e in zip(rounds, ends)), default=0) * 1e3, 1),
         'stood_last_percent': round(100 * standing(rounds, end_s - LAST_S, end_s) / LAST_S, 1),
         'stood_worst_percent': round(100 * worst / LAST_S, 1),
-        'alive': bool(rounds) and end_s - (rounds[-1][1] or rounds[-1][0]) < GONE_S,
     }

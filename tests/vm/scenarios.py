@@ -125,6 +125,12 @@ ONLY_STRESS = ('nobody but stress-ng was ended', lambda r: all(
 ONLY_NASTY = ('nobody but the nasty program was ended', lambda r: all(
     n.startswith('failsoft-nasty') for n in [*r['ended'], *r['kernel_killed']]))
 
+ROUNDS_DONE = ('the broker was killed at ten transitions or more, at each that was wanted',
+               lambda r: len(r['rounds']) >= 10 and all(w[1] == 'done' for w in r['rounds']))
+NOTHING_LEFT = ('after each, no process is stopped, no cgroup frozen, no hog alive',
+                lambda r: all(w[2:] == ['stopped=0', 'frozen=0', 'hogs=0'] for w in r['rounds']))
+NOT_TWICE = ('no victim was ended twice', lambda r: not r['twice'])
+
 SCENARIOS = [
     Scenario('own_slow', 'a leak of 5 MiB/s in the logger itself', 25, own_leak(5),
              SAVED, [EVERYTHING_LOST]),
@@ -139,12 +145,12 @@ SCENARIOS = [
              other('failsoft-hog --rate=40'), [*SAVED, ONLY_HOG, KERNEL_IDLE], [RAN_OUT]),
     Scenario('cache_storm', 'nine times 96 MiB of files read through the page cache', 12,
              other(f'({CACHE_STORM})'), HARMLESS, [NOBODY], tripwire=HARMLESS),
-    # What fills the memory shows in no process. A tmpfs stays full when its writer has ended.
+    # What fills the memory shows in no process. --adj=0: it does not offer itself to the kernel. A tmpfs stays full when its writer has ended.
     Scenario('tmpfs', 'a file in a tmpfs that grows by 20 MiB/s', 12,
-             other(f'{TMPFS}failsoft-load steady --rate=20 --in=tmpfs --file=/run/t2/fill'),
+             other(f'{TMPFS}failsoft-load steady --adj=0 --rate=20 --in=tmpfs --file=/run/t2/fill'),
              [*SAVED, ONLY_WRITER], [KERNEL_ACTED], rivals=True),
     Scenario('pipes', 'pipes that hold the memory, 20 MiB/s', 12,
-             other('failsoft-load steady --rate=20 --in=pipes'),
+             other('failsoft-load steady --adj=0 --rate=20 --in=pipes'),
              [*SAVED, ONLY_WRITER, KERNEL_IDLE], [KERNEL_ACTED], rivals=True),
     Scenario('own_max', 'a leak at full speed in the logger itself', 10, own_leak('max'),
              [NO_PANIC], [EVERYTHING_LOST],
@@ -154,13 +160,13 @@ SCENARIOS = [
              tripwire=[*SAVED, ONLY_HOG, KERNEL_IDLE, NEVER_NEAR]),
     # 64 MiB in one system call: SIGSTOP waits for its end, the tripwire does not.
     Scenario('one_call', 'a leak of 64 MiB in each of its system calls', 10,
-             other('failsoft-load steady --rate=max --in=populate'), [NOTHING_LOST, NO_PANIC, ONLY_WRITER],
+             other('failsoft-load steady --adj=0 --rate=max --in=populate'), [NOTHING_LOST, NO_PANIC, ONLY_WRITER],
              [KERNEL_ACTED], tripwire=[*SAVED, ONLY_WRITER, KERNEL_IDLE, NEVER_NEAR]),
     Scenario('ignores_term', 'a leak of 20 MiB/s that ignores SIGTERM', 12,
              other('failsoft-hog --rate=20 --ignore-term'), [*SAVED, ONLY_HOG], [RAN_OUT],
              tripwire=[*SAVED, ONLY_HOG, KERNEL_IDLE, NEVER_NEAR]),
     Scenario('sockets', 'sockets that hold the memory, 20 MiB/s', 20,
-             other('failsoft-load steady --rate=20 --in=sockets'), [*SAVED, ONLY_WRITER], [KERNEL_ACTED]),
+             other('failsoft-load steady --adj=0 --rate=20 --in=sockets'), [*SAVED, ONLY_WRITER], [KERNEL_ACTED]),
     Scenario('unkillable', 'a leak of 20 MiB/s, it and all that matters at -1000', 15,
              other(f'{SPARE_ALL}failsoft-hog --rate=20'), SAVED, [EVERYTHING_LOST], rivals=True),
     Scenario('box', 'a leak of 20 MiB/s in a cgroup limited to 24 MiB', 12,
@@ -171,7 +177,7 @@ SCENARIOS = [
              SAVED, [EVERYTHING_LOST], rivals=True),
     Scenario('thrash', 'a leak of 10 MiB/s beside two readers of more files than fit', 20,
              other('dd if=/dev/zero of=/data/small bs=1M count=16 2>/dev/null; '
-                   'failsoft-load steady --rate=10 --readers=2 --file=/data/small'), SAVED, []),
+                   'failsoft-load steady --adj=0 --rate=10 --readers=2 --file=/data/small'), SAVED, []),
     # Harmless means that it leaves something: 12 MiB or more above the cliff with all that runs.
     Scenario('burst', '24 MiB at full speed, freed after a second', 12,
              other('failsoft-hog --rate=max --limit=24 --free-after=1'), HARMLESS, [NOBODY], tripwire=HARMLESS),
@@ -181,7 +187,7 @@ SCENARIOS = [
              f'{BOX_BOTH}start_all\npause $START\nsay villain\nfailsoft-hog --rate=20 &\npause 60\n',
              SAVED, [KERNEL_ACTED]),
     Scenario('zram', 'a leak of 20 MiB/s with 48 MiB of zram', 20,
-             ZRAM + other('failsoft-load steady --rate=20'), [*SAVED, ONLY_WRITER], [KERNEL_ACTED]),
+             ZRAM + other('failsoft-load steady --adj=0 --rate=20'), [*SAVED, ONLY_WRITER], [KERNEL_ACTED]),
     Scenario('stress_bigheap', 'stress-ng --bigheap, which starts again what is killed', 20,
              other('cd /tmp; stress-ng --bigheap 2 --timeout 60 >/dev/null 2>&1'), [*LIMITS, ONLY_STRESS],
              [], needs='stress-ng'),
@@ -200,8 +206,10 @@ SCENARIOS = [
              other('failsoft-nasty bomb --each=1'), [*LIMITS, ONLY_NASTY], []),
     Scenario('shm', 'System V shared memory, 20 MiB/s, which stays when its maker is gone', 15,
              other('failsoft-nasty shm --rate=20'), [*LIMITS, ONLY_NASTY], []),
+    Scenario('crash', 'the broker killed at twelve transitions of an episode, each another episode', 110,
+             '. /guest/crash\npause 60\n', [*LIMITS, ONLY_HOG, ROUNDS_DONE, NOTHING_LEFT, NOT_TWICE], []),
     Scenario('memfd', 'a file without a name that grows by 20 MiB/s', 12,
-             other('failsoft-load steady --rate=20 --in=memfd'), [*SAVED, ONLY_WRITER], []),
+             other('failsoft-load steady --adj=0 --rate=20 --in=memfd'), [*SAVED, ONLY_WRITER], []),
     Scenario('lock', 'a file larger than memory, locked into it at 20 MiB/s', 15,
              other('truncate -s 200M /data/big; failsoft-nasty lock --rate=20 --file=/data/big'),
              [*LIMITS, ONLY_NASTY], []),

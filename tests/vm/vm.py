@@ -30,8 +30,8 @@ import show
 
 GUEST_PROGRAMS = ['failsoftd', 'failsoftctl', 'failsoft-logger', 'failsoft-hog',
                   'failsoft-controller', 'failsoft-viewer', 'failsoft-minimal',
-                  'failsoft-load', 'failsoft-loop', 'failsoft-nasty', 'failsoft-responder',
-                  'failsoft-save', 'failsoft-alarm', 'failsoft-barebone', 'failsoft-hold']
+                  'failsoft-load', 'failsoft-loop', 'failsoft-nasty', 'failsoft-crash',
+                  'failsoft-responder', 'failsoft-save', 'failsoft-alarm', 'failsoft-barebone', 'failsoft-hold']
 HOST_PROGRAMS = ['stress-ng', 'earlyoom']     # Debian's; what needs one is skipped without it
 NEEDED = ['failsoft-logger', 'failsoft-hog']
 CACHE = 'tests/vm/cache'
