@@ -127,6 +127,7 @@ void core_enter(struct core *c, const struct stage_change *change)
 	if (change->from == STAGE_NORMAL) {
 		struct event opened = { .kind = EVENT_EPISODE_OPENED, .domain = (uint16_t)domain };
 
+		core_end_drills(c, change->time_us);
 		episode_open(c, domain, ++c->last_episode, change->time_us);
 		core_add_event(c, &opened, change->time_us);
 	}
@@ -434,6 +435,7 @@ void core_take_over(struct core *c, uint32_t domain, uint64_t episode, enum stag
 	};
 
 	core_tape_call(c, CORE_TAPE_TAKE_OVER, &call);
+	core_end_drills(c, now_us);
 	episode_open(c, domain, episode, began_us);
 	core_episode_of(c, domain)->highest = stage;
 	c->last_episode = MAX_OF(c->last_episode, episode);

@@ -190,6 +190,13 @@ struct core_answer {
 /* false: this client was never asked that sequence, or it is too old to tell. */
 bool core_answer(struct core *c, const struct core_answer *a, uint64_t now_us);
 
+/*
+ * A rehearsal: the client is asked the step of that stage, marked so, and to resume when it has ended.
+ * Nothing else follows from it. false: a domain is under pressure, or the client is not there or has
+ * a request open. A stage that is entered meanwhile ends it.
+ */
+bool core_drill(struct core *c, uint64_t client, enum stage_word stage, uint64_t now_us);
+
 /* Answer to EFFECT_SURVEY. victim NULL: nobody may be ended. */
 void core_survey(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us);
 /* Answer to EFFECT_LOOK. victim NULL: nobody. */

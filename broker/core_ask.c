@@ -23,6 +23,7 @@ static void end_request(struct core *c, struct session *s, enum session_result r
 	e.result = result;
 	e.a = taken_us;
 	e.b = a ? a->freed_bytes : 0;
+	e.d = r->is_drill;
 	core_add_event(c, &e, now_us);
 	s->last_result = result;
 	if ((result == RESULT_DONE || result == RESULT_PARTIAL) && taken_us > s->worst_us[r->step])
@@ -31,7 +32,7 @@ static void end_request(struct core *c, struct session *s, enum session_result r
 		s->missed_sequence = r->sequence;
 	if (result == RESULT_MISSED && episode && episode->number == r->episode)
 		episode->missed++;
-	if (result != RESULT_SUPERSEDED) {
+	if (result != RESULT_SUPERSEDED && !r->is_drill) {
 		s->settled = MAX_OF(s->settled, r->step);
 		s->settled_final |= r->is_final;
 		unshield(c, s, r->domain);
@@ -56,14 +57,25 @@ static void shield_and_note(struct core *c, struct session *s, uint64_t now_us)
 	const struct session_request *r = &s->request;
 	struct event e = core_request_event(EVENT_REQUEST, s);
 
-	if (c->policy.shield && r->step != STEP_RESUME && !s->is_shielded) {
+	if (c->policy.shield && r->step != STEP_RESUME && !r->is_drill && !s->is_shielded) {
 		s->is_shielded = true;
 		core_push(c, EFFECT_SHIELD_UP, r->domain)->client = s->id;
 	}
 	e.a = r->deadline_us;
 	e.b = s->exposure_bytes;
 	e.c = r->is_final;
+	e.d = r->is_drill;
 	core_add_event(c, &e, now_us);
+}
+
+/* That of a drill, in which the domain's own is normal. */
+static enum stage_word stage_of(enum session_step step)
+{
+	enum stage_word stage = STAGE_NORMAL;
+
+	while (plan_step(stage) != step)
+		stage++;
+	return stage;
 }
 
 /* The order goes out first, the shield goes up right after it. */
@@ -76,13 +88,13 @@ static void ask(struct core *c, struct session *s, uint32_t domain, struct sessi
 	r.issued_us = now_us;
 	r.deadline_us = time_add_us(now_us, s->offer.budget_us[r.step]);
 	r.domain = domain;
-	r.episode = r.step == STEP_RESUME ? 0 : c->domain[domain].episode;
+	r.episode = r.step == STEP_RESUME || r.is_drill ? 0 : c->domain[domain].episode;
 	put_request(c, s, &r, now_us);
 	order = core_push(c, EFFECT_ORDER, domain);
 	order->client = s->id;
 	order->request = r;
-	order->stage = c->domain[domain].stage.now;
-	order->episode = c->domain[domain].episode;
+	order->stage = r.is_drill ? stage_of(r.step) : c->domain[domain].stage.now;
+	order->episode = r.episode;
 	shield_and_note(c, s, now_us);
 }
 
@@ -168,11 +180,55 @@ void core_ask_everybody(struct core *c, uint32_t domain, uint64_t now_us)
 		ask_for_good(c, s, domain, now_us);
 }
 
+/* ---- rehearsals ---- */
+
+bool core_drill(struct core *c, uint64_t client, enum stage_word stage, uint64_t now_us)
+{
+	const struct core_call call = { .now_us = now_us, .client = client, .stage = stage };
+	struct session *s = session_get(&c->sessions, client);
+
+	core_tape_call(c, CORE_TAPE_DRILL, &call);
+	if (!s || s->request.sequence || stage == STAGE_NORMAL || core_stage(c) != STAGE_NORMAL)
+		return false;
+	ask(c, s, CORE_DOMAIN_SYSTEM,
+	    (struct session_request){ .step = plan_step(stage), .is_drill = true }, now_us);
+	return true;
+}
+
+/* Its rehearsal has ended: it is told that it may go back to full service. */
+static void resume_from_drill(struct core *c, struct session *s, uint64_t now_us)
+{
+	ask(c, s, CORE_DOMAIN_SYSTEM, (struct session_request){ .step = STEP_RESUME, .is_drill = true },
+	    now_us);
+}
+
+/* Whom the stage that comes does not concern goes back at once; the others when that is over. */
+void core_end_drills(struct core *c, uint64_t now_us)
+{
+	for (struct session *s = session_next(&c->sessions, NULL); s; s = session_next(&c->sessions, s)) {
+		bool is_concerned = is_under_pressure(c, s);
+
+		if (!s->request.sequence || !s->request.is_drill ||
+		    (s->request.step == STEP_RESUME && !is_concerned))
+			continue;
+		s->owes_resume = true;
+		end_request(c, s, RESULT_SUPERSEDED, NULL, now_us);
+		if (!is_concerned)
+			resume_from_drill(c, s, now_us);
+	}
+}
+
 void core_end_overdue(struct core *c, uint64_t now_us)
 {
-	for (struct session *s = session_next(&c->sessions, NULL); s; s = session_next(&c->sessions, s))
-		if (s->request.sequence && now_us >= s->request.deadline_us)
-			end_request(c, s, RESULT_MISSED, NULL, now_us);
+	for (struct session *s = session_next(&c->sessions, NULL); s; s = session_next(&c->sessions, s)) {
+		bool is_drill = s->request.is_drill && s->request.step != STEP_RESUME;
+
+		if (!s->request.sequence || now_us < s->request.deadline_us)
+			continue;
+		end_request(c, s, RESULT_MISSED, NULL, now_us);
+		if (is_drill)
+			resume_from_drill(c, s, now_us);
+	}
 }
 
 enum session_outcome core_join(struct core *c, const struct session_offer *offer, uint64_t now_us,
@@ -234,6 +290,7 @@ static void take_busy(struct core *c, struct session *s, const struct core_answe
 	e.result = RESULT_BUSY;
 	e.a = now_us - r->issued_us;
 	e.c = r->deadline_us;
+	e.d = r->is_drill;
 	core_add_event(c, &e, now_us);
 }
 
@@ -256,6 +313,7 @@ bool core_answer(struct core *c, const struct core_answer *a, uint64_t now_us)
 		.freed_bytes = a->freed_bytes, .more_time_us = a->more_time_us,
 	};
 	struct session *s = session_get(&c->sessions, a->client);
+	bool is_drill;
 
 	core_tape_call(c, CORE_TAPE_ANSWER, &call);
 	if (!s || !a->sequence)
@@ -270,7 +328,10 @@ bool core_answer(struct core *c, const struct core_answer *a, uint64_t now_us)
 		take_busy(c, s, a, now_us);
 		return true;
 	}
+	is_drill = s->request.is_drill && s->request.step != STEP_RESUME;
 	end_request(c, s, a->result, a, now_us);
+	if (is_drill)
+		resume_from_drill(c, s, now_us);
 	core_advance_all(c, now_us);
 	return true;
 }

@@ -36,6 +36,8 @@ void core_ask_resume(struct core *c, uint32_t domain, uint64_t now_us);
 void core_ask_final(struct core *c, uint32_t domain, uint64_t now_us);
 /* ... every client of the machine, for it is about to go. */
 void core_ask_everybody(struct core *c, uint32_t domain, uint64_t now_us);
+/* It is meant now: what is being rehearsed ends. */
+void core_end_drills(struct core *c, uint64_t now_us);
 void core_end_overdue(struct core *c, uint64_t now_us);
 
 /* core_act.c: one rung at most; true: something was done, look again. */

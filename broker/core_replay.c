@@ -327,6 +327,14 @@ static const char *take_end_failed(struct core_replay *r, const union core_recor
 	return NULL;
 }
 
+static const char *take_drill(struct core_replay *r, const union core_record *record)
+{
+	const struct core_call *call = &record->call;
+
+	(void)core_drill(r->core, call->client, (enum stage_word)call->stage, call->now_us); /* as then */
+	return NULL;
+}
+
 /* Not an input: what was decided then, to be held against what was decided now. */
 static const char *take_event(struct core_replay *r, const union core_record *record)
 {
@@ -393,6 +401,7 @@ static const struct {
 	[CORE_TAPE_TRIPWIRE_OFF] = { core_check_call, take_tripwire_off, AT(call.now_us), true },
 	[CORE_TAPE_LAST] = { core_check_call, take_last, TIMELESS, true },
 	[CORE_TAPE_END_FAILED] = { core_check_call, take_end_failed, AT(call.now_us), true },
+	[CORE_TAPE_DRILL] = { core_check_call, take_drill, AT(call.now_us), true },
 	[CORE_TAPE_EVENT] = { core_check_event, take_event, AT(event.time_us), true },
 };
 

@@ -134,6 +134,7 @@ static const struct tape_field session_fields[] = {
 	SU(offer.budget_us[2]), SU(offer.budget_us[3]),
 	SU(request.sequence), SU(request.issued_us), SU(request.deadline_us), SU(request.step),
 	SU(request.domain), SU(request.episode), SB(request.extended), SB(request.is_final),
+	SB(request.is_drill),
 	SU(settled), SB(settled_final), SU(final_domains), SB(is_shielded), SB(owes_resume),
 	SU(missed_sequence), SU(exposure_bytes), SU(freeable_bytes),
 	SU(worst_us[0]), SU(worst_us[1]), SU(worst_us[2]), SU(worst_us[3]),
@@ -232,6 +233,7 @@ static const struct tape_field procedure_done_fields[] = {
 	C(now_us), C(domain), C(procedure), C(outcome), C(code), C(output_bytes),
 };
 static const struct tape_field last_fields[] = { C(domain), C(policy), C(count) };
+static const struct tape_field drill_fields[] = { C(now_us), C(client), C(stage) };
 static const struct tape_field end_failed_fields[] = { C(now_us), C(domain), C(code) };
 static const struct tape_field kernel_oom_fields[] = {
 	C(now_us), C(domain), TAPE_I(core_call, pid), TAPE_T(core_call, name),
@@ -285,6 +287,7 @@ const struct tape_shape core_tape_shapes[CORE_TAPE_KIND_COUNT] = {
 	[CORE_TAPE_TRIPWIRE_OFF] = CALL("tripwire_off", moment_fields),
 	[CORE_TAPE_LAST] = CALL("last", last_fields),
 	[CORE_TAPE_END_FAILED] = CALL("end_failed", end_failed_fields),
+	[CORE_TAPE_DRILL] = CALL("drill", drill_fields),
 	[CORE_TAPE_EVENT] = SHAPE("event", struct event, event_fields),
 };
 

@@ -55,6 +55,7 @@ enum core_tape_kind {
 	CORE_TAPE_TRIPWIRE_OFF,		/* struct core_call */
 	CORE_TAPE_LAST,			/* struct core_call, the next too */
 	CORE_TAPE_END_FAILED,
+	CORE_TAPE_DRILL,
 	/* decisions */
 	CORE_TAPE_EVENT,		/* struct event */
 	CORE_TAPE_KIND_COUNT

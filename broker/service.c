@@ -141,6 +141,8 @@ const sd_bus_vtable service_vtable[] = {
 	SD_BUS_METHOD_WITH_ARGS("ListProcedures", SD_BUS_NO_ARGS,
 				SD_BUS_RESULT("a(ussssasa{sv})", procedures), service_list_procedures,
 				ANYBODY),
+	SD_BUS_METHOD_WITH_ARGS("Drill", SD_BUS_ARGS("s", stage, "as", clients), SD_BUS_RESULT("u", asked),
+				service_drill, ANYBODY),
 	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, service_reload, ANYBODY),
 	STAGE_SIGNAL("PressureWarning"),
 	STAGE_SIGNAL("PressureImminent"),
@@ -252,7 +254,8 @@ static int request_step(struct broker *b, struct peer *p)
 	if (r >= 0)
 		r = sd_bus_message_open_container(m, 'a', "{sv}");
 	if (r >= 0)
-		r = sd_bus_message_append(m, "{sv}{sv}", "Final", "b", p->order.is_final, "Stage", "s",
+		r = sd_bus_message_append(m, "{sv}{sv}{sv}", "Final", "b", p->order.is_final, "Drill",
+					  "b", p->order.is_drill, "Stage", "s",
 					  stage_name(p->order_stage));
 	if (r >= 0)
 		r = put_times(m, &d->estimate);

@@ -47,6 +47,7 @@ int service_monitor(sd_bus_message *m, void *userdata, sd_bus_error *error);
 /* service_procedure.c */
 int service_add_procedure(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_remove_procedure(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int service_drill(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int service_list_procedures(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* service_option.c: a{sv} read strictly against a table. */

@@ -42,6 +42,7 @@ void lifeline_format(const struct lifeline_order *o, struct failsoft_order *ret)
 		.magic = FAILSOFT_ORDER_MAGIC, .version = FAILSOFT_WIRE_VERSION,
 		.size = sizeof(*ret), .stage = o->stage, .step = o->request->step,
 		.flags = (o->request->is_final ? FAILSOFT_ORDER_FINAL : 0) |
+			 (o->request->is_drill ? FAILSOFT_ORDER_DRILL : 0) |
 			 (o->dry_run ? FAILSOFT_ORDER_DRY_RUN : 0),
 		.client = o->client, .episode = o->episode, .sequence = o->request->sequence,
 		.issued_us = o->request->issued_us, .deadline_us = o->request->deadline_us,

@@ -56,6 +56,7 @@ struct session_request {
 	uint64_t episode;		/* of the domain when it was asked; 0: a resume after it */
 	bool extended;			/* BUSY was granted */
 	bool is_final;			/* the client is ended after it */
+	bool is_drill;			/* a rehearsal: nothing follows from it */
 };
 
 struct session {

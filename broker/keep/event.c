@@ -20,8 +20,8 @@ static const struct event_shape shapes[] = {
 	[EVENT_CLIENT_JOINED] = { "client_joined", { "pid", "uid" } },
 	[EVENT_CLIENT_LEFT] = { "client_left", { "pid", "uid" } },
 	[EVENT_STAGE] = { "stage", { NULL } },
-	[EVENT_REQUEST] = { "request", { "deadline_us", "exposure_bytes", "final" } },
-	[EVENT_ANSWER] = { "answer", { "taken_us", "freed_bytes", "deadline_us" } },
+	[EVENT_REQUEST] = { "request", { "deadline_us", "exposure_bytes", "final", "drill" } },
+	[EVENT_ANSWER] = { "answer", { "taken_us", "freed_bytes", "deadline_us", "drill" } },
 	[EVENT_SHIELD] = { "shield", { "up" } },
 	[EVENT_SHIELD_FAILED] = { "shield_failed", { "errno" } },
 	[EVENT_VICTIM] = { "victim", { "pid", "memory_bytes", "growth_bytes", "all_growth_bytes",
@@ -55,6 +55,7 @@ static const struct event_shape shapes[] = {
 	[EVENT_LAST_ENDED] = { "last_ended", { "policy", "outcome", "code", "taken_us" } },
 	[EVENT_FREED] = { "freed", { "files", "bytes", "errno", "dry_run" } },
 	[EVENT_REBOOTED] = { "rebooted", { "policy", "count", "ended_episode" } },
+	[EVENT_DRILL] = { "drill", { "stage", "clients" } },
 };
 _Static_assert(ARRAY_LEN(shapes) == EVENT_KIND_COUNT, "a shape for every kind");
 
@@ -168,7 +169,7 @@ static const char *verb_of(enum session_step step)
 
 static void say_request(struct text *t, const struct event *e)
 {
-	text_add(t, "%s is asked to %s%s within ", e->name, verb_of(e->step),
+	text_add(t, "%s%s is asked to %s%s within ", e->d ? "drill: " : "", e->name, verb_of(e->step),
 		 e->c ? " for good" : "");
 	text_add_us(t, e->a > e->time_us ? e->a - e->time_us : 0);
 	if (!e->b)
@@ -184,13 +185,19 @@ static void say_answer(struct text *t, const struct event *e)
 		text_add(t, "%s answers request %" PRIu64 " too late", e->name, e->sequence);
 		return;
 	}
-	text_add(t, "%s: %s %s after ", e->name, session_step_name(e->step),
+	text_add(t, "%s%s: %s %s after ", e->d ? "drill: " : "", e->name, session_step_name(e->step),
 		 session_result_name(e->result));
 	text_add_us(t, e->a);
 	if (!e->b)
 		return;
 	text_add(t, ", freed ");
 	text_add_bytes(t, e->b);
+}
+
+static void say_drill(struct text *t, const struct event *e)
+{
+	text_add(t, "a drill: %" PRIu64 " client%s asked as at stage %s, and nothing follows", e->b,
+		 e->b == 1 ? " is" : "s are", e->a < STAGE_COUNT ? stage_name((enum stage_word)e->a) : "");
 }
 
 static void say_shield(struct text *t, const struct event *e)
@@ -442,6 +449,7 @@ static void (*const say[EVENT_KIND_COUNT])(struct text *t, const struct event *e
 	[EVENT_LAST_ENDED] = event_say_last_ended,
 	[EVENT_FREED] = event_say_freed,
 	[EVENT_REBOOTED] = event_say_rebooted,
+	[EVENT_DRILL] = say_drill,
 };
 
 size_t event_sentence(const struct event *e, char *buffer, size_t size)

@@ -29,9 +29,9 @@ enum event_kind {
 	EVENT_CLIENT_LEFT,		/* client, name, a: pid */
 	EVENT_STAGE,			/* stage_change: from, to, why and the figures */
 	EVENT_REQUEST,			/* client, name, step, sequence, a: deadline_us, b: exposure,
-					 * c: 1 final */
+					 * c: 1 final, d: 1 drill */
 	EVENT_ANSWER,			/* client, name, step, sequence, result, a: us taken, b: freed,
-					 * c: new deadline_us (busy) */
+					 * c: new deadline_us (busy), d: 1 drill */
 	EVENT_SHIELD,			/* client, name, a: 1 up / 0 down */
 	EVENT_SHIELD_FAILED,		/* client, name, a: errno */
 	EVENT_VICTIM,			/* name, a: pid, b: memory, c: growth, d: all growth, e: processes;
@@ -77,6 +77,7 @@ enum event_kind {
 					 * first that could not be, d: dry run; name: the pattern */
 	EVENT_REBOOTED,			/* before this boot we ended the machine; a: enum last_policy,
 					 * b: how often so soon after each other, c: episode; name: domain */
+	EVENT_DRILL,			/* a rehearsal begins; a: enum stage_word, b: clients asked */
 	EVENT_KIND_COUNT
 };
 

@@ -58,6 +58,7 @@ static const struct {
 	[EVENT_LAST] = { LOG_CRIT, "06e08befff6a49618020035ddc226d22" },
 	[EVENT_LAST_ENDED] = { LOG_ERR, "5c2e0f46f9d743b880b85c9348b717f3" },
 	[EVENT_FREED] = { LOG_WARNING, "0687b3aa79cc4a21aab8b9ccff75ffd1" },
+	[EVENT_DRILL] = { LOG_NOTICE, "b1f80b764c9e4381bb51fc2bcc3b443c" },
 	[EVENT_REBOOTED] = { LOG_ERR, "8afc96ea0eba4adc82b1cc1fa50e58cf" },
 };
 

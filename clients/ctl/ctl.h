@@ -19,6 +19,7 @@
 #define CLIENTS_MAX	4096u
 #define CGROUPS_MAX	8u
 #define CONFIGS_MAX	4u
+#define DRILL_CLIENTS_MAX 64u
 #define GROWERS_MAX	16u
 #define RIVALS_MAX	8u
 #define NAME_MAX_BYTES	48
@@ -45,6 +46,8 @@ struct ctl {
 	const char *root;		/* doctor: of another tree; NULL: this machine */
 	const char *cgroups[CGROUPS_MAX], *configs[CONFIGS_MAX];
 	uint32_t cgroups_count, configs_count;
+	const char *clients[DRILL_CLIENTS_MAX]; /* drill: none is everybody */
+	uint32_t clients_count;
 };
 
 struct domain_row {
@@ -143,6 +146,7 @@ int clients_verb(struct ctl *c);
 int domains_verb(struct ctl *c);
 int sources_verb(struct ctl *c);
 int victims_verb(struct ctl *c);
+int drill_verb(struct ctl *c);
 int episodes_verb(struct ctl *c);
 int explain_verb(struct ctl *c);
 int reload_verb(struct ctl *c);

@@ -34,6 +34,8 @@ static const struct {
 	  "a directory of recordings", true },
 	{ "procedure", "add, list, remove: programs to run before others are ended", procedure_verb, NULL,
 	  false },
+	{ "drill", "STAGE: ask as at that stage, marked as a drill; who answers, how fast", drill_verb,
+	  "a stage: warning, imminent or shutdown", false },
 	{ "victims", "who would be ended now, in which order, and who never", victims_verb,
 	  NULL, false },
 	{ "doctor", "what is missing on this machine, why it matters, and what adds it", doctor_verb,
@@ -64,17 +66,19 @@ static void print_help(FILE *out)
 	      "  -n, --count=N  top, watch, replay --draw, monitor: end after N looks or events\n"
 	      "  --deadline=MS, --memory=BYTES, --keep=FILE, --responder, --no-hold\n"
 	      "                 procedure add: see \"failsoftctl procedure help\"\n"
+	      "  --client=NAME  drill: this client, not all (may be repeated)\n"
 	      "  --root=DIR     doctor: the /proc and /sys below it, not this machine's\n"
 	      "  --raw          plain bytes and microseconds\n"
 	      "  --no-color     no colours (also: NO_COLOR set, or not a terminal)\n"
 	      "  --help, --version\n\n"
 	      "Exit status of status: 0 normal, 1 warning, 2 imminent or shutdown, 3 unknown.\n"
+	      "Of drill: 0 all answered in time, 1 not all or nobody is registered, 4 memory ran short.\n"
 	      "Of doctor: 0 nothing is missing, 1 something is, 2 it could not look.\n"
 	      "Of the other verbs: 0 success, 2 wrong usage, 3 no broker or refused.\n", out);
 }
 
 enum { OPT_BUS = 256, OPT_JSON, OPT_NAGIOS, OPT_HISTORY, OPT_RAW, OPT_PLAIN,
-	OPT_ALONE, OPT_CGROUP, OPT_SECONDS, OPT_NOTE, OPT_CONFIG, OPT_DRAW, OPT_SPEED, OPT_ROOT };
+	OPT_ALONE, OPT_CGROUP, OPT_SECONDS, OPT_NOTE, OPT_CONFIG, OPT_DRAW, OPT_SPEED, OPT_ROOT, OPT_CLIENT };
 
 static const struct option long_options[] = {
 	{ "bus", required_argument, NULL, OPT_BUS },
@@ -90,6 +94,7 @@ static const struct option long_options[] = {
 	{ "draw", no_argument, NULL, OPT_DRAW },
 	{ "speed", required_argument, NULL, OPT_SPEED },
 	{ "root", required_argument, NULL, OPT_ROOT },
+	{ "client", required_argument, NULL, OPT_CLIENT },
 	{ "raw", no_argument, NULL, OPT_RAW },
 	{ "no-color", no_argument, NULL, OPT_PLAIN },
 	{ "help", no_argument, NULL, 'h' },
@@ -181,6 +186,8 @@ static int take_option(struct ctl *c, int option)
 	case OPT_ROOT:
 		c->root = optarg;
 		return 0;
+	case OPT_CLIENT:
+		return add_text("--client", c->clients, DRILL_CLIENTS_MAX, &c->clients_count);
 	case OPT_RAW:
 		c->raw = true;
 		return 0;

@@ -35,8 +35,9 @@ static enum failsoft_result on_step(const struct failsoft_order *order, void *us
 	static const char *const steps[] = { "resume", "flush", "degrade", "shutdown" };
 
 	(void)userdata;
-	printf("step %s %s%s%s\n", steps[order->step], order->domain,
+	printf("step %s %s%s%s%s\n", steps[order->step], order->domain,
 	       order->flags & FAILSOFT_ORDER_FINAL ? " final" : "",
+	       order->flags & FAILSOFT_ORDER_DRILL ? " drill" : "",
 	       order->flags & FAILSOFT_ORDER_DRY_RUN ? " dry-run" : "");
 	if (order->step == FAILSOFT_STEP_RESUME || !strcmp(answer, "done"))
 		return FAILSOFT_RESULT_DONE;

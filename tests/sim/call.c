@@ -32,6 +32,7 @@ static const char *const call_names[] = {
 	[CALL_TRIPWIRE_OFF] = "tripwire off",
 	[CALL_LAST] = "last policy",
 	[CALL_END_FAILED] = "the machine stays",
+	[CALL_DRILL] = "drill",
 };
 _Static_assert(ARRAY_LEN(call_names) == CALL_KIND_COUNT, "a name for every call");
 
@@ -112,6 +113,7 @@ static void hand_in(struct sim *s, struct call *c)
 	case CALL_TRIPWIRE_OFF: core_tripwire_off(&s->core, s->now_us); break;
 	case CALL_LAST: core_set_last(&s->core, c->domain, c->policy, c->count); break;
 	case CALL_END_FAILED: core_end_failed(&s->core, c->domain, c->count, s->now_us); break;
+	case CALL_DRILL: c->was_accepted = core_drill(&s->core, c->client, c->stage, s->now_us); break;
 	case CALL_KIND_COUNT: break;
 	}
 }

@@ -40,6 +40,8 @@ const char *cover_name(enum cover_place place)
 		[COVER_LAST_MACHINE] = "the machine is ended",
 		[COVER_LAST_CALLED_OFF] = "its end is called off",
 		[COVER_LAST_RAN] = "a last policy has run",
+		[COVER_DRILL] = "drill", [COVER_DRILL_REFUSED] = "drill refused",
+		[COVER_DRILL_INTERRUPTED] = "drill interrupted",
 		[COVER_LAST_INSTEAD] = "barebone instead of one more reboot",
 		[COVER_PROCEDURE_AFTER_FINAL] = "procedure after the final request",
 		[COVER_GUARD_STOPPED] = "stopped by the guard", [COVER_GUARD_TOLD] = "told by the guard",

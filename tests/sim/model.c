@@ -112,9 +112,9 @@ static void check_client(struct sim *s, const struct model_client *k)
 			 "client %" PRIx64
 			 ": its request was superseded, but nothing later was asked",
 			 k->id);
-	if (k->is_shielded && (!r->sequence || r->step == STEP_RESUME))
+	if (k->is_shielded && (!r->sequence || r->step == STEP_RESUME || r->is_drill))
 		sim_fail(s, "client %" PRIx64 " is shielded without an open request", k->id);
-	if (k->owes_resume && !is_pressed(&s->model, k->offer.domains | k->final_domains))
+	if (k->owes_resume && !r->is_drill && !is_pressed(&s->model, k->offer.domains | k->final_domains))
 		sim_fail(s,
 			 "client %" PRIx64
 			 " was asked something, all is normal again, and it is not "
@@ -180,7 +180,7 @@ static void check_shields(struct sim *s)
 		const struct model_client *k = model_client(s, m->asked_client[i]);
 
 		if (k && k->request.sequence == m->asked[i].sequence && !k->is_shielded &&
-		    k->request.step != STEP_RESUME)
+		    !k->request.is_drill && k->request.step != STEP_RESUME)
 			sim_fail(s, "client %" PRIx64 " is asked to %s without a shield", k->id,
 				 session_step_name(k->request.step));
 	}
@@ -210,6 +210,11 @@ static void check_outcome(struct sim *s, const struct call *c)
 	if (m->is_end_due)
 		sim_fail(s, "the victim of domain %u has ended, and that is not on record",
 			 (unsigned)c->domain);
+	if (c->kind == CALL_DRILL && c->was_accepted != (m->asked_count == 1))
+		sim_fail(s, "a drill that was %s asked %u clients", c->was_accepted ? "accepted" : "refused",
+			 (unsigned)m->asked_count);
+	if (c->kind == CALL_DRILL && !c->was_accepted)
+		cover_add(&s->cover, COVER_DRILL_REFUSED);
 	if (c->kind == CALL_PROCEDURE && !m->events_count)
 		cover_add(&s->cover, COVER_PROCEDURE_STALE);
 	if (c->kind == CALL_REPORT && (m->events_count || m->effects_count))

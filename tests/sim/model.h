@@ -27,7 +27,7 @@ struct model_request {
 	uint64_t episode;
 	enum session_step step;
 	uint32_t domain;
-	bool is_final, is_extended;
+	bool is_final, is_extended, is_drill;
 };
 
 struct model_client {

@@ -177,9 +177,10 @@ static void book_request(struct sim *s, struct model_client *k, const struct eve
 		.step = e->step,
 		.domain = e->domain,
 		.is_final = e->c,
+		.is_drill = e->d,
 		.episode = m->domain[e->domain].episode.number,
 	};
-	if (e->step == STEP_RESUME) {
+	if (e->step == STEP_RESUME && !e->d) {
 		k->settled = STEP_RESUME;
 		k->final_domains = 0;
 	}
@@ -190,6 +191,25 @@ static void book_request(struct sim *s, struct model_client *k, const struct eve
 		sim_fail(s, "more than %u requests in one call", (unsigned)MODEL_BATCH_MAX);
 	m->asked_client[m->asked_count] = k->id;
 	m->asked[m->asked_count++] = k->request;
+}
+
+/* Only where all is normal, or back from it; nothing that ends anybody. */
+static void check_drill(struct sim *s, const struct call *c, const struct model_client *k,
+			const struct event *e)
+{
+	if (e->c || (e->episode && e->step != STEP_RESUME))
+		sim_fail(s, "a drill of client %" PRIx64 " that ends it, or is of an episode", k->id);
+	if (e->step == STEP_RESUME) {
+		if (!k->owes_resume)
+			sim_fail(s, "client %" PRIx64 " resumes from a drill that was none", k->id);
+		return;
+	}
+	if (c->kind != CALL_DRILL || c->client != k->id || plan_step(c->stage) != e->step)
+		sim_fail(s, "a drill of client %" PRIx64 " that nobody wanted", k->id);
+	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
+		if (s->model.domain[d].is_used && s->model.domain[d].episode.stage != STAGE_NORMAL)
+			sim_fail(s, "a drill while domain %u is under pressure", (unsigned)d);
+	cover_add(&s->cover, COVER_DRILL);
 }
 
 static void on_request(struct sim *s, const struct call *c, const struct event *e)
@@ -215,7 +235,9 @@ static void on_request(struct sim *s, const struct call *c, const struct event *
 		sim_fail(s, "deadline %" PRIu64 ", issued %" PRIu64 ", granted %" PRIu64, e->a,
 			 e->time_us, k->offer.budget_us[e->step]);
 	check_replaced(s, k, e);
-	if (e->step == STEP_RESUME)
+	if (e->d)
+		check_drill(s, c, k, e);
+	else if (e->step == STEP_RESUME)
 		check_resume(s, k);
 	else if (e->c)
 		check_final(s, k, e);
@@ -305,7 +327,13 @@ static void end_request(struct sim *s, struct model_client *k, const struct even
 		}
 		k->unanswered[k->unanswered_count++] = r->sequence;
 	}
-	if (e->result == RESULT_SUPERSEDED) {
+	if (e->d != r->is_drill)
+		sim_fail(s, "request %" PRIu64 " was%s a drill", e->sequence, r->is_drill ? "" : " no");
+	if (r->is_drill) {
+		cover_add(&s->cover, e->result == RESULT_SUPERSEDED ? COVER_DRILL_INTERRUPTED : COVER_DRILL);
+		if (e->result == RESULT_SUPERSEDED)
+			k->owes_resume = true;
+	} else if (e->result == RESULT_SUPERSEDED) {
 		k->is_replaced = true;
 		s->model.superseded_domains |= 1u << r->domain;
 		k->replaced_step = r->step;

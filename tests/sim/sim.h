@@ -57,7 +57,7 @@ enum call_kind {
 	CALL_START, CALL_SAMPLE, CALL_TICK, CALL_JOIN, CALL_LEAVE, CALL_REPORT, CALL_ANSWER,
 	CALL_SURVEY, CALL_GONE, CALL_OOM, CALL_TAKE_OVER, CALL_RELOAD, CALL_DOMAIN_ADD,
 	CALL_DOMAIN_REMOVE, CALL_GROWERS, CALL_SUSPECT, CALL_STOPPED, CALL_PROCEDURE, CALL_GUARD,
-	CALL_TOLD, CALL_TRIPWIRE, CALL_TRIPPED, CALL_TRIPWIRE_OFF, CALL_LAST, CALL_END_FAILED,
+	CALL_TOLD, CALL_TRIPWIRE, CALL_TRIPPED, CALL_TRIPWIRE_OFF, CALL_LAST, CALL_END_FAILED, CALL_DRILL,
 	CALL_KIND_COUNT
 };
 
@@ -72,6 +72,7 @@ struct call {
 	const struct tripwire_reading *reading; /* TRIPWIRE TRIPPED */
 	uint32_t count;			/* STOPPED; LAST: reboots */
 	enum last_policy policy;	/* LAST */
+	enum stage_word stage;		/* DRILL */
 	struct core_answer answer;
 	struct core_procedure_end end;	/* PROCEDURE */
 	struct model_episode past;	/* TAKE_OVER */

@@ -290,6 +290,16 @@ static void reload(struct sim *s)
 	call_core(s, &c);
 }
 
+/* Also of clients that are gone, or busy, and when it is no time for it. */
+static void drill(struct sim *s)
+{
+	struct call c = { .kind = CALL_DRILL };
+
+	c.client = s->world.actor[dice_below(&s->dice, SIM_CLIENTS)].id;
+	c.stage = (enum stage_word)dice_below(&s->dice, STAGE_COUNT);
+	call_core(s, &c);
+}
+
 static void chance(struct sim *s)
 {
 	struct dice *d = &s->dice;
@@ -318,6 +328,8 @@ static void chance(struct sim *s)
 		call_core(s, &grow);
 	else if (roll >= 240 && roll < 260)
 		culprit_guard(s);
+	else if (roll >= 260 && roll < 320)
+		drill(s);
 	else if (roll < 233 && s->core.domain[domain].used)
 		read_sample(s, domain);
 }
