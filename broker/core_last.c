@@ -54,12 +54,14 @@ static enum growth_pool largest_pool(const struct estimator *e, uint64_t *ret_by
 
 void core_note_cause(struct core *c, struct event *e, uint32_t domain, uint64_t now_us)
 {
+	const struct core_domain *d = &c->domain[domain];
 	uint64_t bytes;
-	enum growth_pool pool = largest_pool(&c->domain[domain].estimator, &bytes);
+	enum growth_pool pool = largest_pool(&d->estimator, &bytes);
 
 	e->domain = (uint16_t)domain;
 	e->b = pool;
-	e->c = bytes;
+	/* else programs hold what grew, and growers are told by themselves */
+	e->c = d->estimate.pools_grown_bytes >= d->estimate.fallen_bytes / 2 ? bytes : 0;
 	core_add_event(c, e, now_us);
 }
 

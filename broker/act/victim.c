@@ -22,6 +22,7 @@
  * gives back 1 MiB.
  * And nobody is ended in vain: other programs only for 1 MiB or more, a client only if it grew by half
  * of what all grew by, also those that may not be ended, or gives back half of what is missing.
+ * Where one that may not be ended explains half of the growth, it is no other than who explains a quarter.
  * A process that was born since the baseline costs the kernel memory as well: that counts as its
  * growth and not as the pools'.
  */
@@ -40,6 +41,9 @@
 /* Half: shells are ended before a client that only fills its buffers; double: so is nobody whose
  * ending helps on a machine of 64 MiB. */
 #define WORTH_BYTES		MIB
+/* Beside one who may not be ended and explains half. Half: a neighbour that grew an eighth is ended for
+ * seconds; double: nobody is but who explains the other half. */
+#define UNTOUCHED_SHARE		4u
 /* Of several, each grew by this share of the largest. Half: bystanders; double: one of two alike. */
 #define ALIKE_SHARE		4u
 #define ADJ_MAX			1000u	/* of oom_score_adj, proc(5) */
@@ -377,11 +381,27 @@ static bool is_clients_turn(const struct rule *r, uint32_t client, const struct 
 	return grown >= r->total / 2 || grown / 2 >= strangers->growth_bytes;
 }
 
+/* Does one who may not be ended explain half of the growth? Then whoever else is ended buys a moment. */
+static bool is_untouchable(const struct rule *r)
+{
+	uint64_t all = 0, most = 0;
+
+	for (uint32_t i = 0; i < r->count; i++) {
+		all += r->p[i].growth_bytes;
+		if (!r->may[i])
+			most = MAX_OF(most, r->p[i].growth_bytes);
+	}
+	return most && most >= all / 2;
+}
+
 /* Whose end would bring back hardly anything is not ended: the cause is elsewhere. */
 static bool is_worth(const struct rule *r, const struct victim *v)
 {
 	if (r->by == BY_WRITING)
 		return v->growth_bytes >= r->pools_bytes / WRITTEN_SHARE;
+	if (r->by == BY_GROWTH && v->growth_bytes < v->all_growth_bytes / UNTOUCHED_SHARE &&
+	    is_untouchable(r))
+		return false;
 	if (!v->client)
 		return v->memory_bytes >= WORTH_BYTES;
 	return v->memory_bytes >= r->wanted_bytes / 2 ||

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -17,6 +18,7 @@
 #include "sense/baseline.h"
 #include "sense/parse_process.h"
 #include "sense/pick.h"
+#include "sense/sysv.h"
 
 /* A process that came after the baseline grew by all it has, if it is no older than this. Longer
  * gaps between baseline and survey than that do not occur in an episode. */
@@ -37,6 +39,8 @@ struct survey {
 	uint64_t ticks_per_s;
 	struct baseline *baseline;
 	uint64_t now_us;		/* boot clock, of the survey being taken */
+	uint64_t booted_s;		/* seconds since 1970 when that clock was 0 */
+	struct sysv sysv;
 	char room[FILE_ROOM_BYTES];
 };
 
@@ -172,7 +176,8 @@ static int read_process(struct survey *s, struct process *ret, bool *ret_user)
 	r = size < 0 ? (int)size : parse_process_start(s->room, (size_t)size, &ret->start_ticks);
 	if (r < 0)
 		return r;
-	ret->written_bytes = read_written(s, ret->pid);
+	ret->written_bytes = read_written(s, ret->pid) +
+			     sysv_bytes(&s->sysv, ret->pid, s->booted_s + ret->start_ticks / s->ticks_per_s);
 	size = read_file(s, ret->pid, "oom_score_adj");
 	return size < 0 ? (int)size : parse_process_adj(s->room, (size_t)size, &ret->oom_score_adj);
 }
@@ -354,6 +359,8 @@ static int pass_run(struct pass *p)
 
 	if (r < 0)
 		return r;
+	s->booted_s = (uint64_t)time(NULL) - s->now_us / US_PER_S;
+	sysv_read(&s->sysv, s->proc_fd);
 	if (p->request->cgroup_fd < 0)
 		return visit_proc(p);
 	return visit_cgroup(p, p->request->cgroup_fd, ".", 0);

@@ -17,7 +17,7 @@
 /* clang-format off */
 #define FUZZ_TARGETS(X) \
 	X(meminfo) X(columns) X(arc) X(zoneinfo) X(vmstat) X(decimal) X(pressure) X(value) X(key) \
-	X(cgroup_stat) X(cgroup_events) X(mount) X(cgroups) X(status) X(stat) X(adj) X(io) X(kmsg) \
+	X(cgroup_stat) X(cgroup_events) X(mount) X(cgroups) X(status) X(stat) X(adj) X(io) X(shm) X(kmsg) \
 	X(process_events) X(delays) X(trace) X(scan) X(tape) X(replay)
 /* clang-format on */
 

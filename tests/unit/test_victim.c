@@ -327,9 +327,12 @@ static void nobody_is_ended_in_vain(void **state)
 		int32_t expect;		/* 0: nobody */
 	} rows[] = {
 		{ "the client's buffer, a crumb beside it", 40, 4, 14, 490, 0 },
-		{ "the client gives back half of what is missing", 40, 8, 14, 490, 11 },
+		{ "the client gives back half of what is missing, for a moment", 40, 8, 14, 490, 0 },
+		{ "the same beside one who is not half of it", 8, 8, 14, 2000, 11 },
+		{ "the client explains a quarter", 20, 8, 14, 490, 11 },
 		{ "the client grew most", 3, 4, 14, 490, 11 },
-		{ "the program gives something back", 40, 4, 14, 1100, 12 },
+		{ "the program gives something back, for a moment", 40, 4, 14, 1100, 0 },
+		{ "the program explains more than a quarter", 3, 1, 14, 3000, 12 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

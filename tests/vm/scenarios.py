@@ -145,7 +145,8 @@ SCENARIOS = [
              other('failsoft-hog --rate=40'), [*SAVED, ONLY_HOG, KERNEL_IDLE], [RAN_OUT]),
     Scenario('cache_storm', 'nine times 96 MiB of files read through the page cache', 12,
              other(f'({CACHE_STORM})'), HARMLESS, [NOBODY], tripwire=HARMLESS),
-    # What fills the memory shows in no process. --adj=0: it does not offer itself to the kernel. A tmpfs stays full when its writer has ended.
+    # What fills the memory shows in no process. --adj=0: it does not offer itself to the kernel. A tmpfs
+    # stays full when its writer has ended.
     Scenario('tmpfs', 'a file in a tmpfs that grows by 20 MiB/s', 12,
              other(f'{TMPFS}failsoft-load steady --adj=0 --rate=20 --in=tmpfs --file=/run/t2/fill'),
              [*SAVED, ONLY_WRITER], [KERNEL_ACTED], rivals=True),
