@@ -75,7 +75,7 @@ static const struct tape_field domain_fields[] = {
 	D(escalate.victim.name, TAPE_TEXT), DU(escalate.victim.memory_bytes),
 	DU(escalate.victim.growth_bytes), DU(escalate.victim.all_growth_bytes),
 	DU(escalate.victim.pids_count), DB(escalate.victim.is_writer),
-	DU(hold.phase), DB(hold.is_dry), DU(hold.since_us), DU(hold.again_us), DU(hold.bytes_per_s),
+	DU(hold.phase), DB(hold.is_dry), DU(hold.since_us), DU(hold.again_us), DU(hold.unasked_us), DU(hold.bytes_per_s),
 	DU(hold.falling_us), DU(hold.victim.kind), DU(hold.victim.client), DI(hold.victim.pid),
 	D(hold.victim.name, TAPE_TEXT), DU(hold.victim.memory_bytes), DU(hold.victim.growth_bytes),
 	DU(hold.victim.all_growth_bytes), DU(hold.victim.pids_count),

@@ -29,6 +29,9 @@
  * between them hold the memory are a panic. Source: systemd-oomd and dbus run at -900. */
 #define OWN_OOM_SCORE_ADJ	(-900)
 #define STACK_TOUCHED		(128 * KIB)
+/* As the unit has it: the crisis takes 2560, each client 2, each stream 1. */
+#define DESCRIPTORS		16384u
+#define DESCRIPTORS_LEAST	4096u
 
 static void log_past(const char *sentence)
 {
@@ -280,6 +283,27 @@ static void take_priority(struct broker *b)
 			    "CAP_SYS_NICE", strerror(-r));
 }
 
+/*
+ * A group of processes is held by descriptors, by the ladder, the brake and the guard: 2560 if all of
+ * them are full. A shell gives 1024, and with that a fork bomb was "nobody that may be ended".
+ */
+static void take_descriptors(struct broker *b)
+{
+	struct rlimit limit, want = { DESCRIPTORS, DESCRIPTORS };
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS)
+		return;
+	want.rlim_max = MAX_OF(limit.rlim_max, DESCRIPTORS);
+	if (setrlimit(RLIMIT_NOFILE, &want) == 0)
+		return;
+	want = (struct rlimit){ limit.rlim_max, limit.rlim_max };
+	if (setrlimit(RLIMIT_NOFILE, &want) == 0 && limit.rlim_max >= DESCRIPTORS_LEAST)
+		return;
+	broker_warn(b, "the broker may have %llu open files only: of a large group of processes not all can "
+		    "be stopped or ended; raise its limit (LimitNOFILE=, ulimit -n) to %u",
+		    (unsigned long long)limit.rlim_max, DESCRIPTORS);
+}
+
 static void lower_own_score(struct broker *b)
 {
 	_cleanup_close_ int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -330,6 +354,7 @@ void start_protection(struct broker *b)
 	look_at_lists(b);
 	lock_memory(b);
 	take_priority(b);
+	take_descriptors(b);
 	lower_own_score(b);
 	look_at_sources(b);
 }

@@ -108,6 +108,19 @@ static void extend_victim(struct broker *b, uint32_t domain)
 	terminate_hold(&b->terminate, domain, victim);
 }
 
+/* A fork bomb is larger than any list: whoever of it is seen is killed, or it goes on with the rest. */
+static void kill_rest(struct broker *b, uint32_t domain)
+{
+	const struct victim *victim = &b->core.domain[domain].escalate.victim;
+
+	if (victim->pids_count < VICTIM_PIDS_MAX)
+		return;
+	for (uint32_t i = 0; i < b->processes_count; i++)
+		if (victim_is_kin(victim, &b->processes[i], &b->core.sessions))
+			(void)terminate_pass_by(&b->terminate, domain, b->processes[i].pid,
+						b->processes[i].start_ticks); /* ended: all the better */
+}
+
 bool victims_find(struct broker *b, uint32_t domain, struct victim *ret)
 {
 	if (!find_victim(b, domain, ret))
@@ -140,6 +153,7 @@ void victims_signal(struct broker *b, const struct core_effect *e)
 		return;
 	extend_victim(b, e->domain);
 	terminate_signal(&b->terminate, e->domain, SIGKILL);
+	kill_rest(b, e->domain);
 	follow_kill(b, e->domain);
 }
 
@@ -157,6 +171,7 @@ void victims_watch(struct broker *b)
 		    clock_now_us() >= b->survey_again_us) {
 			extend_victim(b, d);
 			terminate_signal(&b->terminate, d, SIGKILL);
+			kill_rest(b, d);
 		}
 		if (terminate_is_gone(&b->terminate, d)) {
 			core_victim_gone(&b->core, d, clock_now_us());

@@ -203,6 +203,8 @@ static uint64_t deadline_of(const struct escalate *e, const struct escalate_poli
 	case RUNG_FINAL:
 		return v->final_deadline_us; /* 0 until the request is out, see escalate_step() */
 	case RUNG_TERM:
+		if (e->victim.pids_count == VICTIM_PIDS_MAX) /* a bomb: what lives meanwhile forks on */
+			return v->now_us;
 		return time_add_us(v->now_us, moment_us(p->term_us, v));
 	case RUNG_LEAVE:
 		return time_add_us(v->now_us, moment_us(MIN_OF(p->term_us, LEAVE_MOST_US), v));

@@ -26,6 +26,7 @@ struct hold {
 	bool is_dry;			/* nothing is stopped, it is only told */
 	uint64_t since_us;		/* of ON */
 	uint64_t again_us;		/* nobody was found: not before */
+	uint64_t unasked_us;		/* since when nobody needs the time; 0: somebody does */
 	uint64_t bytes_per_s, falling_us; /* of the fall that it ended */
 	struct victim victim;
 };

@@ -97,6 +97,17 @@ uint32_t terminate_hold(struct terminate *t, uint32_t domain, const struct victi
 	return held;
 }
 
+bool terminate_pass_by(struct terminate *t, uint32_t domain, int32_t pid, uint64_t start_ticks)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (find(t, domain, pid))
+		return false;
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	return fd >= 0 && is_same_process(t, pid, start_ticks) &&
+	       syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0;
+}
+
 uint32_t terminate_signal(struct terminate *t, uint32_t domain, int signal)
 {
 	uint32_t sent = 0;

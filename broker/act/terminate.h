@@ -37,6 +37,12 @@ void terminate_fini(struct terminate *t);
 uint32_t terminate_hold(struct terminate *t, uint32_t domain, const struct victim *v);
 
 /* Sends the signal to all that are held. Returns to how many it went. */
+/*
+ * SIGKILL to one for whom there is no room: not waited for, and found again by the next survey if it
+ * lives. Only if it is still that very process. false: it is held, or nothing was sent.
+ */
+bool terminate_pass_by(struct terminate *t, uint32_t domain, int32_t pid, uint64_t start_ticks);
+
 uint32_t terminate_signal(struct terminate *t, uint32_t domain, int signal);
 
 /* After SIGKILL, by a thread of real-time priority: it gets the CPU to end. */

@@ -458,6 +458,13 @@ static bool is_kin(const struct victim *v, const struct process *p)
 	return !strncmp(v->name, p->name, sizeof(v->name));
 }
 
+bool victim_is_kin(const struct victim *v, const struct process *p, struct session_table *clients)
+{
+	const struct rule r = { .p = p, .count = 1, .clients = clients };
+
+	return is_kin(v, p) && (may_of(&r, p) & MAY_IN_GROUP);
+}
+
 uint32_t victim_extend(struct victim *v, const struct process *processes, uint32_t count,
 		       struct session_table *clients)
 {

@@ -60,3 +60,7 @@ struct victim_view {
 
 /* Returns false and VICTIM_NONE when nobody may be ended. */
 bool victim_choose(const struct victim_view *view, struct victim *ret);
+
+/* Does it belong to the victim, though there may be no room for it in the list? Never one that may not
+ * be ended in a group. */
+bool victim_is_kin(const struct victim *v, const struct process *p, struct session_table *clients);

@@ -78,6 +78,7 @@ struct model_domain {
 	struct model_victim victim;
 	/* the brake */
 	bool is_looking, may_be_stopped, is_stopping, is_stopped, is_dry, is_let_go;
+	uint64_t unowed_us;		/* since when */
 	uint32_t unowed_rests;		/* somebody stands still, and nobody needs the time */
 	bool is_surveying;
 	bool is_nobody;			/* by the newest survey */

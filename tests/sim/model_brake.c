@@ -7,6 +7,7 @@
 #include "sim.h"
 
 #define GREW_BYTES	(2 * MIB)
+#define UNOWED_MOST_US	(10 * US_PER_MS) /* until the next samples have had their say */
 
 /* Or was, until another domain asked the same client in the same call. */
 static bool is_owed_time(const struct sim *s, uint32_t domain)
@@ -107,10 +108,14 @@ void model_brake_rest(struct sim *s)
 		if (m->is_stopped && m->episode.stage < STAGE_IMMINENT)
 			sim_fail(s, "domain %u at %s: somebody is still stopped", (unsigned)d,
 				 stage_name(m->episode.stage));
+		if (!m->is_stopped || m->episode.stage != STAGE_IMMINENT || is_owed_time(s, d)) {
+			m->unowed_rests = 0;
+			continue;
+		}
 		/* asked for good by another domain, after the tick: the next one sees it */
-		m->unowed_rests = m->is_stopped && m->episode.stage == STAGE_IMMINENT &&
-				  !is_owed_time(s, d) ? m->unowed_rests + 1 : 0;
-		if (m->unowed_rests > 1)
+		if (++m->unowed_rests == 2)
+			m->unowed_us = s->now_us;
+		if (m->unowed_rests > 2 && s->now_us >= m->unowed_us + UNOWED_MOST_US)
 			sim_fail(s, "domain %u: nobody needs time, somebody is still stopped",
 				 (unsigned)d);
 	}

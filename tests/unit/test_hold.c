@@ -135,7 +135,7 @@ static const struct over_row {
 	enum hold_do expect;
 } overs[] = {
 	{ "clients are still asked", true, true, false, false, false, 1500000, HOLD_NOTHING },
-	{ "all have answered", true, true, false, false, false, 0, HOLD_LET_GO },
+	{ "all have answered: until the next samples", true, true, false, false, false, 0, HOLD_NOTHING },
 	{ "all have answered, and it will be ended", true, true, true, false, false, 0, HOLD_NOTHING },
 	{ "it must handle SIGTERM", true, true, true, true, false, 0, HOLD_LET_GO },
 	{ "the pressure is over", true, false, false, false, false, 1500000, HOLD_LET_GO },
@@ -163,6 +163,26 @@ static void when_it_is_over(void **state)
 	}
 }
 
+static void not_let_go_between_two_steps(void **state)
+{
+	struct hold h = on_hold();
+	struct hold_view view = pressed;
+
+	(void)state;
+	view.deadline_us = 0;
+	assert_int_equal(hold_step(&h, &view), HOLD_NOTHING);
+	view.now_us += 9999;
+	assert_int_equal(hold_step(&h, &view), HOLD_NOTHING);
+	view.deadline_us = view.now_us + 500000; /* the next step is asked for */
+	assert_int_equal(hold_step(&h, &view), HOLD_NOTHING);
+	view.deadline_us = 0;
+	view.now_us += 9999;
+	assert_int_equal(hold_step(&h, &view), HOLD_NOTHING);
+	view.now_us += 10000;
+	assert_int_equal(hold_step(&h, &view), HOLD_LET_GO);
+	assert_int_equal(h.phase, HOLD_OFF);
+}
+
 /* What stands still has not stopped leaking. */
 static void the_forecast_is_that_of_letting_go(void **state)
 {
@@ -188,7 +208,7 @@ int main(void)
 		cmocka_unit_test(who_is_stopped),
 		cmocka_unit_test(an_answer_that_nobody_asked_for),
 		cmocka_unit_test(it_could_not_be_stopped),
-		cmocka_unit_test(when_it_is_over),
+		cmocka_unit_test(when_it_is_over), cmocka_unit_test(not_let_go_between_two_steps),
 		cmocka_unit_test(the_forecast_is_that_of_letting_go),
 	};
 
