@@ -5,12 +5,34 @@
 #include "core_parts.h"
 #include "core_tape.h"
 
+static uint64_t ending_us(const struct core *c)
+{
+	const struct plan_policy *plan = &c->policy.plan;
+
+	return plan->terminate_us + plan->procedure_us + plan->latency_us;
+}
+
+/*
+ * The brake holds what would be over the edge before it could be ended: let go because clients have
+ * given a little back, a fork bomb was found again when nothing could be read any more (2 s).
+ */
+static bool is_held_at_edge(const struct core *c, uint32_t domain)
+{
+	const struct core_domain *d = &c->domain[domain];
+	const struct estimate *e = &d->estimate;
+
+	return d->stage.now == STAGE_SHUTDOWN && d->hold.phase == HOLD_ON && !d->hold.is_dry &&
+	       e->headroom_bytes < stage_floor_bytes(&c->policy.stage, STAGE_WARNING, e->total_bytes) &&
+	       e->tte_low_us < ending_us(c);
+}
+
 bool core_is_back(const struct core *c, uint32_t domain)
 {
 	const struct core_domain *d = &c->domain[domain];
 	const struct estimate *e = &d->estimate;
 
-	return e->headroom_bytes >= stage_floor_bytes(&c->policy.stage, STAGE_IMMINENT, e->total_bytes) &&
+	return !is_held_at_edge(c, domain) &&
+	       e->headroom_bytes >= stage_floor_bytes(&c->policy.stage, STAGE_IMMINENT, e->total_bytes) &&
 	       !stage_holds(STAGE_SHUTDOWN, &c->policy.stage, &d->lead, e);
 }
 
@@ -25,16 +47,17 @@ bool core_is_ending_wanted(struct core *c, uint32_t domain, uint64_t now_us)
 	const struct core_domain *d = &c->domain[domain];
 	const struct estimate *e = &d->estimate;
 	const struct stage_policy *p = &c->policy.stage;
-	const struct plan_policy *plan = &c->policy.plan;
-	uint64_t ending_us = plan->terminate_us + plan->procedure_us + plan->latency_us;
 
 	if (now_us < c->grace_us || d->stage.now != STAGE_SHUTDOWN ||
-	    !plan_is_complete(&c->sessions, domain, STEP_SHUTDOWN) ||
-	    !stage_holds(STAGE_SHUTDOWN, p, &d->lead, e))
+	    !plan_is_complete(&c->sessions, domain, STEP_SHUTDOWN))
+		return false;
+	if (is_held_at_edge(c, domain))
+		return true;
+	if (!stage_holds(STAGE_SHUTDOWN, p, &d->lead, e))
 		return false;
 	return stage_is_stalled(p, e) ||
 	       e->headroom_bytes < stage_floor_bytes(p, STAGE_IMMINENT, e->total_bytes) ||
-	       (d->hold.phase != HOLD_ON && e->tte_low_us < ending_us && e->falling_us >= p->confirm_us);
+	       (d->hold.phase != HOLD_ON && e->tte_low_us < ending_us(c) && e->falling_us >= p->confirm_us);
 }
 
 struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)

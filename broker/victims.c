@@ -153,6 +153,7 @@ void victims_signal(struct broker *b, const struct core_effect *e)
 		return;
 	extend_victim(b, e->domain);
 	terminate_signal(&b->terminate, e->domain, SIGKILL);
+	(void)brake_kill_cgroup(&b->brake, e->domain, &b->core.domain[e->domain].escalate.victim);
 	kill_rest(b, e->domain);
 	follow_kill(b, e->domain);
 }

@@ -334,6 +334,30 @@ uint32_t brake_adopt(struct brake *b, uint32_t domain, const struct victim *v)
 	return adopted;
 }
 
+struct kill_scope {
+	const struct brake_setup *setup;
+	const struct victim *victim;
+};
+
+static bool may_kill(void *userdata, int32_t pid)
+{
+	const struct kill_scope *s = userdata;
+
+	for (uint32_t i = 0; i < s->victim->pids_count; i++)
+		if (s->victim->pids[i] == pid)
+			return true;
+	return pid != getpid() && s->setup->may_freeze && s->setup->may_freeze(s->setup->userdata, pid);
+}
+
+bool brake_kill_cgroup(struct brake *b, uint32_t domain, const struct victim *v)
+{
+	struct kill_scope scope = { &b->setup, v };
+	const struct freezer_question question = { may_kill, &scope };
+	_cleanup_close_ int fd = freezer_kill_switch(&b->trees, b->setup.root_fd, v->pid, &question);
+
+	return fd >= 0 && worker_write(b->setup.worker, fd, "1", BRAKE_DOMAINS_MAX + domain);
+}
+
 void brake_release(struct brake *b, uint32_t domain)
 {
 	if (domain >= BRAKE_DOMAINS_MAX)

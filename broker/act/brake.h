@@ -84,6 +84,12 @@ uint32_t brake_stop(struct brake *b, uint32_t domain, const struct victim *v);
  */
 uint32_t brake_adopt(struct brake *b, uint32_t domain, const struct victim *v);
 
+/*
+ * Ends the whole cgroup of the victim, whose SIGKILL is out already, if nobody else lives in it: what it
+ * has forked since ends with it. The worker writes. false: no such cgroup.
+ */
+bool brake_kill_cgroup(struct brake *b, uint32_t domain, const struct victim *v);
+
 /* They go on. A thaw is done when the worker has done it. */
 void brake_release(struct brake *b, uint32_t domain);
 

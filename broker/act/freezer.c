@@ -125,18 +125,45 @@ static int find_at(struct freezer *f, const struct freezer_trees *t, bool is_v2,
 }
 _Static_assert(LEDGER_PATH_MAX == PARSE_PATH_MAX, "a path that was parsed fits");
 
-int freezer_find(struct freezer *f, const struct freezer_trees *t, int root_fd, int32_t pid)
+static int read_places(int root_fd, int32_t pid, struct parse_process_cgroups *ret)
 {
 	char path[40], member[MEMBER_ROOM_BYTES];
-	struct parse_process_cgroups c;
 	ssize_t size;
-	int r;
 
 	(void)snprintf(path, sizeof(path), "proc/%d/cgroup", (int)pid); /* 23 bytes at most */
 	size = file_read_at(root_fd, path, member, sizeof(member));
-	if (size < 0)
-		return (int)size;
-	r = parse_process_cgroups(member, (size_t)size, "freezer", &c);
+	return size < 0 ? (int)size : parse_process_cgroups(member, (size_t)size, "freezer", ret);
+}
+
+int freezer_kill_switch(const struct freezer_trees *t, int root_fd, int32_t pid,
+			const struct freezer_question *q)
+{
+	struct ledger_freeze place = { .is_v2 = true };
+	struct parse_process_cgroups c;
+	struct freezer f;
+	int r = read_places(root_fd, pid, &c);
+
+	if (r < 0)
+		return r;
+	memcpy(place.path, c.v2, sizeof(place.path)); /* the same room, see the assertion */
+	r = freezer_open(&f, t, &place);
+	if (r < 0)
+		return r == -ENOENT ? -ENODEV : r;
+	r = -EPERM;
+	if (freezer_is_only(&f, q)) {
+		r = openat(f.dir_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+		if (r < 0)
+			r = errno == ENOENT ? -ENODEV : -errno;
+	}
+	freezer_close(&f);
+	return r;
+}
+
+int freezer_find(struct freezer *f, const struct freezer_trees *t, int root_fd, int32_t pid)
+{
+	struct parse_process_cgroups c;
+	int r = read_places(root_fd, pid, &c);
+
 	if (r == 0)
 		r = find_at(f, t, true, c.v2);
 	return r == -ENODEV ? find_at(f, t, false, c.v1) : r;

@@ -44,5 +44,13 @@ struct freezer_question {
 	void *userdata;
 };
 
+/*
+ * The switch that ends the whole cgroup that the process lives in (cgroup v2, Linux 5.14), also what is
+ * forked meanwhile: to be written "1". Only if the answer is yes for all in it. A descriptor; -ENODEV:
+ * there is none; -EPERM: somebody else lives there; or another negative errno.
+ */
+int freezer_kill_switch(const struct freezer_trees *t, int root_fd, int32_t pid,
+			const struct freezer_question *q);
+
 /* Is the answer yes for all processes in it, is there one, and is no cgroup below it? */
 bool freezer_is_only(const struct freezer *f, const struct freezer_question *q);

@@ -125,6 +125,23 @@ static void the_ladder(void **state)
 	}
 }
 
+/* What lives until its deadline forks on: a group that is larger than any list gets none. */
+static void a_bomb_has_no_moment_to_leave(void **state)
+{
+	const struct row program = { .at = RUNG_IDLE, .who = PROGRAM, .deadline_us = NEVER_US };
+	const struct escalate_view view = { .now_us = NOW, .is_wanted = true, .tte_low_us = NEVER_US };
+	struct escalate e = at(&program);
+
+	(void)state;
+	e.victim.pids_count = VICTIM_PIDS_MAX;
+	assert_int_equal(escalate_step(&e, &policy, &view), ESCALATE_TERM);
+	assert_int_equal(escalate_step(&e, &policy, &view), ESCALATE_KILL);
+	e = at(&program);
+	e.victim.pids_count = VICTIM_PIDS_MAX - 1;
+	assert_int_equal(escalate_step(&e, &policy, &view), ESCALATE_TERM);
+	assert_int_equal(escalate_step(&e, &policy, &view), ESCALATE_NOTHING);
+}
+
 static void dry_run_and_off(void **state)
 {
 	const struct row client = { .at = RUNG_IDLE, .who = CLIENT, .deadline_us = NEVER_US };
@@ -157,6 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_ladder),
 		cmocka_unit_test(dry_run_and_off),
+		cmocka_unit_test(a_bomb_has_no_moment_to_leave),
 	};
 
 	return cmocka_run_group_tests_name("escalate", tests, NULL, NULL);

@@ -218,9 +218,50 @@ static void no_hierarchy_at_all(void **state)
 	(void)state;
 }
 
+/* Never where somebody else lives, nor the root, nor where the kernel has no such switch. */
+static void which_cgroup_is_ended(void **state)
+{
+	static const struct {
+		const char *name, *procs, *cgroups;
+		bool has_switch;
+		int expect;		/* 0: it is */
+	} rows[] = {
+		{ "only they", "7\n8\n", "0::/apps\n", true, 0 },
+		{ "somebody else, too", "7\n9\n", "0::/apps\n", true, -EPERM },
+		{ "somebody whom we cannot see", "7\n0\n", "0::/apps\n", true, -EPERM },
+		{ "nobody any more", "", "0::/apps\n", true, -EPERM },
+		{ "an older kernel", "7\n", "0::/apps\n", false, -ENODEV },
+		{ "the root", "7\n", "0::/\n", true, -ENODEV },
+		{ "v1", "7\n", "4:freezer:/apps\n", true, -ENODEV },
+	};
+	int asked = 0;
+	const struct freezer_question question = { is_seven_or_eight, &asked };
+	struct scene s;
+
+	scene_open(&s);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int fd;
+
+		print_message("# %s\n", rows[i].name);
+		tree_write(&s.tree, "v2/apps/cgroup.procs", rows[i].procs);
+		tree_write(&s.tree, "proc/7/cgroup", rows[i].cgroups);
+		tree_write(&s.tree, "v2/apps/cgroup.kill", "");
+		if (!rows[i].has_switch)
+			tree_remove(&s.tree, "v2/apps/cgroup.kill");
+		fd = freezer_kill_switch(&s.trees, s.root_fd, 7, &question);
+		assert_int_equal(fd < 0 ? fd : 0, rows[i].expect);
+		if (fd >= 0)
+			assert_int_equal(write(fd, "1", 1), 1);
+		file_close(fd);
+	}
+	scene_close(&s);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(which_cgroup_is_ended),
 		cmocka_unit_test(where_a_process_lives),
 		cmocka_unit_test(what_is_written),
 		cmocka_unit_test(frozen_by_somebody_else),

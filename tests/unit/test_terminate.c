@@ -234,6 +234,27 @@ static void not_the_process_that_was_seen(void **state)
 }
 
 /* Held, ended and waited for: a signal goes to nobody, whoever has the pid now. */
+/* Beyond the list: killed if it is that very process, and not waited for. */
+static void passed_by(void **state)
+{
+	struct victim v;
+	struct scene s;
+
+	scene_open(&s);
+	v = victim_of(&s, 0, 2);
+	assert_false(terminate_pass_by(&s.t, 0, v.pids[0], v.start_ticks[0] + 1));
+	expect_alive(&s, 0);
+	assert_true(terminate_pass_by(&s.t, 0, v.pids[0], v.start_ticks[0]));
+	expect_ended(&s, 0, SIGKILL);
+	v.pids_count = 2;
+	assert_int_equal(terminate_hold(&s.t, 0, &v), 1);
+	assert_false(terminate_pass_by(&s.t, 0, v.pids[1], v.start_ticks[1])); /* it is in the list */
+	expect_alive(&s, 1);
+	assert_true(terminate_is_gone(&s.t, 1));
+	scene_close(&s);
+	(void)state;
+}
+
 static void ended_between_hold_and_signal(void **state)
 {
 	struct victim v;
@@ -330,7 +351,7 @@ int main(void)
 		cmocka_unit_test(a_zombie_is_gone),
 		cmocka_unit_test(a_copy_of_the_pidfd_keeps_nothing_readable),
 		cmocka_unit_test(not_the_process_that_was_seen),
-		cmocka_unit_test(ended_between_hold_and_signal),
+		cmocka_unit_test(passed_by), cmocka_unit_test(ended_between_hold_and_signal),
 		cmocka_unit_test(domains_are_apart),
 		cmocka_unit_test(room_for_so_many),
 		cmocka_unit_test(descriptors_are_not_inherited),
