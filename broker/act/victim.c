@@ -381,17 +381,19 @@ static bool is_clients_turn(const struct rule *r, uint32_t client, const struct 
 	return grown >= r->total / 2 || grown / 2 >= strangers->growth_bytes;
 }
 
-/* Does one who may not be ended explain half of the growth? Then whoever else is ended buys a moment. */
-static bool is_untouchable(const struct rule *r)
+/* Where one who may not be ended explains half of the growth, whoever grew by less than this buys a moment. */
+static uint64_t least_growth(const struct rule *r)
 {
 	uint64_t all = 0, most = 0;
 
 	for (uint32_t i = 0; i < r->count; i++) {
+		if (!r->p[i].in_domain)
+			continue;
 		all += r->p[i].growth_bytes;
 		if (!r->may[i])
 			most = MAX_OF(most, r->p[i].growth_bytes);
 	}
-	return most && most >= all / 2;
+	return most && most >= all / 2 ? all / UNTOUCHED_SHARE : 0;
 }
 
 /* Whose end would bring back hardly anything is not ended: the cause is elsewhere. */
@@ -399,8 +401,7 @@ static bool is_worth(const struct rule *r, const struct victim *v)
 {
 	if (r->by == BY_WRITING)
 		return v->growth_bytes >= r->pools_bytes / WRITTEN_SHARE;
-	if (r->by == BY_GROWTH && v->growth_bytes < v->all_growth_bytes / UNTOUCHED_SHARE &&
-	    is_untouchable(r))
+	if (r->by == BY_GROWTH && v->growth_bytes < least_growth(r))
 		return false;
 	if (!v->client)
 		return v->memory_bytes >= WORTH_BYTES;

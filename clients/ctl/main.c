@@ -34,7 +34,7 @@ static const struct {
 	  "a directory of recordings", true },
 	{ "procedure", "add, list, remove: programs to run before others are ended", procedure_verb, NULL,
 	  false },
-	{ "drill", "STAGE: ask as at that stage, marked as a drill; who answers, how fast", drill_verb,
+	{ "drill", "STAGE: a rehearsal of that stage: who answers, how fast", drill_verb,
 	  "a stage: warning, imminent or shutdown", false },
 	{ "victims", "who would be ended now, in which order, and who never", victims_verb,
 	  NULL, false },
@@ -72,7 +72,7 @@ static void print_help(FILE *out)
 	      "  --no-color     no colours (also: NO_COLOR set, or not a terminal)\n"
 	      "  --help, --version\n\n"
 	      "Exit status of status: 0 normal, 1 warning, 2 imminent or shutdown, 3 unknown.\n"
-	      "Of drill: 0 all answered in time, 1 not all or nobody is registered, 4 memory ran short.\n"
+	      "Of drill: 0 all answered in time, 1 not all, or nobody is there, 4 no memory.\n"
 	      "Of doctor: 0 nothing is missing, 1 something is, 2 it could not look.\n"
 	      "Of the other verbs: 0 success, 2 wrong usage, 3 no broker or refused.\n", out);
 }

@@ -167,10 +167,10 @@ def headroom_calls_it_off():
         w.kill_broker(signal.SIGTERM)
         boot(w, 1, last_policy="reboot")
         bus = w.connection()
-        slow = options(FlushUSec=dbus.UInt64(1000), DegradeUSec=dbus.UInt64(1000), ShutdownUSec=dbus.UInt64(1500000))
+        slow = options(FlushUSec=dbus.UInt64(1000), DegradeUSec=dbus.UInt64(1000), ShutdownUSec=dbus.UInt64(3000000))
         lifeline = w.call("Register", "slow", slow, signature="sa{sv}", bus=bus)[2].take()
         run_out(w)
-        for step in range(240):  # it falls on, past the client's first deadline
+        for step in range(350):  # it falls on, past the client's first deadline
             w.set_free(LOWEST - 10000 - 20 * step)
             time.sleep(0.01)
         begun = w.wait_event(event="last")

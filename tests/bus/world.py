@@ -190,6 +190,8 @@ class World:
         while quiet < 10:
             try:
                 chunk = os.read(fd, 1 << 16)
+                if not chunk:
+                    break  # the broker has ended
                 text, quiet = text + chunk, 0
             except BlockingIOError:
                 quiet += 1

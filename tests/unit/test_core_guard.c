@@ -89,9 +89,11 @@ static void a_stop_is_held_and_let_go(void **state)
 	assert_true(core_answer(&core, &done, now_us));
 	core_tick(&core, now_us);
 	assert_int_equal(newest(EVENT_ANSWER).result, RESULT_DONE);
-	assert_int_equal(next(EFFECT_LET_GO).domain, 0);
+	assert_int_equal(next(EFFECT_LET_GO).kind, EFFECT_NONE); /* until the next samples */
+	core_tick(&core, now_us + 10000);
+	assert_int_equal(next(EFFECT_LET_GO).kind, EFFECT_LET_GO);
 	e = newest(EVENT_LET_GO);
-	assert_true(e.a == 7 && e.c == 290000);
+	assert_true(e.a == 7 && e.c == 300000);
 	assert_int_equal(newest(EVENT_ACTION).number, 0);
 }
 
