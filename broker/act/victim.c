@@ -381,7 +381,8 @@ static bool is_clients_turn(const struct rule *r, uint32_t client, const struct 
 	return grown >= r->total / 2 || grown / 2 >= strangers->growth_bytes;
 }
 
-/* Where one who may not be ended explains half of the growth, whoever grew by less than this buys a moment. */
+/* Where one who may not be ended explains half of the growth: whoever grew by less than this buys a
+ * moment. 0: nobody does. */
 static uint64_t least_growth(const struct rule *r)
 {
 	uint64_t all = 0, most = 0;

@@ -34,7 +34,7 @@ def run_out(w):
 def order_and_why():
     with World({"protect": ["kept", "unit:logger.service"], "prefer": ["cac*"]}) as w:
         hog, small = sleeper(w, "hog", 600000), sleeper(w, "small", 40000)
-        kept, cache = sleeper(w, "kept", 110000), sleeper(w, "cache", 20000)
+        kept, cache = sleeper(w, "kept", 60000), sleeper(w, "cache", 20000)
         unit = sleeper(w, "inner", 70000)
         (w.folder / f"root/proc/{unit.pid}/cgroup").write_text("0::/system.slice/logger.service\n")
         client = w.client("logger")
