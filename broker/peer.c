@@ -174,7 +174,8 @@ void peer_order(struct broker *b, const struct core_effect *e)
 	if (r < 0)
 		log_warning("client %llu: its lifeline does not take the order (%s); its deadline runs",
 			    (unsigned long long)p->id, strerror(-r));
-	sentry_line_asked(&b->sentry, slot_of(p), e->request.step);
+	/* a rehearsal is not what the guard would have to tell */
+	sentry_line_asked(&b->sentry, slot_of(p), e->request.is_drill ? STEP_RESUME : e->request.step);
 	p->order = e->request;
 	p->order_stage = e->stage;
 }

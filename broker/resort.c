@@ -142,8 +142,7 @@ void resort_open(struct broker *b)
 void resort_close(struct broker *b)
 {
 	stop_ending(b);
-	if (b->root_fd >= 0)
-		reboots_close(&b->resort.reboots);
+	reboots_close(&b->resort.reboots);
 }
 
 /* ---- in the crisis ---- */

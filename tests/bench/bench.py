@@ -195,6 +195,8 @@ def main():
     subprocess.run([f"{build}/tests/bench/bench-core"], check=True)
     print("\n# from the call until a group of processes stands still", flush=True)
     subprocess.run([f"{build}/tests/bench/bench-brake"], check=True)
+    print("\n# from SIGKILL until a program's memory is back", flush=True)
+    subprocess.run([f"{build}/tests/bench/bench-release"], check=True)
     orders(build)
     idle(build)
     thrash(build)
