@@ -18,7 +18,9 @@ RUN = struct.Struct("=Ii QQQ I64i 16s 256s 4x")  # struct failsoft_responder_run
 
 
 def state(process):
-    return pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    """T: it is stopped; S: it goes on, and be it that it has just been woken for that."""
+    letter = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    return "S" if letter == "R" else letter
 
 
 def sleeper(folder, name):
