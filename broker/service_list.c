@@ -150,6 +150,9 @@ static int put_domain_detail(sd_bus_message *m, struct core *c, uint32_t domain)
 					  d->estimate.fall_bytes_per_s, "Clients", "u",
 					  clients_of(c, domain), "Reason", "s", reason, "LimitedBy", "s",
 					  estimate_limit_name((enum estimate_limit)d->estimate.limit));
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}", "StalledPermyriad", "u",
+					  stall_permyriad(&d->estimator.stall, &c->policy.estimate.stall));
 	if (r >= 0 && d->has_pressure)
 		r = sd_bus_message_append(m, "{sv}{sv}", "PressureSomePermyriad", "u",
 					  d->memory_some_permyriad, "PressureFullPermyriad", "u",

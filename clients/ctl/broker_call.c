@@ -234,6 +234,7 @@ static int read_domain(sd_bus_message *m, struct domain_row *d)
 		{ "ExhaustionLateUSec", 't', &d->tte_late_us, 0 },
 		{ "PressureSomePermyriad", 'u', &d->some_permyriad, 0 },
 		{ "PressureFullPermyriad", 'u', &d->full_permyriad, 0 },
+		{ "StalledPermyriad", 'u', &d->stalled_permyriad, 0 },
 		{ "LimitedBy", 's', d->limited_by, sizeof(d->limited_by) },
 		{ "Clients", 'u', &d->clients, 0 },
 		{ "Reason", 's', d->reason, sizeof(d->reason) },

@@ -59,6 +59,7 @@ struct domain_row {
 	int64_t rate;
 	uint32_t clients;
 	uint32_t some_permyriad, full_permyriad; /* PSI memory avg10; UINT32_MAX: not told */
+	uint32_t stalled_permyriad;	/* of the window of stalls; 0 also of an older broker */
 	char reason[512], limited_by[16];
 };
 

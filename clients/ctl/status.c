@@ -149,12 +149,18 @@ unsigned status_print_time_left(const struct ctl *c, const char *head, const str
 	return sooner[0] && !is_one ? 2 : 1;
 }
 
+/* Less is what every machine does that reads files. */
+#define STALLED_SHOWN	1000u
+
 bool status_format_pressure(const struct domain_row *d, char *text, size_t size)
 {
 	if (d->some_permyriad == UINT32_MAX || d->full_permyriad == UINT32_MAX)
 		return false;
 	snprintf(text, size, "PSI some %.1f %%, full %.1f %% over 10 s", d->some_permyriad / 100.0,
 		 d->full_permyriad / 100.0);
+	if (d->stalled_permyriad >= STALLED_SHOWN)
+		snprintf(text + strlen(text), size - strlen(text), "; stood still for %.0f %%",
+			 d->stalled_permyriad / 100.0);
 	return true;
 }
 

@@ -31,6 +31,7 @@ struct json_object *status_domain_json(const struct domain_row *d)
 	json_object_object_add(o, "rate_bytes_per_s", json_object_new_int64(d->rate));
 	put_permyriad(o, "pressure_some_permyriad", d->some_permyriad);
 	put_permyriad(o, "pressure_full_permyriad", d->full_permyriad);
+	put_permyriad(o, "stalled_permyriad", d->stalled_permyriad);
 	json_object_object_add(o, "lead_warning_us", json_object_new_uint64(d->lead_us[0]));
 	json_object_object_add(o, "lead_imminent_us", json_object_new_uint64(d->lead_us[1]));
 	json_object_object_add(o, "lead_shutdown_us", json_object_new_uint64(d->lead_us[2]));
