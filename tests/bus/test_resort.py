@@ -117,6 +117,7 @@ def until_it_goes(w):
     run_out(w)
     for _ in range(200):
         if w.broker.poll() is not None:
+            w.wait_gone()
             return w.broker.poll()
         time.sleep(0.05)
     return None

@@ -156,8 +156,16 @@ class World:
         return child
 
     def kill_broker(self, how=signal.SIGKILL):
+        """Returns when the broker is gone from the bus, too: in a namespace it outlives what it is run by."""
         self.broker.send_signal(how)
         self.broker.wait()
+        self.wait_gone()
+
+    def wait_gone(self):
+        if self.bus_daemon.poll() is None:
+            bus = self.connection()
+            tap.wait_for(lambda: not bus.name_has_owner(tap.NAME), "the end of failsoftd")
+            bus.close()
 
     # ---- looking ----
 
