@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Crumb: what the next boot must know of this one, also if it ends between two instructions: the counts,
+ * the worst open episode, when we were last alive, whether the end was in order. Edge: two copies in a
+ * mapped, locked file, written in turn, each with a CRC32.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tally.h"
+#include "topic.h"
+
+struct crumb_note {
+	char boot[TOPIC_BOOT_MAX];
+	char firmware[TOPIC_NAME_MAX];	/* that ran then */
+	uint64_t alive_us;		/* CLOCK_BOOTTIME of that boot, at the last sign of life */
+	uint64_t real_s;		/* seconds since 1970 then; 0: the clock was not synchronised */
+	uint32_t is_orderly;		/* we were told to end, and the machine was going down */
+	uint32_t last_policy;		/* 1: failsoft was ending the machine */
+	struct tally_counts counts;
+	struct tally_episode episode;	/* number 0: none was open */
+};
+
+struct crumb;
+
+/* *ret_past: what the last process left, of this boot or another; boot "": nothing. 0 or -errno. */
+int crumb_open(struct crumb **ret, const char *path, struct crumb_note *ret_past);
+void crumb_close(struct crumb *c);
+
+/* Stores; is_urgent: returns when it is on the disk. */
+int crumb_write(struct crumb *c, const struct crumb_note *note, bool is_urgent);

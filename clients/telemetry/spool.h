@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spool: what is to be sent, on the disk before it is sent. One file of fixed size, allocated, mapped
+ * and locked at start: to store a record asks for no memory and no room on the disk. Edge (mapping,
+ * msync); which slot is taken and what comes next is decided in spool_order.c, which is pure.
+ *
+ * A record fills one slot and carries a CRC32 over all of it, so one that the end of power tore is void
+ * and its neighbours are not. No slot is written over while it holds what is more important than what
+ * comes, or what is as important and was not sent. The file's head, written in two copies in turn, holds
+ * what must outlive the process: instance, the highest sequence and session that may have been used.
+ * What the head cannot tell any more (both copies are torn) is taken from the slots.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "topic.h"
+
+#define SPOOL_SLOT_BYTES	2048u
+#define SPOOL_SLOTS_MIN		16u	/* 36 KiB */
+#define SPOOL_SLOTS_MAX		4096u	/* 8 MiB */
+#define SPOOL_HEAD_BYTES	4096u
+
+/* More important is higher. */
+enum spool_priority {
+	SPOOL_HEARTBEAT,
+	SPOOL_EVENT,
+	SPOOL_ALARM,			/* reports, too */
+	SPOOL_PRIORITY_COUNT
+};
+
+enum spool_phase {
+	SPOOL_FREE,
+	SPOOL_WAITING,			/* to be sent */
+	SPOOL_SENT,			/* the server has it (PUBACK); an alarm stays for a while, see spool_resend() */
+};
+
+struct spool_record {
+	uint64_t sequence;		/* 0: none */
+	uint64_t sent_s;		/* seconds of the device's own time count when it was acknowledged */
+	uint32_t type;			/* enum topic_type */
+	uint32_t alarm;			/* enum topic_alarm, of TOPIC_ALARM */
+	uint32_t is_raised;		/* of TOPIC_ALARM: 0 cleared */
+	uint32_t length;		/* of the payload */
+	char payload[TOPIC_PAYLOAD_MAX];
+};
+
+struct spool_counts {
+	uint32_t slots, waiting, sent;
+	uint64_t evicted[SPOOL_PRIORITY_COUNT];	/* never sent, since the file was made */
+	uint32_t damaged;		/* slots found torn or flipped when it was opened */
+};
+
+struct spool;
+
+/*
+ * Opens or makes `path` with `slots` slots; a file of another size is carried over: what fits, the
+ * important first. Damaged slots are freed and counted. The file is locked against a second process.
+ * Returns 0 or -errno: -EBUSY another process has it, -ENOSPC (the disk has no room, before anything was
+ * lost), -EINVAL slots, -EPROTO it is no spool or from a newer version (left as it is).
+ */
+int spool_open(struct spool **ret, const char *path, uint32_t slots);
+void spool_close(struct spool *s);
+
+/* Of the file: a random number made with it. Two devices with one identity differ in it. */
+uint32_t spool_instance(const struct spool *s);
+
+/* The next message's and the next connection's number; blocks of them are reserved on the disk. */
+uint64_t spool_next_sequence(struct spool *s);
+uint64_t spool_next_session(struct spool *s);
+
+/*
+ * Stores a record that has its sequence. Takes a free slot; else the oldest sent one; else the oldest
+ * waiting one of the lowest priority that is not above its own: that one is lost and counted. is_urgent:
+ * return when it is on the disk (msync), for alarms. Returns 0, or -ENOBUFS nothing may be evicted for
+ * it (it is counted as evicted), -EMSGSIZE, or what msync returned (it is stored in memory all the same).
+ */
+int spool_put(struct spool *s, const struct spool_record *record, bool is_urgent);
+
+/*
+ * The next waiting record to send after `after` (0: from the beginning): alarms and reports before
+ * events before heartbeats where `is_urgent_first`, otherwise in order of sequence. NULL: none. Valid
+ * until the next spool_put.
+ */
+const struct spool_record *spool_next(const struct spool *s, enum spool_priority lowest, uint64_t after);
+
+/* The server has it: alarms and reports are kept as sent (until their slot is needed), others freed.
+ * `now_s`: the device's own count of seconds (spool_clock). Not on the disk at once: what is sent twice
+ * is recognised by its id. */
+void spool_acknowledge(struct spool *s, uint64_t sequence, uint64_t now_s);
+
+/* A server may forget what it acknowledged when it is killed: in a new session, what was sent in the
+ * last `window_s` waits again. Returns how many. */
+uint32_t spool_resend(struct spool *s, uint64_t now_s, uint64_t window_s);
+
+/* The last record of an alarm kind, raised or cleared; NULL: none known. */
+const struct spool_record *spool_alarm(const struct spool *s, enum topic_alarm alarm);
+
+struct spool_counts spool_count(const struct spool *s);
