@@ -2,8 +2,6 @@
 #include "link.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +10,6 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <mqtt_protocol.h>
 
@@ -20,27 +17,18 @@
 
 #define US_PER_S	UINT64_C(1000000)
 
-/* TLS over a slow radio takes 10 s (measured elsewhere: 4 round trips of 2 s); half loses those links, double
- * waits a minute for a dead host while the next one in the list might answer. */
-#define CONNECT_US	(30 * US_PER_S)
-
 /* A connection that stood so long was a good one: the next pause begins small again. Half: a server that
  * throws everybody out twice a minute is not spared; double: one that restarts often is waited for too long. */
 #define STOOD_US	(60 * US_PER_S)
 
-/* The library looks whether to ping: PINGREQ leaves this part of the keepalive late at most. The server waits
- * for 1.5 keepalives. Half: twice the wakeups at rest; four times: too late. */
-#define MISC_PART	8u
-
 /* Packets that one turn of the loop reads, so that the other sources get their turn, too. */
 #define READS_PER_TURN	64u
 
-static uint64_t now_us(void)
+void link_arm(struct link *l, uint64_t in_us, uint64_t accuracy_us)
 {
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail: a valid clock */
-	return (uint64_t)t.tv_sec * US_PER_S + (uint64_t)t.tv_nsec / 1000;
+	(void)sd_event_source_set_time_relative(l->timer, in_us); /* fails for overflow only */
+	(void)sd_event_source_set_time_accuracy(l->timer, accuracy_us);
+	(void)sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT);
 }
 
 static uint64_t draw(void)
@@ -49,23 +37,6 @@ static uint64_t draw(void)
 
 	(void)!getrandom(&random, sizeof(random), GRND_NONBLOCK); /* early at boot: 0 is the shortest pause */
 	return random;
-}
-
-static void arm(struct link *l, uint64_t in_us, uint64_t accuracy_us)
-{
-	(void)sd_event_source_set_time_relative(l->timer, in_us); /* fails for overflow only */
-	(void)sd_event_source_set_time_accuracy(l->timer, accuracy_us);
-	(void)sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT);
-}
-
-static uint64_t connect_us(const struct link *l)
-{
-	return l->options.connect_us ? l->options.connect_us : CONNECT_US;
-}
-
-static uint64_t misc_us(const struct link *l)
-{
-	return l->options.keepalive_s * US_PER_S / MISC_PART;
 }
 
 static void tear_down(struct link *l)
@@ -83,25 +54,23 @@ static void tear_down(struct link *l)
 static void give_up(struct link *l)
 {
 	const bool was_up = l->phase == LINK_UP;
-	const uint64_t stood_us = was_up ? now_us() - l->up_us : 0;
+	const uint64_t stood_us = was_up ? link_now_us() - l->up_us : 0;
 
 	tear_down(l);
 	l->phase = LINK_RESTING;
 	if (was_up && stood_us >= (l->options.pause_last_us < STOOD_US ? l->options.pause_last_us : STOOD_US))
 		backoff_reset(&l->backoff);
 	l->at = (l->at + 1) % l->options.servers;
-	arm(l, backoff_next(&l->backoff, draw()), 10000);
+	link_arm(l, backoff_next(&l->backoff, draw()), 10000);
 	l->events.lost(l->events.userdata, l->why);
 }
-
-static int open_number(struct link *l);
 
 /* One number of the host's failed: the next, or none is left. */
 static void fail(struct link *l)
 {
 	while (l->phase == LINK_CONNECTING && ++l->number_at < l->numbers.count) {
 		tear_down(l);
-		if (open_number(l) == 0)
+		if (link_open(l) == 0)
 			return;
 	}
 	give_up(l);
@@ -153,8 +122,9 @@ static int read_some(struct link *l)
 	return rc;
 }
 
-/* libmosquitto would meet a refused TCP connection at its first read, without saying of what. */
-static int tcp_error(struct link *l)
+/* libmosquitto would meet a refused TCP connection at its first read, without saying of what; and if it has
+ * written in vain before (to this machine itself), OpenSSL would try that again for ever. */
+static int tcp_error(struct link *l, uint32_t revents)
 {
 	int error = 0;
 	socklen_t size = sizeof(error);
@@ -163,164 +133,40 @@ static int tcp_error(struct link *l)
 		return 0;
 	if (getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
 		return errno;
+	if (!error && (revents & EPOLLHUP))
+		error = ECONNREFUSED; /* it was told to the library's write() */
 	l->has_tcp = error == 0;
 	return error;
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int read_and_write(struct link *l, uint32_t revents, int *ret_error)
+{
+	int rc = MOSQ_ERR_SUCCESS, left = 0;
+
+	if (revents & (EPOLLIN | EPOLLERR | EPOLLHUP))
+		rc = read_some(l);
+	if (rc == MOSQ_ERR_SUCCESS && (revents & EPOLLOUT) && mosquitto_socket(l->mosq) >= 0)
+		rc = mosquitto_loop_write(l->mosq, 1);
+	*ret_error = errno;
+	/* Both directions are closed and nothing is left to read: the same moment would come for ever. */
+	if (rc == MOSQ_ERR_SUCCESS && (revents & EPOLLHUP) && mosquitto_socket(l->mosq) >= 0 &&
+	    ioctl(l->fd, FIONREAD, &left) == 0 && left == 0)
+		rc = MOSQ_ERR_CONN_LOST;
+	return rc;
+}
+
+int link_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	struct link *l = userdata;
-	int error = tcp_error(l), rc = error ? MOSQ_ERR_ERRNO : MOSQ_ERR_SUCCESS;
+	int error = tcp_error(l, revents), rc = MOSQ_ERR_ERRNO;
 
 	(void)source, (void)fd;
 	l->depth++;
-	if (rc == MOSQ_ERR_SUCCESS && (revents & (EPOLLIN | EPOLLERR | EPOLLHUP))) {
-		rc = read_some(l);
-		error = errno;
-	}
-	if (rc == MOSQ_ERR_SUCCESS && (revents & EPOLLOUT) && mosquitto_socket(l->mosq) >= 0) {
-		rc = mosquitto_loop_write(l->mosq, 1);
-		error = errno;
-	}
+	if (!error)
+		rc = read_and_write(l, revents, &error);
 	l->depth--;
 	settle(l, rc, error);
 	return 0;
-}
-
-static void on_connect(struct mosquitto *mosq, void *userdata, int connack)
-{
-	struct link *l = userdata;
-
-	if (connack != 0) {
-		link_words_refused(l, connack);
-		l->is_broken = true;
-		return;
-	}
-	l->phase = LINK_UP;
-	l->up_us = now_us();
-	arm(l, misc_us(l), misc_us(l) / 4);
-	for (uint32_t i = 0; i < l->options.subscriptions; i++)
-		(void)mosquitto_subscribe(mosq, NULL, l->options.subscription[i], 1); /* settle() sees it */
-	l->events.connected(l->events.userdata);
-}
-
-static void on_subscribed(struct mosquitto *mosq, void *userdata, int message, int count, const int *granted)
-{
-	struct link *l = userdata;
-
-	(void)mosq, (void)message;
-	for (int i = 0; i < count; i++)
-		if (granted[i] > 2) {
-			(void)snprintf(l->why, sizeof(l->why), "%s refuses a subscription: may client \"%s\" read \"%s\"?",
-				       link_server(l), l->options.client_id, l->options.subscription[0]);
-			l->is_broken = true;
-		}
-}
-
-/* The socket is closed next: out of epoll before its number can be another's. */
-static void on_disconnect(struct mosquitto *mosq, void *userdata, int rc)
-{
-	struct link *l = userdata;
-
-	(void)mosq, (void)rc;
-	if (l->io)
-		(void)sd_event_source_set_enabled(l->io, SD_EVENT_OFF);
-}
-
-static void on_published(struct mosquitto *mosq, void *userdata, int message)
-{
-	struct link *l = userdata;
-
-	(void)mosq;
-	if (l->events.acknowledged)
-		l->events.acknowledged(l->events.userdata, message);
-}
-
-static void on_message(struct mosquitto *mosq, void *userdata, const struct mosquitto_message *m)
-{
-	struct link *l = userdata;
-
-	(void)mosq;
-	if (l->events.received)
-		l->events.received(l->events.userdata, &(struct link_message){
-			.topic = m->topic, .payload = m->payload, .length = (size_t)m->payloadlen,
-			.is_retained = m->retain,
-		});
-}
-
-static int set_will(struct link *l)
-{
-	const char *topic = NULL;
-	const void *payload = NULL;
-	size_t length = 0;
-
-	if (l->events.will)
-		l->events.will(l->events.userdata, &topic, &payload, &length);
-	if (!topic)
-		return MOSQ_ERR_SUCCESS;
-	return mosquitto_will_set(l->mosq, topic, (int)length, payload, 1, true);
-}
-
-static int set_options(struct link *l)
-{
-	int rc = MOSQ_ERR_SUCCESS;
-
-	mosquitto_connect_callback_set(l->mosq, on_connect);
-	mosquitto_disconnect_callback_set(l->mosq, on_disconnect);
-	mosquitto_publish_callback_set(l->mosq, on_published);
-	mosquitto_subscribe_callback_set(l->mosq, on_subscribed);
-	mosquitto_message_callback_set(l->mosq, on_message);
-	(void)mosquitto_max_inflight_messages_set(l->mosq, 0); /* the caller has its own window */
-	(void)mosquitto_int_option(l->mosq, MOSQ_OPT_TCP_NODELAY, 1);
-	if (l->options.user)
-		rc = mosquitto_username_pw_set(l->mosq, l->options.user, l->options.password);
-	if (rc == MOSQ_ERR_SUCCESS && l->tls) {
-		(void)mosquitto_int_option(l->mosq, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0);
-		rc = mosquitto_void_option(l->mosq, MOSQ_OPT_SSL_CTX, tls_context(l->tls));
-	}
-	return rc == MOSQ_ERR_SUCCESS ? set_will(l) : rc;
-}
-
-/* A peer that is gone without a word is noticed also while something waits for its acknowledgement. */
-static void set_user_timeout(const struct link *l)
-{
-	const unsigned timeout_ms = l->options.keepalive_s * 1500;
-
-	(void)setsockopt(l->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
-}
-
-static int start(struct link *l, const char *number)
-{
-	int rc = set_options(l);
-
-	if (rc != MOSQ_ERR_SUCCESS)
-		return rc;
-	if (l->tls && tls_expect(l->tls, l->server[l->at].host, lookup_is_number(l->server[l->at].host)) < 0)
-		return MOSQ_ERR_NOMEM;
-	rc = mosquitto_connect_async(l->mosq, number, l->server[l->at].port, (int)l->options.keepalive_s);
-	return rc == MOSQ_ERR_CONN_PENDING ? MOSQ_ERR_SUCCESS : rc;
-}
-
-/* 0: under way; else l->why says it. */
-static int open_number(struct link *l)
-{
-	int rc = MOSQ_ERR_NOMEM;
-
-	l->phase = LINK_CONNECTING;
-	l->mosq = mosquitto_new(l->options.client_id, l->options.is_clean, l);
-	if (l->mosq)
-		rc = start(l, l->numbers.number[l->number_at]);
-	if (rc == MOSQ_ERR_SUCCESS) {
-		l->fd = mosquitto_socket(l->mosq);
-		if (l->fd >= 0 && sd_event_add_io(l->event, &l->io, l->fd, EPOLLIN | EPOLLOUT, on_io, l) >= 0) {
-			set_user_timeout(l);
-			arm(l, connect_us(l), 100000);
-			return 0;
-		}
-		rc = MOSQ_ERR_NO_CONN;
-	}
-	link_words(l, rc, errno);
-	return -ENOTCONN;
 }
 
 static void on_looked(void *userdata, const struct lookup_answer *answer)
@@ -333,7 +179,7 @@ static void on_looked(void *userdata, const struct lookup_answer *answer)
 	if (answer->error) {
 		link_words_lookup(l, answer);
 		give_up(l);
-	} else if (open_number(l) < 0) {
+	} else if (link_open(l) < 0) {
 		fail(l);
 	}
 }
@@ -356,7 +202,7 @@ static void attempt(struct link *l)
 		on_looked(l, &known);
 		return;
 	}
-	arm(l, connect_us(l), 100000);
+	link_arm(l, link_connect_us(l), 100000);
 	r = lookup_new(&l->lookup, l->event, host, on_looked, l);
 	if (r < 0) {
 		(void)snprintf(l->why, sizeof(l->why), "%s: cannot resolve the name: %s", link_server(l),
@@ -381,7 +227,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 		fail(l);
 		break;
 	case LINK_UP:
-		arm(l, misc_us(l), misc_us(l) / 4);
+		link_arm(l, link_misc_us(l), link_misc_us(l) / 4);
 		l->depth++;
 		rc = mosquitto_loop_misc(l->mosq);
 		l->depth--;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Link part: what link.c and link_words.c share of one connection. Edge.
+ * Link part: what link.c, link_open.c and link_words.c share of one connection. Edge.
  */
 #pragma once
 
@@ -53,3 +53,14 @@ void link_words_timeout(struct link *l);
 
 /* What is wrong with the options: -EINVAL after a sentence, or 0. Fills l->server. */
 int link_words_check(struct link *l, char complaint[256]);
+
+/* One attempt with the number l->number_at. 0: under way; -ENOTCONN: l->why says why not. */
+int link_open(struct link *l);
+
+/* Of link.c: the socket has something; the one timer. */
+int link_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata);
+void link_arm(struct link *l, uint64_t in_us, uint64_t accuracy_us);
+
+uint64_t link_now_us(void);			/* CLOCK_MONOTONIC */
+uint64_t link_connect_us(const struct link *l);
+uint64_t link_misc_us(const struct link *l);	/* how often the library looks whether to ping */

@@ -27,11 +27,10 @@ static void say_errno(struct link *l, int error)
 		hint = ": no way through the network";
 		break;
 	case EPROTO:
-		hint = ": TLS failed; is this a TLS port?";
-		break;
+		(void)snprintf(l->why, sizeof(l->why), "%s: what came is not TLS: is this a TLS port?", to(l));
+		return;
 	}
-	(void)snprintf(l->why, sizeof(l->why), "%s: %s%s", to(l), error ? strerror(error) : "the connection broke",
-		       hint);
+	(void)snprintf(l->why, sizeof(l->why), "%s: %s%s", to(l), strerror(error), hint);
 }
 
 static void say_closed(struct link *l)
@@ -56,6 +55,11 @@ void link_words(struct link *l, int rc, int error)
 	case MOSQ_ERR_CONN_REFUSED:
 		return; /* the answer itself was more precise */
 	case MOSQ_ERR_ERRNO:
+		if (error == 0 || error == EBADF || error == ECONNRESET) {
+			say_closed(l); /* the library has closed its socket already */
+			return;
+		}
+		/* fall through */
 	case MOSQ_ERR_TLS:
 	case MOSQ_ERR_TLS_HANDSHAKE:
 		say_errno(l, rc == MOSQ_ERR_ERRNO ? error : EPROTO);
