@@ -27,7 +27,7 @@ static void say_errno(struct link *l, int error)
 		hint = ": no way through the network";
 		break;
 	case EPROTO:
-		(void)snprintf(l->why, sizeof(l->why), "%s: what came is not TLS: is this a TLS port?", to(l));
+		(void)snprintf(l->why, sizeof(l->why), "%s: what came is not TLS: is this an MQTT port with TLS?", to(l));
 		return;
 	}
 	(void)snprintf(l->why, sizeof(l->why), "%s: %s%s", to(l), strerror(error), hint);

@@ -230,7 +230,7 @@ def tls(folder):
              (f"ca={good.file}", f"cert={old_cert}", f"key={old_key}"), "certificate expired"),
             ("a certificate of ours that the server does not know", m, "localhost",
              (f"ca={good.file}", f"cert={foreign_cert}", f"key={foreign_key}"), "unknown CA"),
-            ("TLS to a port without", plain, "localhost", ours, "is this a TLS port?"),
+            ("TLS to a port without", plain, "localhost", ours, "is this an MQTT port with TLS"),
             ("no TLS to a port with", m, "localhost", (), "is this an MQTT port without TLS"),
         )
         for what, server, host, settings, said in rows:
