@@ -2,7 +2,8 @@
 /*
  * Crumb: what the next boot must know of this one, also if it ends between two instructions: the counts,
  * the worst open episode, when we were last alive, whether the end was in order. Edge: two copies in a
- * mapped, locked file, written in turn, each with a CRC32.
+ * mapped, locked file, each with a CRC32; the one that is known to be on the disk is not touched before the
+ * other one is. One process at a time: who has the spool (spool.h).
  */
 #pragma once
 
@@ -25,9 +26,12 @@ struct crumb_note {
 
 struct crumb;
 
-/* *ret_past: what the last process left, of this boot or another; boot "": nothing. 0 or -errno. */
+/* *ret_past: what the last process left, of this boot or another; boot "": nothing that can be believed.
+ * Damage is no error. 0 or -errno: -ENOSPC, -EPROTO (no regular file), what the system said. */
 int crumb_open(struct crumb **ret, const char *path, struct crumb_note *ret_past);
-void crumb_close(struct crumb *c);
+struct crumb *crumb_close(struct crumb *c);	/* NULL is fine; returns NULL */
 
-/* Stores; is_urgent: returns when it is on the disk. */
+/* Stores; is_urgent: returns when it is on the disk. Otherwise SIGKILL does not lose it, and the end of power
+ * at most what the kernel had not written back (30 s); one note in 10 min of alive_us is waited for all the
+ * same. Its texts end. 0, or what msync returned: it is in memory then. */
 int crumb_write(struct crumb *c, const struct crumb_note *note, bool is_urgent);
