@@ -67,7 +67,8 @@ static void add_present_state(struct envelope_json *j, const struct envelope_sta
 	add_spool(j, &state->spool);
 }
 
-/* Offline is said in advance, as the last will: by then nothing but the session is sure. */
+/* Offline is said in advance, as the last will: by then nothing but the session is sure; or as a goodbye, and
+ * then what it is for. */
 int envelope_state(const struct envelope *v, const struct envelope_moment *m,
 		   const struct envelope_state *state, bool is_heartbeat, char *ret)
 {
@@ -81,6 +82,8 @@ int envelope_state(const struct envelope *v, const struct envelope_moment *m,
 	envelope_json_figures(&j, j.data, &session, 1);
 	if (state->is_online || is_heartbeat)
 		add_present_state(&j, state);
+	else if (state->expect && state->expect[0])
+		envelope_json_text(&j, j.data, "expect", state->expect);
 	return envelope_json_finish(&j, NULL, ret);
 }
 
