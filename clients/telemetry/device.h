@@ -40,7 +40,7 @@ struct device_order {
 	uint64_t sequence;		/* 0: none */
 	uint64_t record;		/* the alarm that must be acknowledged; 0: the message */
 	int message;
-	uint64_t taken_us, deadline_us;
+	uint64_t taken_us, deadline_us;	/* the broker's decision; its deadline */
 	bool is_synced;
 };
 

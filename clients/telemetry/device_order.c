@@ -55,7 +55,7 @@ void device_ordered(struct device *d, const struct failsoft_order *order)
 {
 	const uint64_t now_us = device_now_us();
 
-	d->order = (struct device_order){ .sequence = order->sequence, .taken_us = now_us,
+	d->order = (struct device_order){ .sequence = order->sequence, .taken_us = order->issued_us,
 					  .deadline_us = order->deadline_us, .message = -1 };
 	if (!carry_out(d, order)) {
 		answer(d, FAILSOFT_RESULT_DONE); /* nothing that the server does not have */

@@ -37,7 +37,7 @@ class Mosquitto:
         self.port = port or free_port()
         self.folder = pathlib.Path(folder)
         self.config = self.folder / f"mosquitto-{self.port}.conf"
-        lines = [f"listener {self.port} 127.0.0.1", "persistence false", "max_queued_messages 0",
+        lines = [f"listener {self.port} 127.0.0.1", "persistence false", "log_type all", "max_queued_messages 0",
                  "max_inflight_messages 0", f"user {getpass.getuser()}", *more]
         if not any(line.startswith("allow_anonymous") for line in lines):
             lines.append("allow_anonymous true")
