@@ -4,9 +4,9 @@
 #include <json-c/json.h>
 #include <string.h>
 
-#define LENGTH_MAX	64u	/* {"drill": "imminent"} has 21 */
+#define LENGTH_MAX 64u /* {"drill": "imminent"} has 21 */
 
-static const char *const stages[] = { "warning", "imminent", "shutdown" };
+static const char *const stages[] = {"warning", "imminent", "shutdown"};
 
 /* {"drill": WORD} and nothing else. */
 static const char *stage_of(struct json_object *object)
@@ -14,12 +14,15 @@ static const char *stage_of(struct json_object *object)
 	struct json_object *value;
 	const char *text;
 
-	if (!json_object_is_type(object, json_type_object) || json_object_object_length(object) != 1 ||
-	    !json_object_object_get_ex(object, "drill", &value) || !json_object_is_type(value, json_type_string))
+	if (!json_object_is_type(object, json_type_object) ||
+	    json_object_object_length(object) != 1 ||
+	    !json_object_object_get_ex(object, "drill", &value) ||
+	    !json_object_is_type(value, json_type_string))
 		return NULL;
 	text = json_object_get_string(value);
 	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
-		if (!strcmp(stages[i], text) && (size_t)json_object_get_string_len(value) == strlen(text))
+		if (!strcmp(stages[i], text) &&
+		    (size_t)json_object_get_string_len(value) == strlen(text))
 			return stages[i];
 	return NULL;
 }
@@ -42,8 +45,8 @@ static const char *parse(const char *payload, size_t length)
 	return stage;
 }
 
-const char *command_take(struct command_gate *g, const void *payload, size_t length, bool is_retained,
-			 uint64_t now_us, const char **ret_why)
+const char *command_take(struct command_gate *g, const void *payload, size_t length,
+			 bool is_retained, uint64_t now_us, const char **ret_why)
 {
 	const char *stage = NULL;
 

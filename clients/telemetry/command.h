@@ -9,13 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COMMAND_PAUSE_US	UINT64_C(60000000)	/* between two; the same again would hide a real alarm */
+/* Between two drills: one after the other would hide a real alarm. */
+#define COMMAND_PAUSE_US	UINT64_C(60000000)
 
 struct command_gate {
 	uint64_t next_us;		/* not before */
 	uint64_t refused;		/* since the start */
 };
 
-/* The stage to rehearse, "warning", "imminent" or "shutdown"; NULL: refused and counted, *ret_why says why. */
+/* The stage to rehearse, "warning", "imminent" or "shutdown"; NULL: refused and counted,
+ * *ret_why says why. */
 const char *command_take(struct command_gate *g, const void *payload, size_t length, bool is_retained,
 			 uint64_t now_us, const char **ret_why);

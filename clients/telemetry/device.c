@@ -14,11 +14,11 @@
 #include "reserve.h"
 #include "tell.h"
 
-#define US_PER_S	UINT64_C(1000000)
+#define US_PER_S UINT64_C(1000000)
 
-/* The crumb says within this when the process was last alive. Half: twice the wakeups at rest; double: a
- * report's "then it ended" is as much less sure. */
-#define TICK_US		(10 * US_PER_S)
+/* The crumb says within this when the process was last alive. Half: twice the wakeups at rest;
+ * double: a report's "then it ended" is as much less sure. */
+#define TICK_US (10 * US_PER_S)
 
 static uint64_t clock_us(clockid_t clock)
 {
@@ -111,7 +111,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct tally_note note[TALLY_NOTES_MAX];
 	struct device *d = userdata;
-	uint32_t notes = tally_time(&d->tally, device_now_us(), d->settings.oom_hold_s * US_PER_S, note);
+	uint32_t notes =
+		tally_time(&d->tally, device_now_us(), d->settings.oom_hold_s * US_PER_S, note);
 
 	(void)usec;
 	device_tell(d, note, notes, NULL);
@@ -179,7 +180,9 @@ static int name_topics(struct device *d)
 	for (t.place = 0; t.place < TOPIC_PLACE_COUNT; t.place++)
 		if (t.place != TOPIC_AT_ALARM)
 			topic_format(&t, d->topic[t.place]);
-	return snprintf(d->client_id, sizeof(d->client_id), "failsoft-%s", d->envelope.device) > 0 ? 0 : -EINVAL;
+	return snprintf(d->client_id, sizeof(d->client_id), "failsoft-%s", d->envelope.device) > 0
+		       ? 0
+		       : -EINVAL;
 }
 
 static int add_sources(struct device *d)
@@ -187,17 +190,20 @@ static int add_sources(struct device *d)
 	const struct {
 		sd_event_source **source;
 		sd_event_time_handler_t handler;
-	} timers[] = { { &d->tick, on_tick }, { &d->heartbeat, on_heartbeat }, { &d->rebirth, on_rebirth },
-		       { &d->drain, on_drain }, { &d->answer, device_order_due }, { &d->stop, on_stop } };
+	} timers[] = {
+		{&d->tick, on_tick},   {&d->heartbeat, on_heartbeat},  {&d->rebirth, on_rebirth},
+		{&d->drain, on_drain}, {&d->answer, device_order_due}, {&d->stop, on_stop}};
 	int r = sd_event_new(&d->event);
 
 	for (size_t i = 0; r >= 0 && i < sizeof(timers) / sizeof(timers[0]); i++) {
-		r = sd_event_add_time(d->event, timers[i].source, CLOCK_MONOTONIC, UINT64_MAX, 0, timers[i].handler, d);
+		r = sd_event_add_time(d->event, timers[i].source, CLOCK_MONOTONIC, UINT64_MAX, 0,
+				      timers[i].handler, d);
 		if (r >= 0)
 			r = sd_event_source_set_enabled(*timers[i].source, SD_EVENT_OFF);
 	}
 	for (size_t i = 0; r >= 0 && i < 2; i++)
-		r = sd_event_add_signal(d->event, NULL, (int[]){ SIGTERM, SIGINT }[i], device_on_signal, d);
+		r = sd_event_add_signal(d->event, NULL, (int[]){SIGTERM, SIGINT}[i],
+					device_on_signal, d);
 	if (r >= 0)
 		r = sd_event_source_set_priority(d->answer, SD_EVENT_PRIORITY_IMPORTANT);
 	return r < 0 ? r : sd_event_set_watchdog(d->event, true);
@@ -206,14 +212,18 @@ static int add_sources(struct device *d)
 static int open_state(struct device *d)
 {
 	char complaint[256] = "", path[512];
-	int r = identity_read(d->root_fd, d->settings.device, d->settings.firmware, &d->identity, complaint);
+	int r = identity_read(d->root_fd, d->settings.device, d->settings.firmware, &d->identity,
+			      complaint);
 
 	if (r < 0)
 		return complain("who this device is", r, complaint);
 	(void)snprintf(path, sizeof(path), "%s/spool", d->options.state_directory);
 	r = spool_open(&d->spool, path, (uint32_t)d->settings.spool_slots);
 	if (r < 0)
-		return complain(path, r, r == -EBUSY ? "another failsoft-telemetry has it; its journal says what its server says" : "");
+		return complain(path, r,
+				r == -EBUSY ? "another failsoft-telemetry has it; its journal says "
+					      "what its server says"
+					    : "");
 	if (!spool_is_locked(d->spool))
 		tell(TELL_WARNING, "the spool is not locked in memory: RLIMIT_MEMLOCK is too low");
 	d->envelope.instance = spool_instance(d->spool);
@@ -226,15 +236,18 @@ static int open_state(struct device *d)
 	return r < 0 ? complain("the state", r, complaint) : 0;
 }
 
-int device_start(struct device *d, const struct device_options *options, const struct settings *settings)
+int device_start(struct device *d, const struct device_options *options,
+		 const struct settings *settings)
 {
-	const struct feed_handlers handlers = { on_event, on_order, on_up, on_down, d };
-	const struct feed_options feed = { .bus_address = options->bus_address, .budget_us = settings->budget_us };
+	const struct feed_handlers handlers = {on_event, on_order, on_up, on_down, d};
+	const struct feed_options feed = {.bus_address = options->bus_address,
+					  .budget_us = settings->budget_us};
 	struct reserve reserve;
 	sigset_t mask;
 	int r;
 
-	*d = (struct device){ .settings = *settings, .options = *options, .expect = "", .root_fd = -1 };
+	*d = (struct device){
+		.settings = *settings, .options = *options, .expect = "", .root_fd = -1};
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
 	sigaddset(&mask, SIGINT);
@@ -274,7 +287,8 @@ int device_run(struct device *d)
 
 void device_stop(struct device *d)
 {
-	sd_event_source **const sources[] = { &d->tick, &d->heartbeat, &d->rebirth, &d->drain, &d->answer, &d->stop };
+	sd_event_source **const sources[] = {&d->tick,	&d->heartbeat, &d->rebirth,
+					     &d->drain, &d->answer,    &d->stop};
 
 	d->link = link_free(d->link);
 	d->feed = feed_free(d->feed);

@@ -106,10 +106,11 @@ uint64_t device_now_us(void);
 uint64_t device_boot_us(void);			/* CLOCK_BOOTTIME */
 void device_arm(sd_event_source *source, uint64_t in_us, uint64_t accuracy_us);
 
-/* ---- device_say.c: makes messages of what happened; puts them into the spool, sends, syncs ---- */
-void device_tell(struct device *d, const struct tally_note *note, uint32_t notes, const struct feed_event *e);
-void device_alarm(struct device *d, enum topic_alarm alarm, bool is_raised, const struct tally_episode *episode,
-		  const char *text);
+/* ---- device_say.c: makes messages of what happened ---- */
+void device_tell(struct device *d, const struct tally_note *note, uint32_t notes,
+		 const struct feed_event *e);
+void device_alarm(struct device *d, enum topic_alarm alarm, bool is_raised,
+		  const struct tally_episode *episode, const char *text);
 int device_report(struct device *d, const struct tally_episode *episode, const struct outcome *outcome,
 		  const struct crumb_note *past);
 int device_state(struct device *d, bool is_online); /* the message's number; -errno: not connected, ... */

@@ -9,12 +9,14 @@
 
 int device_check(struct device *d)
 {
-	printf("device %s of fleet %s, firmware %s; topics failsoft/v1/%s/%s/...\n", d->envelope.device,
-	       d->envelope.fleet, d->envelope.firmware, d->envelope.fleet, d->envelope.device);
+	printf("device %s of fleet %s, firmware %s; topics failsoft/v1/%s/%s/...\n",
+	       d->envelope.device, d->envelope.fleet, d->envelope.firmware, d->envelope.fleet,
+	       d->envelope.device);
 	for (uint64_t i = 0; i < d->settings.servers; i++)
 		printf("server %s, %s\n", d->settings.server[i],
-		       !d->settings.ca_file[0] ? "without TLS" : d->settings.cert_file[0] ? "TLS, our certificate"
-											 : "TLS, no certificate of ours");
+		       !d->settings.ca_file[0]	  ? "without TLS"
+		       : d->settings.cert_file[0] ? "TLS, our certificate"
+						  : "TLS, no certificate of ours");
 	fflush(stdout);
 	return device_run(d);
 }

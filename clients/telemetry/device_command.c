@@ -5,8 +5,8 @@
 #include "device.h"
 #include "tell.h"
 
-#define BROKER	"org.failsoft.Broker1"
-#define PATH	"/org/failsoft/Broker1"
+#define BROKER "org.failsoft.Broker1"
+#define PATH   "/org/failsoft/Broker1"
 
 static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
@@ -28,8 +28,9 @@ static int call(struct device *d, const char *stage)
 	int r = sd_bus_new(&d->bus);
 
 	if (r >= 0)
-		r = sd_bus_set_address(d->bus, d->options.bus_address ? d->options.bus_address
-								       : "unix:path=/run/dbus/system_bus_socket");
+		r = sd_bus_set_address(d->bus, d->options.bus_address
+						       ? d->options.bus_address
+						       : "unix:path=/run/dbus/system_bus_socket");
 	if (r >= 0)
 		r = sd_bus_set_bus_client(d->bus, true);
 	if (r >= 0)
@@ -37,7 +38,8 @@ static int call(struct device *d, const char *stage)
 	if (r >= 0)
 		r = sd_bus_attach_event(d->bus, d->event, SD_EVENT_PRIORITY_NORMAL);
 	if (r >= 0)
-		r = sd_bus_call_method_async(d->bus, NULL, BROKER, PATH, BROKER, "Drill", on_reply, d, "sas", stage, 0);
+		r = sd_bus_call_method_async(d->bus, NULL, BROKER, PATH, BROKER, "Drill", on_reply,
+					     d, "sas", stage, 0);
 	return r;
 }
 
@@ -62,7 +64,8 @@ void device_command(struct device *d, const struct link_message *m)
 
 	if (!d->settings.commands || strcmp(m->topic, d->topic[TOPIC_AT_COMMAND]) != 0)
 		return;
-	stage = command_take(&d->gate, m->payload, m->length, m->is_retained, device_now_us(), &why);
+	stage = command_take(&d->gate, m->payload, m->length, m->is_retained, device_now_us(),
+			     &why);
 	if (!stage) {
 		/* the first hundred, then each hundredth: nobody fills the journal from outside */
 		if (d->gate.refused <= 100 || d->gate.refused % 100 == 0)

@@ -2,9 +2,9 @@
 /*
  * An order of the broker's: the alarm leaves, and the answer says whether the server has it.
  *
- * Order of duty: spool (memory), socket, then the disk. A disk that is busy with the crisis takes longer than
- * the broker waits, so the sync comes when the server has the alarm, or at half time if it has not: by the
- * answer "partial" the alarm is on the disk.
+ * Order of duty: spool (memory), socket, then the disk. A disk that is busy with the crisis takes
+ * longer than the broker waits, so the sync comes when the server has the alarm, or at half time if
+ * it has not: by the answer "partial" the alarm is on the disk.
  */
 #include "device.h"
 #include "tell.h"
@@ -55,14 +55,17 @@ void device_ordered(struct device *d, const struct failsoft_order *order)
 {
 	const uint64_t now_us = device_now_us();
 
-	d->order = (struct device_order){ .sequence = order->sequence, .taken_us = order->issued_us,
-					  .deadline_us = order->deadline_us, .message = -1 };
+	d->order = (struct device_order){.sequence = order->sequence,
+					 .taken_us = order->issued_us,
+					 .deadline_us = order->deadline_us,
+					 .message = -1};
 	if (!carry_out(d, order)) {
 		answer(d, FAILSOFT_RESULT_DONE); /* nothing that the server does not have */
 	} else if (!link_is_connected(d->link)) {
 		answer(d, FAILSOFT_RESULT_PARTIAL);
 	} else {
-		device_arm(d->answer, order->deadline_us > now_us ? (order->deadline_us - now_us) / 2 : 0, 1);
+		device_arm(d->answer,
+			   order->deadline_us > now_us ? (order->deadline_us - now_us) / 2 : 0, 1);
 	}
 }
 
@@ -80,7 +83,9 @@ int device_order_due(sd_event_source *source, uint64_t usec, void *userdata)
 		device_sync(d);
 	}
 	now_us = device_now_us();
-	last_us = d->order.deadline_us > d->settings.margin_us ? d->order.deadline_us - d->settings.margin_us : 0;
+	last_us = d->order.deadline_us > d->settings.margin_us
+			  ? d->order.deadline_us - d->settings.margin_us
+			  : 0;
 	if (now_us < last_us)
 		device_arm(d->answer, last_us - now_us, 1);
 	else
@@ -92,7 +97,8 @@ void device_order_sent(struct device *d, uint64_t record, int message)
 {
 	if (!d->order.sequence)
 		return;
-	if ((d->order.record && record == d->order.record) || (message > 0 && message == d->order.message))
+	if ((d->order.record && record == d->order.record) ||
+	    (message > 0 && message == d->order.message))
 		answer(d, FAILSOFT_RESULT_DONE);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the process before this one left: of this boot, or of one that is over and wants a report. */
+/* What the process before this one left: of this boot, or of one that is over and wants a report.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +12,8 @@ static bool is_same_boot(const struct device *d)
 	return !strcmp(d->past.boot, d->identity.boot);
 }
 
-/* An alarm of a boot that is over is over, too; one of this boot is still raised and not told again. */
+/* An alarm of a boot that is over is over, too; one of this boot is still raised and not told
+ * again. */
 static void take_alarms(struct device *d)
 {
 	for (enum topic_alarm a = 0; a < TOPIC_ALARM_COUNT; a++) {
@@ -47,13 +49,14 @@ int device_past_open(struct device *d, char complaint[256])
 	return 0;
 }
 
-/* Made before this process was killed between the spool and the crumb? Then it still waits: nothing is sent
- * before the crumb is written. */
+/* Made before this process was killed between the spool and the crumb? Then it still waits: nothing
+ * is sent before the crumb is written. */
 static bool is_reported(const struct device *d)
 {
 	for (const struct spool_record *r = spool_next(d->spool, SPOOL_ALARM, 0); r;
 	     r = spool_next(d->spool, SPOOL_ALARM, r->sequence))
-		if (r->type == TOPIC_REPORT && memmem(r->payload, r->length, d->past.boot, strlen(d->past.boot)) &&
+		if (r->type == TOPIC_REPORT &&
+		    memmem(r->payload, r->length, d->past.boot, strlen(d->past.boot)) &&
 		    memmem(r->payload, r->length, d->identity.boot, strlen(d->identity.boot)))
 			return true;
 	return false;
@@ -61,14 +64,15 @@ static bool is_reported(const struct device *d)
 
 void device_past_conclude(struct device *d)
 {
-	struct outcome outcome = { 0 };
+	struct outcome outcome = {0};
 
 	if (!d->is_past_open)
 		return;
 	outcome_judge(&d->past, &d->facts, &outcome);
 	if (outcome.is_known && !is_reported(d)) {
 		d->tally.counts.resets += outcome_is_reset(outcome.end);
-		tell(TELL_INFO, "the last boot ended: %s: %s", tally_end_name(outcome.end), outcome.text);
+		tell(TELL_INFO, "the last boot ended: %s: %s", tally_end_name(outcome.end),
+		     outcome.text);
 		(void)device_report(d, &d->past.episode, &outcome, &d->past); /* it has been told */
 	}
 	device_sync(d); /* the crumb still says what it said */
@@ -77,14 +81,15 @@ void device_past_conclude(struct device *d)
 	device_send(d);
 }
 
-/* A stage's alarm that was raised by the process before, and the broker has nothing open: nobody clears it. */
+/* A stage's alarm that was raised by the process before, and the broker has nothing open: nobody
+ * clears it. */
 static void clear_stale(struct device *d)
 {
 	static const struct {
 		enum topic_alarm alarm;
 		uint32_t stage;
-	} rows[] = { { TOPIC_ALARM_SHUTDOWN, FAILSOFT_STAGE_SHUTDOWN },
-		     { TOPIC_ALARM_IMMINENT, FAILSOFT_STAGE_IMMINENT } };
+	} rows[] = {{TOPIC_ALARM_SHUTDOWN, FAILSOFT_STAGE_SHUTDOWN},
+		    {TOPIC_ALARM_IMMINENT, FAILSOFT_STAGE_IMMINENT}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (d->tally.is_raised[rows[i].alarm] && d->tally.stage < rows[i].stage) {

@@ -13,8 +13,10 @@
 static struct envelope_moment moment(struct device *d)
 {
 	return (struct envelope_moment){
-		.sequence = spool_next_sequence(d->spool), .boottime_us = device_boot_us(),
-		.real_s = time(NULL), .is_synchronised = identity_clock_is_synchronised(),
+		.sequence = spool_next_sequence(d->spool),
+		.boottime_us = device_boot_us(),
+		.real_s = time(NULL),
+		.is_synchronised = identity_clock_is_synchronised(),
 	};
 }
 
@@ -31,7 +33,8 @@ static int put(struct device *d, const struct envelope_moment *m, enum topic_typ
 	if (r >= 0)
 		r = spool_put(d->spool, &d->record, false);
 	if (r < 0) {
-		tell(TELL_ERROR, "a message of type %s is lost: %s", topic_type_name(type), strerror(-r));
+		tell(TELL_ERROR, "a message of type %s is lost: %s", topic_type_name(type),
+		     strerror(-r));
 		return r;
 	}
 	if (is_urgent && d->syncs == DEVICE_SYNCS_MAX)
@@ -48,7 +51,8 @@ void device_sync(struct device *d)
 	for (uint32_t i = 0; i < d->syncs; i++) {
 		r = spool_sync(d->spool, d->sync[i]);
 		if (r < 0 && r != -ENOENT) /* not there: acknowledged, and given way to another */
-			tell(TELL_ERROR, "an alarm is in memory, but not on the disk: %s", strerror(-r));
+			tell(TELL_ERROR, "an alarm is in memory, but not on the disk: %s",
+			     strerror(-r));
 	}
 	if (d->syncs)
 		device_keep(d, true);
@@ -58,8 +62,9 @@ void device_sync(struct device *d)
 void device_keep(struct device *d, bool is_urgent)
 {
 	const struct tally_episode *worst = tally_worst(&d->tally);
-	struct crumb_note note = { .alive_us = device_boot_us(), .counts = d->tally.counts,
-				   .is_orderly = d->goodbye && d->expect[0] != '\0' };
+	struct crumb_note note = {.alive_us = device_boot_us(),
+				  .counts = d->tally.counts,
+				  .is_orderly = d->goodbye && d->expect[0] != '\0'};
 	int r;
 
 	if (d->is_past_open)
@@ -73,15 +78,17 @@ void device_keep(struct device *d, bool is_urgent)
 		note.episode = *worst;
 	r = crumb_write(d->crumb, &note, is_urgent);
 	if (r < 0)
-		tell(TELL_WARNING, "what the next boot must know is not on the disk: %s", strerror(-r));
+		tell(TELL_WARNING, "what the next boot must know is not on the disk: %s",
+		     strerror(-r));
 }
 
-void device_alarm(struct device *d, enum topic_alarm alarm, bool is_raised, const struct tally_episode *episode,
-		  const char *text)
+void device_alarm(struct device *d, enum topic_alarm alarm, bool is_raised,
+		  const struct tally_episode *episode, const char *text)
 {
 	const struct envelope_moment m = moment(d);
 	int length = envelope_alarm(&d->envelope, &m, alarm, is_raised, episode,
-				    d->order.sequence ? d->order.deadline_us : 0, text, d->record.payload);
+				    d->order.sequence ? d->order.deadline_us : 0, text,
+				    d->record.payload);
 
 	d->record.alarm = alarm;
 	d->record.is_raised = is_raised;
@@ -95,19 +102,21 @@ void device_alarm(struct device *d, enum topic_alarm alarm, bool is_raised, cons
 		device_send_retained(d, alarm);
 }
 
-int device_report(struct device *d, const struct tally_episode *episode, const struct outcome *outcome,
-		  const struct crumb_note *past)
+int device_report(struct device *d, const struct tally_episode *episode,
+		  const struct outcome *outcome, const struct crumb_note *past)
 {
 	const struct envelope_moment m = moment(d);
 
-	return put(d, &m, TOPIC_REPORT, envelope_report(&d->envelope, &m, episode, outcome, past, d->record.payload));
+	return put(d, &m, TOPIC_REPORT,
+		   envelope_report(&d->envelope, &m, episode, outcome, past, d->record.payload));
 }
 
 static void say_event(struct device *d, const struct feed_event *e)
 {
 	const struct envelope_moment m = moment(d);
 
-	(void)put(d, &m, TOPIC_EVENT, envelope_event(&d->envelope, &m, e, d->record.payload)); /* it has been told */
+	(void)put(d, &m, TOPIC_EVENT,
+		  envelope_event(&d->envelope, &m, e, d->record.payload)); /* it has been told */
 }
 
 /* In stage normal the broker says nothing: then the kernel's own figure is the newest. */
@@ -126,10 +135,15 @@ static void add_figures(const struct device *d, struct envelope_state *s)
 	}
 }
 
-static int make_state(struct device *d, bool is_online, bool is_heartbeat, struct envelope_moment *ret)
+static int make_state(struct device *d, bool is_online, bool is_heartbeat,
+		      struct envelope_moment *ret)
 {
-	struct envelope_state s = { .is_online = is_online, .has_broker = d->feed && feed_is_up(d->feed), .stage = d->tally.stage,
-				    .expect = d->expect, .counts = d->tally.counts, .spool = spool_count(d->spool) };
+	struct envelope_state s = {.is_online = is_online,
+				   .has_broker = d->feed && feed_is_up(d->feed),
+				   .stage = d->tally.stage,
+				   .expect = d->expect,
+				   .counts = d->tally.counts,
+				   .spool = spool_count(d->spool)};
 
 	*ret = moment(d);
 	add_figures(d, &s);
@@ -144,8 +158,9 @@ int device_state(struct device *d, bool is_online)
 	if (!link_is_connected(d->link))
 		return -ENOTCONN;
 	length = make_state(d, is_online, false, &m);
-	return length < 0 ? length : link_publish(d->link, d->topic[TOPIC_AT_STATE], d->record.payload,
-						  (size_t)length, 1, true);
+	return length < 0 ? length
+			  : link_publish(d->link, d->topic[TOPIC_AT_STATE], d->record.payload,
+					 (size_t)length, 1, true);
 }
 
 void device_beat(struct device *d)
@@ -154,8 +169,8 @@ void device_beat(struct device *d)
 	int length = make_state(d, true, true, &m);
 
 	if (length >= 0 && link_is_connected(d->link))
-		(void)link_publish(d->link, d->topic[TOPIC_AT_HEARTBEAT], d->record.payload, (size_t)length, 0,
-				   false); /* the next one comes */
+		(void)link_publish(d->link, d->topic[TOPIC_AT_HEARTBEAT], d->record.payload,
+				   (size_t)length, 0, false); /* the next one comes */
 	else
 		(void)put(d, &m, TOPIC_HEARTBEAT, length);
 }
@@ -169,18 +184,24 @@ static void say_alarm(struct device *d, const struct tally_note *n)
 	if (n->is_raised)
 		switch (n->alarm) {
 		case TOPIC_ALARM_IMMINENT:
-			(void)snprintf(text, sizeof(text), "memory of %s is about to run out", domain);
+			(void)snprintf(text, sizeof(text), "memory of %s is about to run out",
+				       domain);
 			break;
 		case TOPIC_ALARM_SHUTDOWN:
-			(void)snprintf(text, sizeof(text), "programs of %s are about to be ended for lack of memory",
+			(void)snprintf(text, sizeof(text),
+				       "programs of %s are about to be ended for lack of memory",
 				       domain);
 			break;
 		case TOPIC_ALARM_OOM_KILL:
-			(void)snprintf(text, sizeof(text), "the kernel ended %s (process %" PRIu64 ") for lack of memory",
+			(void)snprintf(text, sizeof(text),
+				       "the kernel ended %s (process %" PRIu64
+				       ") for lack of memory",
 				       o ? o->victim : "a program", o ? o->victim_pid : 0);
 			break;
 		case TOPIC_ALARM_BROKER_LOST:
-			(void)snprintf(text, sizeof(text), "failsoftd is not there: nobody is asked before memory runs out");
+			(void)snprintf(
+				text, sizeof(text),
+				"failsoftd is not there: nobody is asked before memory runs out");
 			break;
 		case TOPIC_ALARM_COUNT:
 			break;
@@ -192,16 +213,22 @@ static void say_alarm(struct device *d, const struct tally_note *n)
 static void say_latency(struct device *d, const struct tally_episode *o)
 {
 	if (d->met)
-		tell(TELL_INFO, "episode %" PRIu64 ": the server acknowledged the alarm %" PRIu64 " us after the order, %"
-		     PRIu64 " us before the deadline (the slowest of %u)", o->number, d->slowest_us, d->left_us, d->met);
+		tell(TELL_INFO,
+		     "episode %" PRIu64 ": the server acknowledged the alarm %" PRIu64
+		     " us after the order, %" PRIu64 " us before the deadline (the slowest of %u)",
+		     o->number, d->slowest_us, d->left_us, d->met);
 	if (d->missed)
-		tell(TELL_WARNING, "episode %" PRIu64 ": %u orders were answered before the server had the alarm; it is in "
-		     "the spool", o->number, d->missed);
+		tell(TELL_WARNING,
+		     "episode %" PRIu64
+		     ": %u orders were answered before the server had the alarm; it is in "
+		     "the spool",
+		     o->number, d->missed);
 	d->met = d->missed = 0;
 	d->slowest_us = d->left_us = 0;
 }
 
-void device_tell(struct device *d, const struct tally_note *note, uint32_t notes, const struct feed_event *e)
+void device_tell(struct device *d, const struct tally_note *note, uint32_t notes,
+		 const struct feed_event *e)
 {
 	bool is_state_due = false;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What goes out, and in which order: birth; alarms and reports, those that a killed server may have forgotten
- * among them; the alarms' present state; then events, not faster than drain_per_s. Nothing of it rests on the
- * library's queue: a new connection begins from the spool.
+ * What goes out, and in which order: birth; alarms and reports, those that a killed server may have
+ * forgotten among them; the alarms' present state; then events, not faster than drain_per_s.
+ * Nothing of it rests on the library's queue: a new connection begins from the spool.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,15 +14,16 @@
 #include "device_check.h"
 #include "tell.h"
 
-#define US_PER_S	UINT64_C(1000000)
-#define TOKEN		1000u		/* one event, in permille */
-#define DRAIN_US	(US_PER_S / 10)	/* a wakeup for each tenth of drain_per_s */
+#define US_PER_S UINT64_C(1000000)
+#define TOKEN	 1000u		 /* one event, in permille */
+#define DRAIN_US (US_PER_S / 10) /* a wakeup for each tenth of drain_per_s */
 
 static void on_will(void *userdata, const char **topic, const void **payload, size_t *length)
 {
 	struct device *d = userdata;
-	const struct envelope_state gone = { .is_online = false };
-	struct envelope_moment m = { .sequence = spool_next_sequence(d->spool), .boottime_us = device_boot_us() };
+	const struct envelope_state gone = {.is_online = false};
+	struct envelope_moment m = {.sequence = spool_next_sequence(d->spool),
+				    .boottime_us = device_boot_us()};
 	int r;
 
 	d->envelope.session = spool_next_session(d->spool);
@@ -55,12 +56,13 @@ static const char *topic_of(const struct device *d, uint32_t type)
 static int send_record(struct device *d, const struct spool_record *r)
 {
 	const bool is_sure = r->type != TOPIC_HEARTBEAT;
-	int message = link_publish(d->link, topic_of(d, r->type), r->payload, r->length, is_sure, false);
+	int message =
+		link_publish(d->link, topic_of(d, r->type), r->payload, r->length, is_sure, false);
 
 	if (message < 0)
 		return message;
 	if (is_sure)
-		d->flight[d->flights++] = (struct device_flight){ message, r->sequence };
+		d->flight[d->flights++] = (struct device_flight){message, r->sequence};
 	else
 		spool_acknowledge(d->spool, r->sequence, device_boot_us() / US_PER_S);
 	return 0;
@@ -70,13 +72,14 @@ void device_send_retained(struct device *d, enum topic_alarm alarm)
 {
 	const struct spool_record *r = spool_alarm(d->spool, alarm);
 	const bool is_raised = r && r->is_raised;
-	struct topic t = { .place = TOPIC_AT_ALARM, .alarm = alarm };
+	struct topic t = {.place = TOPIC_AT_ALARM, .alarm = alarm};
 	char topic[TOPIC_MAX];
 
 	memcpy(t.fleet, d->envelope.fleet, sizeof(t.fleet));
 	memcpy(t.device, d->envelope.device, sizeof(t.device));
 	topic_format(&t, topic);
-	if (link_publish(d->link, topic, is_raised ? r->payload : "", is_raised ? r->length : 0, 1, true) < 0)
+	if (link_publish(d->link, topic, is_raised ? r->payload : "", is_raised ? r->length : 0, 1,
+			 true) < 0)
 		d->is_retained_sent = false; /* all of them, with the next that is sent */
 }
 
@@ -96,7 +99,8 @@ static void fill_bucket(struct device *d)
 {
 	const uint64_t now_us = device_now_us();
 	const uint64_t most = d->settings.drain_per_s * TOKEN;
-	const uint64_t passed_us = now_us - d->tokens_us < US_PER_S ? now_us - d->tokens_us : US_PER_S;
+	const uint64_t passed_us =
+		now_us - d->tokens_us < US_PER_S ? now_us - d->tokens_us : US_PER_S;
 
 	d->tokens_permille += passed_us * d->settings.drain_per_s / (US_PER_S / TOKEN);
 	d->tokens_permille = d->tokens_permille < most ? d->tokens_permille : most;
@@ -149,9 +153,12 @@ static void on_connected(void *userdata)
 	d->tokens_permille = d->settings.drain_per_s * TOKEN / 10;
 	d->tokens_us = device_now_us();
 	again = spool_resend(d->spool, device_boot_us() / US_PER_S, d->settings.resend_window_s);
-	tell(TELL_INFO, "connected to %s, session %llu; %u messages wait, %u of them were sent before",
-	     link_server(d->link), (unsigned long long)d->envelope.session, spool_count(d->spool).waiting, again);
-	(void)device_state(d, true); /* the birth; what is lost now comes with the next connection */
+	tell(TELL_INFO,
+	     "connected to %s, session %llu; %u messages wait, %u of them were sent before",
+	     link_server(d->link), (unsigned long long)d->envelope.session,
+	     spool_count(d->spool).waiting, again);
+	(void)device_state(d,
+			   true); /* the birth; what is lost now comes with the next connection */
 	device_arm(d->rebirth, d->settings.keepalive_s * US_PER_S * 3 / 2 + 5 * US_PER_S, US_PER_S);
 	device_send(d);
 }
@@ -228,14 +235,24 @@ int device_connect(struct device *d, char complaint[256])
 {
 	const struct settings *s = &d->settings;
 	struct link_options o = {
-		.servers = (uint32_t)s->servers, .client_id = d->client_id, .user = or_null(s->user),
-		.password = s->password_file[0] ? d->password : NULL, .ca_file = or_null(s->ca_file),
-		.cert_file = or_null(s->cert_file), .key_file = or_null(s->key_file), .is_clean = true,
-		.keepalive_s = (unsigned)s->keepalive_s, .connect_us = s->connect_us,
-		.pause_first_us = s->pause_first_us, .pause_last_us = s->pause_last_us, .spread_us = s->spread_us,
-		.subscription = { d->topic[TOPIC_AT_COMMAND] }, .subscriptions = s->commands ? 1 : 0,
+		.servers = (uint32_t)s->servers,
+		.client_id = d->client_id,
+		.user = or_null(s->user),
+		.password = s->password_file[0] ? d->password : NULL,
+		.ca_file = or_null(s->ca_file),
+		.cert_file = or_null(s->cert_file),
+		.key_file = or_null(s->key_file),
+		.is_clean = true,
+		.keepalive_s = (unsigned)s->keepalive_s,
+		.connect_us = s->connect_us,
+		.pause_first_us = s->pause_first_us,
+		.pause_last_us = s->pause_last_us,
+		.spread_us = s->spread_us,
+		.subscription = {d->topic[TOPIC_AT_COMMAND]},
+		.subscriptions = s->commands ? 1 : 0,
 	};
-	const struct link_events events = { on_will, on_connected, on_lost, on_acknowledged, on_received, d };
+	const struct link_events events = {on_will,	    on_connected, on_lost,
+					   on_acknowledged, on_received,  d};
 	int r = s->password_file[0] ? read_password(d, complaint) : 0;
 
 	for (uint32_t i = 0; i < o.servers; i++)

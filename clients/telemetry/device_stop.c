@@ -7,8 +7,8 @@
 #include "tell.h"
 
 /* Waits for the goodbye's acknowledgement; a server that does not answer sends the will instead. */
-#define GOODBYE_US	UINT64_C(2000000)
-#define ASK_US		UINT64_C(500000)	/* systemd answers in 1 ms, or not at all any more */
+#define GOODBYE_US UINT64_C(2000000)
+#define ASK_US	   UINT64_C(500000) /* systemd answers in 1 ms, or not at all any more */
 
 /* systemd says "stopping" from the moment at which it decides to shut down, halt or reboot. */
 static bool is_systemd_stopping(void)
@@ -19,10 +19,13 @@ static bool is_systemd_stopping(void)
 	bool is_stopping = false;
 
 	if (sd_bus_open_system(&bus) >= 0 &&
-	    sd_bus_message_new_method_call(bus, &m, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+	    sd_bus_message_new_method_call(bus, &m, "org.freedesktop.systemd1",
+					   "/org/freedesktop/systemd1",
 					   "org.freedesktop.DBus.Properties", "Get") >= 0 &&
-	    sd_bus_message_append(m, "ss", "org.freedesktop.systemd1.Manager", "SystemState") >= 0 &&
-	    sd_bus_call(bus, m, ASK_US, NULL, &reply) >= 0 && sd_bus_message_read(reply, "v", "s", &state) >= 0)
+	    sd_bus_message_append(m, "ss", "org.freedesktop.systemd1.Manager", "SystemState") >=
+		    0 &&
+	    sd_bus_call(bus, m, ASK_US, NULL, &reply) >= 0 &&
+	    sd_bus_message_read(reply, "v", "s", &state) >= 0)
 		is_stopping = !strcmp(state, "stopping");
 	sd_bus_message_unref(m);
 	sd_bus_message_unref(reply);
@@ -54,7 +57,8 @@ int device_on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
 	(void)sd_notify(false, "STOPPING=1");
 	if (!d->expect[0] && si->ssi_signo == SIGTERM && is_machine_going_down(d))
 		d->expect = "shutdown";
-	tell(TELL_INFO, "ending%s%s", d->expect[0] ? "; of the machine is expected: " : "", d->expect);
+	tell(TELL_INFO, "ending%s%s", d->expect[0] ? "; of the machine is expected: " : "",
+	     d->expect);
 	device_past_conclude(d);
 	d->goodbye = -1;
 	device_keep(d, true);

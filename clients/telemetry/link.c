@@ -15,14 +15,15 @@
 
 #include "link_part.h"
 
-#define US_PER_S	UINT64_C(1000000)
+#define US_PER_S UINT64_C(1000000)
 
-/* A connection that stood so long was a good one: the next pause begins small again. Half: a server that
- * throws everybody out twice a minute is not spared; double: one that restarts often is waited for too long. */
-#define STOOD_US	(60 * US_PER_S)
+/* A connection that stood so long was a good one: the next pause begins small again. Half: a server
+ * that throws everybody out twice a minute is not spared; double: one that restarts often is waited
+ * for too long. */
+#define STOOD_US (60 * US_PER_S)
 
 /* Packets that one turn of the loop reads, so that the other sources get their turn, too. */
-#define READS_PER_TURN	64u
+#define READS_PER_TURN 64u
 
 void link_arm(struct link *l, uint64_t in_us, uint64_t accuracy_us)
 {
@@ -35,7 +36,8 @@ static uint64_t draw(void)
 {
 	uint64_t random = 0;
 
-	(void)!getrandom(&random, sizeof(random), GRND_NONBLOCK); /* early at boot: 0 is the shortest pause */
+	(void)!getrandom(&random, sizeof(random),
+			 GRND_NONBLOCK); /* early at boot: 0 is the shortest pause */
 	return random;
 }
 
@@ -58,7 +60,8 @@ static void give_up(struct link *l)
 
 	tear_down(l);
 	l->phase = LINK_RESTING;
-	if (was_up && stood_us >= (l->options.pause_last_us < STOOD_US ? l->options.pause_last_us : STOOD_US))
+	if (was_up &&
+	    stood_us >= (l->options.pause_last_us < STOOD_US ? l->options.pause_last_us : STOOD_US))
 		backoff_reset(&l->backoff);
 	l->at = (l->at + 1) % l->options.servers;
 	link_arm(l, backoff_next(&l->backoff, draw()), 10000);
@@ -90,7 +93,8 @@ static void settle(struct link *l, int rc, int error)
 	}
 	if (l->is_broken)
 		return;
-	(void)sd_event_source_set_io_events(l->io, EPOLLIN | (mosquitto_want_write(l->mosq) ? EPOLLOUT : 0));
+	(void)sd_event_source_set_io_events(
+		l->io, EPOLLIN | (mosquitto_want_write(l->mosq) ? EPOLLOUT : 0));
 }
 
 static int on_settle(sd_event_source *source, void *userdata)
@@ -100,7 +104,8 @@ static int on_settle(sd_event_source *source, void *userdata)
 	return 0;
 }
 
-/* From outside the loop's own calls: the caller must not find the link gone when it gets its result. */
+/* From outside the loop's own calls: the caller must not find the link gone when it gets its
+ * result. */
 static void settle_later(struct link *l, int rc, int error)
 {
 	l->depth++;
@@ -122,8 +127,9 @@ static int read_some(struct link *l)
 	return rc;
 }
 
-/* libmosquitto would meet a refused TCP connection at its first read, without saying of what; and if it has
- * written in vain before (to this machine itself), OpenSSL would try that again for ever. */
+/* libmosquitto would meet a refused TCP connection at its first read, without saying of what; and
+ * if it has written in vain before (to this machine itself), OpenSSL would try that again for ever.
+ */
 static int tcp_error(struct link *l, uint32_t revents)
 {
 	int error = 0;
@@ -148,7 +154,8 @@ static int read_and_write(struct link *l, uint32_t revents, int *ret_error)
 	if (rc == MOSQ_ERR_SUCCESS && (revents & EPOLLOUT) && mosquitto_socket(l->mosq) >= 0)
 		rc = mosquitto_loop_write(l->mosq, 1);
 	*ret_error = errno;
-	/* Both directions are closed and nothing is left to read: the same moment would come for ever. */
+	/* Both directions are closed and nothing is left to read: the same moment would come for
+	 * ever. */
 	if (rc == MOSQ_ERR_SUCCESS && (revents & EPOLLHUP) && mosquitto_socket(l->mosq) >= 0 &&
 	    ioctl(l->fd, FIONREAD, &left) == 0 && left == 0)
 		rc = MOSQ_ERR_CONN_LOST;
@@ -187,7 +194,7 @@ static void on_looked(void *userdata, const struct lookup_answer *answer)
 static void attempt(struct link *l)
 {
 	const char *host = l->server[l->at].host;
-	struct lookup_answer known = { .count = 1 };
+	struct lookup_answer known = {.count = 1};
 	char complaint[256];
 	int r;
 
@@ -205,8 +212,8 @@ static void attempt(struct link *l)
 	link_arm(l, link_connect_us(l), 100000);
 	r = lookup_new(&l->lookup, l->event, host, on_looked, l);
 	if (r < 0) {
-		(void)snprintf(l->why, sizeof(l->why), "%s: cannot resolve the name: %s", link_server(l),
-			       strerror(-r));
+		(void)snprintf(l->why, sizeof(l->why), "%s: cannot resolve the name: %s",
+			       link_server(l), strerror(-r));
 		give_up(l);
 	}
 }
@@ -240,7 +247,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 static int add_sources(struct link *l, sd_event *event)
 {
 	int r = sd_event_add_time_relative(event, &l->timer, CLOCK_MONOTONIC,
-					   backoff_spread(l->options.spread_us, draw()), 1000, on_timer, l);
+					   backoff_spread(l->options.spread_us, draw()), 1000,
+					   on_timer, l);
 
 	if (r < 0)
 		return r;
@@ -263,10 +271,12 @@ int link_new(struct link **ret, struct sd_event *event, const struct link_option
 	(void)signal(SIGPIPE, SIG_IGN); /* libmosquitto and OpenSSL write() into sockets */
 	l->options = *options;
 	l->events = *events;
-	l->backoff = (struct backoff){ .first_us = options->pause_first_us, .last_us = options->pause_last_us };
+	l->backoff = (struct backoff){.first_us = options->pause_first_us,
+				      .last_us = options->pause_last_us};
 	r = link_words_check(l, complaint);
 	if (r == 0 && options->ca_file)
-		r = tls_new(&l->tls, options->ca_file, options->cert_file, options->key_file, complaint);
+		r = tls_new(&l->tls, options->ca_file, options->cert_file, options->key_file,
+			    complaint);
 	if (r == 0)
 		r = add_sources(l, event);
 	if (r < 0)
@@ -283,7 +293,8 @@ struct link *link_free(struct link *l)
 	if (!l)
 		return NULL;
 	if (l->phase == LINK_UP && !l->is_broken)
-		(void)mosquitto_disconnect(l->mosq); /* what the socket does not take now is not waited for */
+		(void)mosquitto_disconnect(
+			l->mosq); /* what the socket does not take now is not waited for */
 	tear_down(l);
 	sd_event_source_disable_unref(l->timer);
 	sd_event_source_disable_unref(l->settle);

@@ -10,16 +10,16 @@
 
 #include "link_part.h"
 
-#define US_PER_S	UINT64_C(1000000)
+#define US_PER_S UINT64_C(1000000)
 
-/* Name, TCP, TLS and CONNECT are five round trips: 10 s where a bad radio takes 2 s for one, and as much again
- * for what is sent twice. Half loses those links; double waits a minute for a dead host while the next one in
- * the list might answer. */
-#define CONNECT_US	(30 * US_PER_S)
+/* Name, TCP, TLS and CONNECT are five round trips: 10 s where a bad radio takes 2 s for one, and as
+ * much again for what is sent twice. Half loses those links; double waits a minute for a dead host
+ * while the next one in the list might answer. */
+#define CONNECT_US (30 * US_PER_S)
 
-/* The library looks whether to ping: PINGREQ leaves this part of the keepalive late at most. The server waits
- * for 1.5 keepalives. Half: twice the wakeups at rest; four times: too late. */
-#define MISC_PART	8u
+/* The library looks whether to ping: PINGREQ leaves this part of the keepalive late at most. The
+ * server waits for 1.5 keepalives. Half: twice the wakeups at rest; four times: too late. */
+#define MISC_PART 8u
 
 uint64_t link_now_us(void)
 {
@@ -52,19 +52,23 @@ static void on_connect(struct mosquitto *mosq, void *userdata, int connack)
 	l->up_us = link_now_us();
 	link_arm(l, link_misc_us(l), link_misc_us(l) / 4);
 	for (uint32_t i = 0; i < l->options.subscriptions; i++)
-		(void)mosquitto_subscribe(mosq, NULL, l->options.subscription[i], 1); /* settle() sees it */
+		(void)mosquitto_subscribe(mosq, NULL, l->options.subscription[i],
+					  1); /* settle() sees it */
 	l->events.connected(l->events.userdata);
 }
 
-static void on_subscribed(struct mosquitto *mosq, void *userdata, int message, int count, const int *granted)
+static void on_subscribed(struct mosquitto *mosq, void *userdata, int message, int count,
+			  const int *granted)
 {
 	struct link *l = userdata;
 
 	(void)mosq, (void)message;
 	for (int i = 0; i < count; i++)
 		if (granted[i] > 2) {
-			(void)snprintf(l->why, sizeof(l->why), "%s refuses a subscription: may client \"%s\" read \"%s\"?",
-				       link_server(l), l->options.client_id, l->options.subscription[0]);
+			(void)snprintf(l->why, sizeof(l->why),
+				       "%s refuses a subscription: may client \"%s\" read \"%s\"?",
+				       link_server(l), l->options.client_id,
+				       l->options.subscription[0]);
 			l->is_broken = true;
 		}
 }
@@ -95,9 +99,11 @@ static void on_message(struct mosquitto *mosq, void *userdata, const struct mosq
 	(void)mosq;
 	if (l->events.received)
 		l->events.received(l->events.userdata, &(struct link_message){
-			.topic = m->topic, .payload = m->payload, .length = (size_t)m->payloadlen,
-			.is_retained = m->retain,
-		});
+							       .topic = m->topic,
+							       .payload = m->payload,
+							       .length = (size_t)m->payloadlen,
+							       .is_retained = m->retain,
+						       });
 }
 
 static int set_will(struct link *l)
@@ -133,7 +139,8 @@ static int set_options(struct link *l)
 	return rc == MOSQ_ERR_SUCCESS ? set_will(l) : rc;
 }
 
-/* A peer that is gone without a word is noticed also while something waits for its acknowledgement. */
+/* A peer that is gone without a word is noticed also while something waits for its acknowledgement.
+ */
 static void set_user_timeout(const struct link *l)
 {
 	const unsigned timeout_ms = l->options.keepalive_s * 1500;
@@ -147,9 +154,11 @@ static int start(struct link *l, const char *number)
 
 	if (rc != MOSQ_ERR_SUCCESS)
 		return rc;
-	if (l->tls && tls_expect(l->tls, l->server[l->at].host, lookup_is_number(l->server[l->at].host)) < 0)
+	if (l->tls &&
+	    tls_expect(l->tls, l->server[l->at].host, lookup_is_number(l->server[l->at].host)) < 0)
 		return MOSQ_ERR_NOMEM;
-	rc = mosquitto_connect_async(l->mosq, number, l->server[l->at].port, (int)l->options.keepalive_s);
+	rc = mosquitto_connect_async(l->mosq, number, l->server[l->at].port,
+				     (int)l->options.keepalive_s);
 	return rc == MOSQ_ERR_CONN_PENDING ? MOSQ_ERR_SUCCESS : rc;
 }
 
@@ -164,7 +173,8 @@ int link_open(struct link *l)
 		rc = start(l, l->numbers.number[l->number_at]);
 	if (rc == MOSQ_ERR_SUCCESS) {
 		l->fd = mosquitto_socket(l->mosq);
-		if (l->fd >= 0 && sd_event_add_io(l->event, &l->io, l->fd, EPOLLIN | EPOLLOUT, link_on_io, l) >= 0) {
+		if (l->fd >= 0 && sd_event_add_io(l->event, &l->io, l->fd, EPOLLIN | EPOLLOUT,
+						  link_on_io, l) >= 0) {
 			set_user_timeout(l);
 			link_arm(l, link_connect_us(l), 100000);
 			return 0;

@@ -27,7 +27,8 @@ static void say_errno(struct link *l, int error)
 		hint = ": no way through the network";
 		break;
 	case EPROTO:
-		(void)snprintf(l->why, sizeof(l->why), "%s: what came is not TLS: is this an MQTT port with TLS?", to(l));
+		(void)snprintf(l->why, sizeof(l->why),
+			       "%s: what came is not TLS: is this an MQTT port with TLS?", to(l));
 		return;
 	}
 	(void)snprintf(l->why, sizeof(l->why), "%s: %s%s", to(l), strerror(error), hint);
@@ -36,11 +37,15 @@ static void say_errno(struct link *l, int error)
 static void say_closed(struct link *l)
 {
 	if (l->phase == LINK_UP)
-		(void)snprintf(l->why, sizeof(l->why), "%s ended the connection (it was stopped, or another "
-			       "client came with our id \"%s\")", to(l), l->options.client_id);
+		(void)snprintf(l->why, sizeof(l->why),
+			       "%s ended the connection (it was stopped, or another "
+			       "client came with our id \"%s\")",
+			       to(l), l->options.client_id);
 	else
-		(void)snprintf(l->why, sizeof(l->why), "%s ended the connection before it answered: is this an "
-			       "MQTT port %s TLS, and may this client in?", to(l), l->tls ? "with" : "without");
+		(void)snprintf(l->why, sizeof(l->why),
+			       "%s ended the connection before it answered: is this an "
+			       "MQTT port %s TLS, and may this client in?",
+			       to(l), l->tls ? "with" : "without");
 }
 
 void link_words(struct link *l, int rc, int error)
@@ -84,12 +89,14 @@ void link_words_refused(struct link *l, int connack)
 		[CONNACK_REFUSED_IDENTIFIER_REJECTED] = "it rejects the client id",
 		[CONNACK_REFUSED_SERVER_UNAVAILABLE] = "it is not available now",
 		[CONNACK_REFUSED_BAD_USERNAME_PASSWORD] = "user name or password is wrong",
-		[CONNACK_REFUSED_NOT_AUTHORIZED] = "not authorised: it does not know this user, password or "
-						   "certificate",
+		[CONNACK_REFUSED_NOT_AUTHORIZED] =
+			"not authorised: it does not know this user, password or "
+			"certificate",
 	};
 	const bool is_known = connack > 0 && (size_t)connack < sizeof(says) / sizeof(says[0]);
 
-	(void)snprintf(l->why, sizeof(l->why), "%s refuses client \"%s\": %s", to(l), l->options.client_id,
+	(void)snprintf(l->why, sizeof(l->why), "%s refuses client \"%s\": %s", to(l),
+		       l->options.client_id,
 		       is_known ? says[connack] : "for a reason that MQTT 3.1.1 does not know");
 }
 
@@ -106,8 +113,9 @@ void link_words_timeout(struct link *l)
 		[LINK_LOOKING] = "the name server",
 		[LINK_CONNECTING] = "the host",
 	};
-	const char *who = l->phase == LINK_CONNECTING && l->has_tcp ? "the server took the connection, but"
-								     : what[l->phase];
+	const char *who = l->phase == LINK_CONNECTING && l->has_tcp
+				  ? "the server took the connection, but"
+				  : what[l->phase];
 
 	(void)snprintf(l->why, sizeof(l->why), "%s: %s did not answer in time", to(l), who);
 }
@@ -115,13 +123,14 @@ void link_words_timeout(struct link *l)
 static int check_servers(struct link *l, char complaint[256])
 {
 	if (l->options.servers == 0 || l->options.servers > LINK_SERVERS_MAX) {
-		(void)snprintf(complaint, 256, "%u servers are named: give 1 to %u", l->options.servers,
-			       LINK_SERVERS_MAX);
+		(void)snprintf(complaint, 256, "%u servers are named: give 1 to %u",
+			       l->options.servers, LINK_SERVERS_MAX);
 		return -EINVAL;
 	}
 	for (uint32_t i = 0; i < l->options.servers; i++)
 		if (!lookup_server_parse(l->options.server[i], &l->server[i])) {
-			(void)snprintf(complaint, 256, "server \"%.180s\" is no HOST:PORT", l->options.server[i]);
+			(void)snprintf(complaint, 256, "server \"%.180s\" is no HOST:PORT",
+				       l->options.server[i]);
 			return -EINVAL;
 		}
 	return 0;

@@ -13,9 +13,9 @@
 
 #include <systemd/sd-event.h>
 
-/* glibc's resolver and its NSS modules keep answers of up to 64 KiB on the stack; half of this crashed
- * no module that was tried, double costs address space only. */
-#define STACK_BYTES	(256u * 1024u)
+/* glibc's resolver and its NSS modules keep answers of up to 64 KiB on the stack; half of this
+ * crashed no module that was tried, double costs address space only. */
+#define STACK_BYTES (256u * 1024u)
 
 /* Shared with the thread; the last of the two that lets go frees it. */
 struct question {
@@ -74,7 +74,7 @@ bool lookup_server_parse(const char *text, struct lookup_server *ret)
 
 bool lookup_is_number(const char *host)
 {
-	const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM };
+	const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *list;
 
 	if (getaddrinfo(host, NULL, &hints, &list))
@@ -85,13 +85,14 @@ bool lookup_is_number(const char *host)
 
 static void *ask(void *arg)
 {
-	const struct addrinfo hints = { .ai_flags = AI_ADDRCONFIG, .ai_socktype = SOCK_STREAM };
+	const struct addrinfo hints = {.ai_flags = AI_ADDRCONFIG, .ai_socktype = SOCK_STREAM};
 	struct question *q = arg;
 	struct addrinfo *list = NULL;
 
 	q->answer.error = getaddrinfo(q->host, NULL, &hints, &list);
 	q->answer.system_errno = errno;
-	for (const struct addrinfo *a = list; a && q->answer.count < LOOKUP_NUMBERS_MAX; a = a->ai_next)
+	for (const struct addrinfo *a = list; a && q->answer.count < LOOKUP_NUMBERS_MAX;
+	     a = a->ai_next)
 		if (!getnameinfo(a->ai_addr, a->ai_addrlen, q->answer.number[q->answer.count],
 				 LOOKUP_NUMBER_MAX, NULL, 0, NI_NUMERICHOST))
 			q->answer.count++;
@@ -134,7 +135,8 @@ static int start_thread(struct question *q)
 	return r;
 }
 
-int lookup_new(struct lookup **ret, struct sd_event *event, const char *host, lookup_done done, void *userdata)
+int lookup_new(struct lookup **ret, struct sd_event *event, const char *host, lookup_done done,
+	       void *userdata)
 {
 	struct lookup *l = calloc(1, sizeof(*l));
 	struct question *q = calloc(1, sizeof(*q));
@@ -145,7 +147,7 @@ int lookup_new(struct lookup **ret, struct sd_event *event, const char *host, lo
 		free(l);
 		return r;
 	}
-	*l = (struct lookup){ .question = q, .done = done, .userdata = userdata };
+	*l = (struct lookup){.question = q, .done = done, .userdata = userdata};
 	atomic_init(&q->holders, 1);
 	strncpy(q->host, host, sizeof(q->host) - 1);
 	q->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -37,7 +37,8 @@ bool lookup_is_number(const char *host);
 typedef void (*lookup_done)(void *userdata, const struct lookup_answer *answer);
 
 /* 0 or -errno: -EAGAIN no thread, -ENOMEM. */
-int lookup_new(struct lookup **ret, struct sd_event *event, const char *host, lookup_done done, void *userdata);
+int lookup_new(struct lookup **ret, struct sd_event *event, const char *host, lookup_done done,
+	       void *userdata);
 
 /* The thread is not waited for: it frees what is its own when the resolver lets it go. */
 struct lookup *lookup_free(struct lookup *l);

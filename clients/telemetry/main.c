@@ -9,48 +9,63 @@
 #include "device_check.h"
 #include "tell.h"
 
-#define DEFAULT_STATE	"/var/lib/failsoft-telemetry"
+#define DEFAULT_STATE "/var/lib/failsoft-telemetry"
 
 /* sysexits.h: what systemd and scripts know. */
-#define EXIT_USAGE	64
-#define EXIT_CONFIG	78
+#define EXIT_USAGE  64
+#define EXIT_CONFIG 78
 
 static void print_help(FILE *out)
 {
-	fputs("failsoft-telemetry - tells the fleet's operators, over MQTT, that this device runs out of memory\n\n"
+	fputs("failsoft-telemetry - tells the fleet's operators, over MQTT, that this device runs "
+	      "out of memory\n\n"
 	      "usage: failsoft-telemetry [OPTION]...\n\n"
 	      "  --config=FILE          settings; default: " SETTINGS_FILE "\n"
 	      "  --state-dir=DIR        spool and crumb; default: $STATE_DIRECTORY, else\n"
 	      "                         " DEFAULT_STATE "\n"
 	      "  --bus=ADDRESS          D-Bus address of failsoftd; default: the system bus\n"
-	      "  --check                connect once, publish the state, say what the server said, exit\n"
+	      "  --check                connect once, publish the state, say what the server said, "
+	      "exit\n"
 	      "  --check-config         read the settings, print what is in force, exit\n"
 	      "  --print-sample-config  a settings file with every default\n"
-	      "  --print-man-options    the option list of failsoft-telemetry.json(5), for the build\n"
+	      "  --print-man-options    the option list of failsoft-telemetry.json(5), for the "
+	      "build\n"
 	      "  --root=DIR             where proc, sys and etc are; for tests\n"
 	      "  --verbose              log more\n"
 	      "  --help, --version\n\n"
-	      "Settings (file " SETTINGS_FILE "):\n", out);
+	      "Settings (file " SETTINGS_FILE "):\n",
+	      out);
 	settings_print_help(out);
-	fputs("\nExit status: 0 ended by a signal, or the check went well; 1 failure, 64 wrong option, 78 wrong settings.\n"
-	      "See failsoft-telemetry(8), failsoft-telemetry.json(5), failsoftd(8).\n", out);
+	fputs("\nExit status: 0 ended by a signal, or the check went well; 1 failure, 64 wrong "
+	      "option, 78 wrong settings.\n"
+	      "See failsoft-telemetry(8), failsoft-telemetry.json(5), failsoftd(8).\n",
+	      out);
 }
 
-enum { OPT_CONFIG = 256, OPT_STATE, OPT_BUS, OPT_CHECK, OPT_CHECK_CONFIG, OPT_SAMPLE, OPT_MAN, OPT_ROOT };
+enum {
+	OPT_CONFIG = 256,
+	OPT_STATE,
+	OPT_BUS,
+	OPT_CHECK,
+	OPT_CHECK_CONFIG,
+	OPT_SAMPLE,
+	OPT_MAN,
+	OPT_ROOT
+};
 
 static const struct option long_options[] = {
-	{ "config", required_argument, NULL, OPT_CONFIG },
-	{ "state-dir", required_argument, NULL, OPT_STATE },
-	{ "bus", required_argument, NULL, OPT_BUS },
-	{ "check", no_argument, NULL, OPT_CHECK },
-	{ "check-config", no_argument, NULL, OPT_CHECK_CONFIG },
-	{ "print-sample-config", no_argument, NULL, OPT_SAMPLE },
-	{ "print-man-options", no_argument, NULL, OPT_MAN },
-	{ "root", required_argument, NULL, OPT_ROOT },
-	{ "verbose", no_argument, NULL, 'v' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ NULL, 0, NULL, 0 },
+	{"config", required_argument, NULL, OPT_CONFIG},
+	{"state-dir", required_argument, NULL, OPT_STATE},
+	{"bus", required_argument, NULL, OPT_BUS},
+	{"check", no_argument, NULL, OPT_CHECK},
+	{"check-config", no_argument, NULL, OPT_CHECK_CONFIG},
+	{"print-sample-config", no_argument, NULL, OPT_SAMPLE},
+	{"print-man-options", no_argument, NULL, OPT_MAN},
+	{"root", required_argument, NULL, OPT_ROOT},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
 };
 
 struct request {
@@ -107,14 +122,18 @@ static int read_request(struct request *q, const struct settings *defaults, int 
 	const char *state = getenv("STATE_DIRECTORY");
 	int option, r;
 
-	*q = (struct request){ .device = { .state_directory = state ? state : DEFAULT_STATE, .root = "/" } };
+	*q = (struct request){
+		.device = {.state_directory = state ? state : DEFAULT_STATE, .root = "/"}};
 	while ((option = getopt_long(argc, argv, "vhV", long_options, NULL)) != -1) {
 		r = take_option(q, defaults, option);
 		if (r)
 			return r;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "failsoft-telemetry: \"%s\" is not an option; see failsoft-telemetry --help\n", argv[optind]);
+		fprintf(stderr,
+			"failsoft-telemetry: \"%s\" is not an option; see failsoft-telemetry "
+			"--help\n",
+			argv[optind]);
 		return EXIT_USAGE;
 	}
 	return 0;
@@ -132,8 +151,8 @@ int main(int argc, char **argv)
 	r = read_request(&request, &settings, argc, argv);
 	if (r)
 		return r < 0 ? 0 : r;
-	if (settings_read(&settings, request.config ? request.config : SETTINGS_FILE, request.config != NULL, complaint,
-			  sizeof(complaint)) < 0) {
+	if (settings_read(&settings, request.config ? request.config : SETTINGS_FILE,
+			  request.config != NULL, complaint, sizeof(complaint)) < 0) {
 		fprintf(stderr, "%s\n", complaint);
 		return EXIT_CONFIG;
 	}

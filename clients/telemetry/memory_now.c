@@ -26,7 +26,8 @@ bool memory_now(int root_fd, uint64_t *ret_available_bytes, uint64_t *ret_total_
 	if (fd >= 0)
 		close(fd);
 	text[length < 0 ? 0 : length] = '\0';
-	if (!figure(text, "MemTotal:", &total_bytes) || !figure(text, "MemAvailable:", &available_bytes))
+	if (!figure(text, "MemTotal:", &total_bytes) ||
+	    !figure(text, "MemAvailable:", &available_bytes))
 		return false;
 	*ret_available_bytes = available_bytes;
 	*ret_total_bytes = total_bytes;

@@ -12,17 +12,18 @@
 
 #include "settings.h"
 
-#define FILE_MAX_BYTES	(64 * 1024)	/* the sample has 1 KiB: more is another file */
+#define FILE_MAX_BYTES (64 * 1024) /* the sample has 1 KiB: more is another file */
 
 struct reader {
 	const char *path;
 	struct settings next;
 	char *complaint;
 	size_t size, used;
-	int result;			/* the first problem's */
+	int result; /* the first problem's */
 };
 
-__attribute__((format(printf, 3, 4))) static int complain(struct reader *r, int result, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int complain(struct reader *r, int result,
+							  const char *format, ...)
 {
 	char line[512];
 	va_list list;
@@ -32,7 +33,8 @@ __attribute__((format(printf, 3, 4))) static int complain(struct reader *r, int 
 	(void)vsnprintf(line, sizeof(line), format, list);
 	va_end(list);
 	r->result = r->result ? r->result : result;
-	n = snprintf(r->complaint + r->used, r->size - r->used, "%s%s: %s", r->used ? "\n" : "", r->path, line);
+	n = snprintf(r->complaint + r->used, r->size - r->used, "%s%s: %s", r->used ? "\n" : "",
+		     r->path, line);
 	r->used = n < 0 || r->used + (size_t)n >= r->size ? r->size - 1 : r->used + (size_t)n;
 	return result;
 }
@@ -73,27 +75,35 @@ static void unknown_key(struct reader *r, const char *key)
 		}
 	}
 	if (nearest)
-		(void)complain(r, -EINVAL, "unknown key \"%.60s\"; did you mean \"%s\"?", key, nearest->key);
+		(void)complain(r, -EINVAL, "unknown key \"%.60s\"; did you mean \"%s\"?", key,
+			       nearest->key);
 	else
-		(void)complain(r, -EINVAL, "unknown key \"%.60s\"; failsoft-telemetry.json(5) lists all keys", key);
+		(void)complain(r, -EINVAL,
+			       "unknown key \"%.60s\"; failsoft-telemetry.json(5) lists all keys",
+			       key);
 }
 
-static void take_number(struct reader *r, const struct settings_option *o, struct json_object *value)
+static void take_number(struct reader *r, const struct settings_option *o,
+			struct json_object *value)
 {
 	const int64_t number = json_object_get_int64(value);
 
 	if (!json_object_is_type(value, json_type_int) || number < 0 || (uint64_t)number < o->min ||
 	    (uint64_t)number > o->max) {
-		(void)complain(r, -EINVAL, "\"%s\" must be a whole number from %" PRIu64 " to %" PRIu64 ", not %.60s",
+		(void)complain(r, -EINVAL,
+			       "\"%s\" must be a whole number from %" PRIu64 " to %" PRIu64
+			       ", not %.60s",
 			       o->key, o->min, o->max, json_object_to_json_string(value));
 		return;
 	}
-	*(uint64_t *)((char *)&r->next + o->at) = o->type == SETTINGS_MS ? (uint64_t)number * 1000 : (uint64_t)number;
+	*(uint64_t *)((char *)&r->next + o->at) =
+		o->type == SETTINGS_MS ? (uint64_t)number * 1000 : (uint64_t)number;
 }
 
 static void take_word(struct reader *r, const struct settings_option *o, struct json_object *value)
 {
-	const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+	const char *text =
+		json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
 	char word[32];
 
 	for (uint64_t i = o->min; i <= o->max; i++) {
@@ -107,28 +117,32 @@ static void take_word(struct reader *r, const struct settings_option *o, struct 
 		       json_object_to_json_string(value));
 }
 
-static bool take_text_of(struct reader *r, const struct settings_option *o, struct json_object *value, char *at)
+static bool take_text_of(struct reader *r, const struct settings_option *o,
+			 struct json_object *value, char *at)
 {
 	const char *text = json_object_get_string(value);
 
 	if (!json_object_is_type(value, json_type_string) || strlen(text) >= SETTINGS_TEXT_MAX ||
 	    (size_t)json_object_get_string_len(value) != strlen(text)) {
-		(void)complain(r, -EINVAL, "\"%s\" must be a text of at most %u bytes, not %.60s", o->key,
-			       SETTINGS_TEXT_MAX - 1, json_object_to_json_string(value));
+		(void)complain(r, -EINVAL, "\"%s\" must be a text of at most %u bytes, not %.60s",
+			       o->key, SETTINGS_TEXT_MAX - 1, json_object_to_json_string(value));
 		return false;
 	}
 	strcpy(at, text);
 	return true;
 }
 
-static void take_servers(struct reader *r, const struct settings_option *o, struct json_object *value)
+static void take_servers(struct reader *r, const struct settings_option *o,
+			 struct json_object *value)
 {
 	const bool is_list = json_object_is_type(value, json_type_array);
 	const size_t count = is_list ? json_object_array_length(value) : 0;
 
 	if (count < o->min || count > o->max) {
-		(void)complain(r, -EINVAL, "\"%s\" must be a list of %" PRIu64 " to %" PRIu64
-			       " texts like [\"mqtt.example:8883\"]", o->key, o->min, o->max);
+		(void)complain(r, -EINVAL,
+			       "\"%s\" must be a list of %" PRIu64 " to %" PRIu64
+			       " texts like [\"mqtt.example:8883\"]",
+			       o->key, o->min, o->max);
 		return;
 	}
 	for (size_t i = 0; i < count; i++)
@@ -161,20 +175,28 @@ static void check_whole(struct reader *r)
 	const struct settings *s = &r->next;
 
 	if (!topic_name_is_valid(s->fleet))
-		(void)complain(r, -EINVAL, "\"fleet\" must be 1 to 64 of A-Z a-z 0-9 _ -, not \"%.80s\"", s->fleet);
+		(void)complain(r, -EINVAL,
+			       "\"fleet\" must be 1 to 64 of A-Z a-z 0-9 _ -, not \"%.80s\"",
+			       s->fleet);
 	if (s->device[0] && !topic_name_is_valid(s->device))
-		(void)complain(r, -EINVAL, "\"device\" must be 1 to 64 of A-Z a-z 0-9 _ -, not \"%.80s\"", s->device);
+		(void)complain(r, -EINVAL,
+			       "\"device\" must be 1 to 64 of A-Z a-z 0-9 _ -, not \"%.80s\"",
+			       s->device);
 	if (s->pause_first_us > s->pause_last_us)
-		(void)complain(r, -EINVAL, "\"pause_first_ms\" must not be above \"pause_last_ms\"");
+		(void)complain(r, -EINVAL,
+			       "\"pause_first_ms\" must not be above \"pause_last_ms\"");
 	if (s->margin_us >= s->budget_us)
-		(void)complain(r, -EINVAL, "\"margin_ms\" must be below \"budget_ms\": nothing would be left to send in");
+		(void)complain(r, -EINVAL,
+			       "\"margin_ms\" must be below \"budget_ms\": nothing would be left "
+			       "to send in");
 	if (s->password_file[0] && !s->user[0])
 		(void)complain(r, -EINVAL, "\"password_file\" is set, but no \"user\"");
 }
 
 static char *load(struct reader *r, bool is_required)
 {
-	int fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO must not stop us */
+	int fd = open(r->path,
+		      O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO must not stop us */
 	struct stat st;
 	ssize_t length = 0, got = 1;
 	char *text;
@@ -213,20 +235,22 @@ static void parse(struct reader *r, const char *text)
 
 		for (size_t i = 0; i < end && text[i]; i++)
 			line += text[i] == '\n';
-		(void)complain(r, -EINVAL, "line %zu: is no JSON object like {\"servers\": [\"mqtt.example:8883\"]}: %s",
+		(void)complain(r, -EINVAL,
+			       "line %zu: is no JSON object like {\"servers\": "
+			       "[\"mqtt.example:8883\"]}: %s",
 			       line, json_tokener_error_desc(json_tokener_get_error(tokener)));
 	} else {
-		json_object_object_foreach(file, key, value)
-			take(r, key, value);
+		json_object_object_foreach(file, key, value) take(r, key, value);
 		check_whole(r);
 	}
 	json_object_put(file);
 	json_tokener_free(tokener);
 }
 
-int settings_read(struct settings *s, const char *path, bool is_required, char *complaint, size_t size)
+int settings_read(struct settings *s, const char *path, bool is_required, char *complaint,
+		  size_t size)
 {
-	struct reader r = { .path = path, .next = *s, .complaint = complaint, .size = size };
+	struct reader r = {.path = path, .next = *s, .complaint = complaint, .size = size};
 	char *text = load(&r, is_required);
 
 	if (text)

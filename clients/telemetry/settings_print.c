@@ -4,7 +4,7 @@
 
 #include "settings.h"
 
-#define COLUMNS	80	/* the narrowest terminal people use */
+#define COLUMNS 80 /* the narrowest terminal people use */
 #define INDENT	6
 
 static void print_text(FILE *out, const char *text)
@@ -66,7 +66,8 @@ void settings_print_json(const struct settings *s, FILE *out)
 
 static void print_range(FILE *out, const struct settings_option *o)
 {
-	static const char *const unit[] = { [SETTINGS_S] = " s", [SETTINGS_MS] = " ms", [SETTINGS_BYTES] = " bytes" };
+	static const char *const unit[] = {
+		[SETTINGS_S] = " s", [SETTINGS_MS] = " ms", [SETTINGS_BYTES] = " bytes"};
 
 	if (o->type == SETTINGS_TEXT)
 		fputs("text", out);
@@ -74,7 +75,7 @@ static void print_range(FILE *out, const struct settings_option *o)
 		fprintf(out, "list of %" PRIu64 " to %" PRIu64 " HOST:PORT", o->min, o->max);
 	else if (o->type == SETTINGS_WORD)
 		for (const char *c = o->words; *c; c++)
-			fputs(*c == '|' ? " or " : (char[2]){ *c, 0 }, out);
+			fputs(*c == '|' ? " or " : (char[2]){*c, 0}, out);
 	else
 		fprintf(out, "%" PRIu64 "..%" PRIu64 "%s", o->min, o->max,
 			o->type == SETTINGS_COUNT ? "" : unit[o->type]);
@@ -111,7 +112,8 @@ void settings_print_help(FILE *out)
 	struct settings s;
 
 	settings_default(&s);
-	for (const struct settings_option *o = settings_options; o < settings_options + settings_options_count; o++) {
+	for (const struct settings_option *o = settings_options;
+	     o < settings_options + settings_options_count; o++) {
 		if (begins_group(o))
 			fprintf(out, "%s%s:\n", o == settings_options ? "" : "\n", o->group);
 		fprintf(out, "  %s  ", o->key);
@@ -138,7 +140,8 @@ void settings_print_man(FILE *out)
 	struct settings s;
 
 	settings_default(&s);
-	for (const struct settings_option *o = settings_options; o < settings_options + settings_options_count; o++) {
+	for (const struct settings_option *o = settings_options;
+	     o < settings_options + settings_options_count; o++) {
 		if (begins_group(o))
 			fprintf(out, ".SS %s\n", o->group);
 		fprintf(out, ".TP\n.B %s\n(", o->key);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES	1024u	/* below PIPE_BUF: a line is written whole or not at all */
+#define LINE_MAX_BYTES 1024u /* below PIPE_BUF: a line is written whole or not at all */
 
 static enum tell_level highest = TELL_INFO;
 static unsigned dropped;
@@ -19,9 +19,10 @@ void tell_set_verbose(bool is_verbose)
 
 static void put(const char *line, size_t length)
 {
-	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
 
-	if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLOUT) || write(STDERR_FILENO, line, length) < 0)
+	if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLOUT) ||
+	    write(STDERR_FILENO, line, length) < 0)
 		dropped++;
 }
 
@@ -34,7 +35,8 @@ void tell(enum tell_level level, const char *format, ...)
 	if (level > highest)
 		return;
 	if (dropped)
-		length += snprintf(line + length, sizeof(line) - (size_t)length, "(%u lines were dropped) ", dropped);
+		length += snprintf(line + length, sizeof(line) - (size_t)length,
+				   "(%u lines were dropped) ", dropped);
 	dropped = 0;
 	va_start(list, format);
 	(void)vsnprintf(line + length, sizeof(line) - (size_t)length - 1, format, list);

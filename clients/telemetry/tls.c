@@ -14,15 +14,15 @@
 enum { FILE_CA, FILE_CERT, FILE_KEY, FILE_COUNT };
 
 struct tls {
-	const char *file[FILE_COUNT];	/* borrowed */
+	const char *file[FILE_COUNT]; /* borrowed */
 	struct timespec changed[FILE_COUNT];
 	ino_t inode[FILE_COUNT];
 	SSL_CTX *context;
-	const char *name;		/* borrowed; of this connection */
+	const char *name; /* borrowed; of this connection */
 	bool is_number;
-	int verify_error;		/* X509_V_ERR_*, ours of the server's */
+	int verify_error; /* X509_V_ERR_*, ours of the server's */
 	char subject[128];
-	int alert;			/* the server's of us */
+	int alert; /* the server's of us */
 };
 
 static int complain(char complaint[256], int error, const char *format, ...)
@@ -58,7 +58,8 @@ static int on_verify(int is_good, X509_STORE_CTX *store)
 	t->verify_error = X509_STORE_CTX_get_error(store);
 	t->subject[0] = '\0';
 	if (certificate)
-		X509_NAME_oneline(X509_get_subject_name(certificate), t->subject, sizeof(t->subject));
+		X509_NAME_oneline(X509_get_subject_name(certificate), t->subject,
+				  sizeof(t->subject));
 	return is_good;
 }
 
@@ -68,8 +69,9 @@ static void on_info(const SSL *ssl, int where, int value)
 
 	/* libmosquitto has set the number it connects to as the name it asks for. */
 	if (where & SSL_CB_HANDSHAKE_START)
-		(void)SSL_set_tlsext_host_name((SSL *)ssl, t->is_number ? NULL : t->name);
-	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && (value & 0xff) != SSL_AD_CLOSE_NOTIFY)
+		(void)SSL_set_tlsext_host_name((SSL *)ssl, t->is_number ? NULL : (char *)t->name);
+	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT &&
+	    (value & 0xff) != SSL_AD_CLOSE_NOTIFY)
 		t->alert = value;
 }
 
@@ -79,12 +81,14 @@ static int load(const struct tls *t, SSL_CTX *context, char complaint[256])
 		FILE *f = t->file[i] ? fopen(t->file[i], "re") : NULL;
 
 		if (t->file[i] && !f)
-			return complain(complaint, -errno, "cannot read %s: %s", t->file[i], strerror(errno));
+			return complain(complaint, -errno, "cannot read %s: %s", t->file[i],
+					strerror(errno));
 		if (f)
 			fclose(f);
 	}
 	if (SSL_CTX_load_verify_locations(context, t->file[FILE_CA], NULL) != 1)
-		return complain(complaint, -EINVAL, "%s holds no certificate of an authority in PEM form: %s",
+		return complain(complaint, -EINVAL,
+				"%s holds no certificate of an authority in PEM form: %s",
 				t->file[FILE_CA], openssl_says());
 	if (!t->file[FILE_CERT])
 		return 0;
@@ -146,7 +150,7 @@ int tls_new(struct tls **ret, const char *ca_file, const char *cert_file, const 
 
 	if (!t)
 		return complain(complaint, -ENOMEM, "no memory");
-	*t = (struct tls){ .file = { ca_file, cert_file, key_file } };
+	*t = (struct tls){.file = {ca_file, cert_file, key_file}};
 	(void)look(t);
 	r = make(t, complaint);
 	if (r < 0) {
@@ -206,7 +210,8 @@ static const char *advice(int verify_error)
 		return ": is this machine's clock right?";
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
-		return ": it was made for another name; use that name in the settings, or this may be an impostor";
+		return ": it was made for another name; use that name in the settings, or this may "
+		       "be an impostor";
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
@@ -221,14 +226,17 @@ static const char *advice(int verify_error)
 bool tls_reason(const struct tls *t, char ret[TLS_REASON_MAX])
 {
 	if (t->verify_error != X509_V_OK) {
-		(void)snprintf(ret, TLS_REASON_MAX, "the server's certificate (%s) is not accepted for %s: %s%s",
+		(void)snprintf(ret, TLS_REASON_MAX,
+			       "the server's certificate (%s) is not accepted for %s: %s%s",
 			       t->subject, t->name, X509_verify_cert_error_string(t->verify_error),
 			       advice(t->verify_error));
 		return true;
 	}
 	if (t->alert) {
-		(void)snprintf(ret, TLS_REASON_MAX, "the server ended TLS: %s; if that is about a certificate, "
-			       "it means ours (%s)", SSL_alert_desc_string_long(t->alert),
+		(void)snprintf(ret, TLS_REASON_MAX,
+			       "the server ended TLS: %s; if that is about a certificate, "
+			       "it means ours (%s)",
+			       SSL_alert_desc_string_long(t->alert),
 			       t->file[FILE_CERT] ? t->file[FILE_CERT] : "none is set");
 		return true;
 	}

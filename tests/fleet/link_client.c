@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One link, for test_link.py: settings are NAME=VALUE arguments. A line of its input "TOPIC TEXT" is published
- * (QoS 1; "-TOPIC" QoS 0; "+TOPIC" retained, QoS 1), "quit" ends it in order. What happens it prints, with the milliseconds since the
- * start in front. "turns" prints how often the loop woke.
+ * One link, for test_link.py: settings are NAME=VALUE arguments. A line of its input "TOPIC TEXT"
+ * is published (QoS 1; "-TOPIC" QoS 0; "+TOPIC" retained, QoS 1), "quit" ends it in order. What
+ * happens it prints, with the milliseconds since the start in front. "turns" prints how often the
+ * loop woke.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +34,8 @@ static void say(struct world *w, const char *what, const char *text)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	printf("%ld %s %s\n",
-	       (t.tv_sec - w->began.tv_sec) * 1000 + (t.tv_nsec - w->began.tv_nsec) / 1000000, what, text);
+	       (t.tv_sec - w->began.tv_sec) * 1000 + (t.tv_nsec - w->began.tv_nsec) / 1000000, what,
+	       text);
 	fflush(stdout);
 }
 
@@ -73,8 +75,8 @@ static void on_received(void *userdata, const struct link_message *m)
 {
 	char text[512];
 
-	snprintf(text, sizeof(text), "%s %s%.*s", m->topic, m->is_retained ? "(retained) " : "", (int)m->length,
-		 (const char *)m->payload);
+	snprintf(text, sizeof(text), "%s %s%.*s", m->topic, m->is_retained ? "(retained) " : "",
+		 (int)m->length, (const char *)m->payload);
 	say(userdata, "received", text);
 }
 
@@ -95,7 +97,8 @@ static void obey(struct world *w, char *line)
 	if (!text)
 		return;
 	*text++ = '\0';
-	r = link_publish(w->link, line + strspn(line, "-+"), text, strlen(text), *line != '-', *line == '+');
+	r = link_publish(w->link, line + strspn(line, "-+"), text, strlen(text), *line != '-',
+			 *line == '+');
 	snprintf(number, sizeof(number), "%d", r);
 	say(w, "published", number);
 }
@@ -125,10 +128,15 @@ static void set(struct world *w, struct link_options *o, char *argument)
 	const struct {
 		const char *name, **text;
 	} texts[] = {
-		{ "server", &o->server[o->servers] }, { "id", &o->client_id }, { "user", &o->user },
-		{ "password", &o->password }, { "ca", &o->ca_file }, { "cert", &o->cert_file },
-		{ "key", &o->key_file }, { "subscribe", &o->subscription[o->subscriptions] },
-		{ "will", &w->will_topic },
+		{"server", &o->server[o->servers]},
+		{"id", &o->client_id},
+		{"user", &o->user},
+		{"password", &o->password},
+		{"ca", &o->ca_file},
+		{"cert", &o->cert_file},
+		{"key", &o->key_file},
+		{"subscribe", &o->subscription[o->subscriptions]},
+		{"will", &w->will_topic},
 	};
 
 	*value++ = '\0';
@@ -151,17 +159,22 @@ static void set(struct world *w, struct link_options *o, char *argument)
 
 int main(int argc, char **argv)
 {
-	struct link_options o = { .client_id = "link-client", .keepalive_s = 60, .pause_first_us = 100000,
-				  .pause_last_us = 400000, .is_clean = true };
-	struct world w = { 0 };
-	const struct link_events events = { on_will, on_connected, on_lost, on_acknowledged, on_received, &w };
+	struct link_options o = {.client_id = "link-client",
+				 .keepalive_s = 60,
+				 .pause_first_us = 100000,
+				 .pause_last_us = 400000,
+				 .is_clean = true};
+	struct world w = {0};
+	const struct link_events events = {on_will,	    on_connected, on_lost,
+					   on_acknowledged, on_received,  &w};
 	char complaint[256];
 	int code;
 
 	clock_gettime(CLOCK_MONOTONIC, &w.began);
 	for (int i = 1; i < argc; i++)
 		set(&w, &o, argv[i]);
-	if (sd_event_new(&w.event) < 0 || sd_event_add_io(w.event, NULL, STDIN_FILENO, EPOLLIN, on_input, &w) < 0)
+	if (sd_event_new(&w.event) < 0 ||
+	    sd_event_add_io(w.event, NULL, STDIN_FILENO, EPOLLIN, on_input, &w) < 0)
 		return EXIT_FAILURE;
 	if (link_new(&w.link, w.event, &o, &events, complaint) < 0) {
 		say(&w, "refused", complaint);

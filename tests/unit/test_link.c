@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One link and a server of a few bytes in the same loop; with real servers and TLS: tests/fleet/test_link.py. */
+/* One link and a server of a few bytes in the same loop; with real servers and TLS:
+ * tests/fleet/test_link.py. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -16,7 +17,7 @@
 
 #include "link_part.h"
 
-static const uint8_t welcome[] = { 0x20, 2, 0, 0 };
+static const uint8_t welcome[] = {0x20, 2, 0, 0};
 
 /* What the server answers to whatever comes first, and then closes. */
 struct scene {
@@ -28,7 +29,7 @@ struct scene {
 	size_t length;
 	bool is_staying, is_over;
 	unsigned taken_count, connected, lost, published;
-	unsigned stop_after;		/* losses or connections */
+	unsigned stop_after; /* losses or connections */
 	char why[512];
 };
 
@@ -86,15 +87,22 @@ static void on_lost(void *userdata, const char *why)
 
 static struct link_options options_of(const char *server)
 {
-	return (struct link_options){ .server = { server }, .servers = 1, .client_id = "unit", .is_clean = true,
-				      .keepalive_s = 60, .pause_first_us = 1000, .pause_last_us = 100000000,
-				      .connect_us = 200000 };
+	return (struct link_options){.server = {server},
+				     .servers = 1,
+				     .client_id = "unit",
+				     .is_clean = true,
+				     .keepalive_s = 60,
+				     .pause_first_us = 1000,
+				     .pause_last_us = 100000000,
+				     .connect_us = 200000};
 }
 
 static void open_scene(struct scene *s, struct link_options *options, char text[32])
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	const struct link_events events = { .connected = on_connected, .lost = on_lost, .userdata = s };
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const struct link_events events = {
+		.connected = on_connected, .lost = on_lost, .userdata = s};
 	socklen_t size = sizeof(address);
 	char complaint[256];
 
@@ -132,22 +140,28 @@ static void answers(void **state)
 		bool is_staying;
 		const char *why;
 	} rows[] = {
-		{ "protocol", { 0x20, 2, 0, 1 }, 4, true, "it does not speak MQTT 3.1.1" },
-		{ "client id", { 0x20, 2, 0, 2 }, 4, true, "it rejects the client id" },
-		{ "not available", { 0x20, 2, 0, 3 }, 4, true, "it is not available now" },
-		{ "password", { 0x20, 2, 0, 4 }, 4, true, "user name or password is wrong" },
-		{ "authorised", { 0x20, 2, 0, 5 }, 4, true, "not authorised" },
-		{ "unheard of", { 0x20, 2, 0, 77 }, 4, true, "MQTT 3.1.1 does not know" },
-		{ "closed at once", { 0 }, 0, false, "ended the connection before it answered" },
-		{ "no word", { 0 }, 0, true, "the server took the connection, but did not answer in time" },
-		{ "half a word", { 0x20, 2 }, 2, true, "did not answer in time" },
-		{ "another protocol", "HTTP/1.1", 8, false, "is this an MQTT port" },
+		{"protocol", {0x20, 2, 0, 1}, 4, true, "it does not speak MQTT 3.1.1"},
+		{"client id", {0x20, 2, 0, 2}, 4, true, "it rejects the client id"},
+		{"not available", {0x20, 2, 0, 3}, 4, true, "it is not available now"},
+		{"password", {0x20, 2, 0, 4}, 4, true, "user name or password is wrong"},
+		{"authorised", {0x20, 2, 0, 5}, 4, true, "not authorised"},
+		{"unheard of", {0x20, 2, 0, 77}, 4, true, "MQTT 3.1.1 does not know"},
+		{"closed at once", {0}, 0, false, "ended the connection before it answered"},
+		{"no word",
+		 {0},
+		 0,
+		 true,
+		 "the server took the connection, but did not answer in time"},
+		{"half a word", {0x20, 2}, 2, true, "did not answer in time"},
+		{"another protocol", "HTTP/1.1", 8, false, "is this an MQTT port"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct scene s = { .answer = rows[i].answer, .length = rows[i].length,
-				   .is_staying = rows[i].is_staying, .stop_after = 1 };
+		struct scene s = {.answer = rows[i].answer,
+				  .length = rows[i].length,
+				  .is_staying = rows[i].is_staying,
+				  .stop_after = 1};
 		struct link_options options;
 		char text[32];
 
@@ -164,7 +178,7 @@ static void answers(void **state)
 /* Let in and thrown out at once, six times: each pause comes from a window twice as wide. */
 static void short_success_resets_nothing(void **state)
 {
-	struct scene s = { .answer = welcome, .length = sizeof(welcome), .stop_after = 6 };
+	struct scene s = {.answer = welcome, .length = sizeof(welcome), .stop_after = 6};
 	struct link_options options;
 	char text[32];
 
@@ -178,7 +192,7 @@ static void short_success_resets_nothing(void **state)
 
 static void success_that_stood_resets(void **state)
 {
-	struct scene s = { .answer = welcome, .length = sizeof(welcome), .is_staying = true };
+	struct scene s = {.answer = welcome, .length = sizeof(welcome), .is_staying = true};
 	struct link_options options;
 	char text[32];
 
@@ -196,7 +210,7 @@ static void success_that_stood_resets(void **state)
 
 static void sizes(void **state)
 {
-	struct scene s = { .answer = welcome, .length = sizeof(welcome), .is_staying = true };
+	struct scene s = {.answer = welcome, .length = sizeof(welcome), .is_staying = true};
 	struct link_options options;
 	char text[32];
 
@@ -213,8 +227,10 @@ static void sizes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(answers), cmocka_unit_test(short_success_resets_nothing),
-		cmocka_unit_test(success_that_stood_resets), cmocka_unit_test(sizes),
+		cmocka_unit_test(answers),
+		cmocka_unit_test(short_success_resets_nothing),
+		cmocka_unit_test(success_that_stood_resets),
+		cmocka_unit_test(sizes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,31 +20,31 @@ static void servers(void **state)
 		const char *host;
 		uint16_t port;
 	} rows[] = {
-		{ "mqtt.example:8883", true, "mqtt.example", 8883 },
-		{ "192.0.2.1:1", true, "192.0.2.1", 1 },
-		{ "[::1]:65535", true, "::1", 65535 },
-		{ "[fe80::1%eth0]:1883", true, "fe80::1%eth0", 1883 },
-		{ "mqtt.example", false },
-		{ "mqtt.example:", false },
-		{ ":1883", false },
-		{ "[]:1883", false },
-		{ "[::1:1883", false },
-		{ "::1:1883", false },
-		{ "a:0", false },
-		{ "a:65536", false },
-		{ "a:18446744073709551617", false },
-		{ "a:+1", false },
-		{ "a: 1", false },
-		{ "a:1 ", false },
-		{ "a b:1", false },
-		{ "mqtt://a:1", false },
-		{ "user@a:1", false },
-		{ "", false },
+		{"mqtt.example:8883", true, "mqtt.example", 8883},
+		{"192.0.2.1:1", true, "192.0.2.1", 1},
+		{"[::1]:65535", true, "::1", 65535},
+		{"[fe80::1%eth0]:1883", true, "fe80::1%eth0", 1883},
+		{"mqtt.example", false},
+		{"mqtt.example:", false},
+		{":1883", false},
+		{"[]:1883", false},
+		{"[::1:1883", false},
+		{"::1:1883", false},
+		{"a:0", false},
+		{"a:65536", false},
+		{"a:18446744073709551617", false},
+		{"a:+1", false},
+		{"a: 1", false},
+		{"a:1 ", false},
+		{"a b:1", false},
+		{"mqtt://a:1", false},
+		{"user@a:1", false},
+		{"", false},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct lookup_server s = { .host = "untouched", .port = 7 };
+		struct lookup_server s = {.host = "untouched", .port = 7};
 
 		print_message("# %s\n", rows[i].text);
 		assert_int_equal(lookup_server_parse(rows[i].text, &s), rows[i].is_one);
@@ -95,7 +95,7 @@ static void on_answer(void *userdata, const struct lookup_answer *answer)
 
 static struct seen ask(const char *host)
 {
-	struct seen s = { 0 };
+	struct seen s = {0};
 
 	assert_true(sd_event_new(&s.event) >= 0);
 	assert_int_equal(lookup_new(&s.lookup, s.event, host, on_answer, &s), 0);
@@ -147,7 +147,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(servers), cmocka_unit_test(too_long), cmocka_unit_test(numbers),
-		cmocka_unit_test(a_name), cmocka_unit_test(no_name), cmocka_unit_test(given_up),
+		cmocka_unit_test(a_name),  cmocka_unit_test(no_name),  cmocka_unit_test(given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
