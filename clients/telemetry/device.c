@@ -265,6 +265,7 @@ int device_start(struct device *d, const struct device_options *options,
 	r = open_state(d);
 	if (r < 0)
 		return r;
+	device_rehearse(d);
 	if (options->is_check)
 		return 0;
 	r = feed_new(&d->feed, d->event, &feed, &handlers);

@@ -77,7 +77,7 @@ struct device {
 
 	/* what goes out */
 	struct link *link;
-	char will[TOPIC_PAYLOAD_MAX], payload[TOPIC_PAYLOAD_MAX];
+	char will[TOPIC_PAYLOAD_MAX];
 	struct spool_record record;	/* in the making */
 	struct device_flight flight[DEVICE_FLIGHTS_MAX];
 	uint32_t flights;
@@ -115,6 +115,7 @@ int device_report(struct device *d, const struct tally_episode *episode, const s
 		  const struct crumb_note *past);
 int device_state(struct device *d, bool is_online); /* the message's number; -errno: not connected, ... */
 void device_beat(struct device *d);
+void device_rehearse(struct device *d);
 void device_sync(struct device *d);		/* what is kept is on the disk */
 void device_keep(struct device *d, bool is_urgent); /* the crumb */
 

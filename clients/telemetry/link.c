@@ -2,6 +2,7 @@
 #include "link.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,14 +177,19 @@ int link_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata
 	return 0;
 }
 
+/* A name server that fails, or a thread that there is no memory for: the numbers of the last time are
+ * better than none. */
 static void on_looked(void *userdata, const struct lookup_answer *answer)
 {
 	struct link *l = userdata;
+	struct lookup_answer *known = &l->known[l->at];
 
 	l->lookup = lookup_free(l->lookup);
-	l->numbers = *answer;
+	if (!answer->error)
+		*known = *answer;
+	l->numbers = *known;
 	l->number_at = 0;
-	if (answer->error) {
+	if (known->count == 0) {
 		link_words_lookup(l, answer);
 		give_up(l);
 	} else if (link_open(l) < 0) {
@@ -194,7 +200,7 @@ static void on_looked(void *userdata, const struct lookup_answer *answer)
 static void attempt(struct link *l)
 {
 	const char *host = l->server[l->at].host;
-	struct lookup_answer known = {.count = 1};
+	struct lookup_answer answer = {.count = 1};
 	char complaint[256];
 	int r;
 
@@ -205,16 +211,15 @@ static void attempt(struct link *l)
 	}
 	l->phase = LINK_LOOKING;
 	if (lookup_is_number(host)) {
-		(void)snprintf(known.number[0], LOOKUP_NUMBER_MAX, "%s", host);
-		on_looked(l, &known);
+		(void)snprintf(answer.number[0], LOOKUP_NUMBER_MAX, "%s", host);
+		on_looked(l, &answer);
 		return;
 	}
 	link_arm(l, link_connect_us(l), 100000);
 	r = lookup_new(&l->lookup, l->event, host, on_looked, l);
 	if (r < 0) {
-		(void)snprintf(l->why, sizeof(l->why), "%s: cannot resolve the name: %s",
-			       link_server(l), strerror(-r));
-		give_up(l);
+		answer = (struct lookup_answer){.error = EAI_SYSTEM, .system_errno = -r};
+		on_looked(l, &answer);
 	}
 }
 

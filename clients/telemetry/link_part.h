@@ -33,6 +33,7 @@ struct link {
 	struct lookup *lookup;
 	struct lookup_answer numbers;	/* of the server */
 	uint32_t number_at;
+	struct lookup_answer known[LINK_SERVERS_MAX]; /* for when the name server is gone */
 
 	enum link_phase phase;
 	struct mosquitto *mosq;

@@ -59,9 +59,19 @@ static void limit_text(char *ret, size_t size)
 		snprintf(ret, size, "%llu KiB", (unsigned long long)limit.rlim_cur >> 10);
 }
 
+/* Our own code whole; of the libraries' what is used, when it is first used. */
+static void lock_own_code(void)
+{
+	extern const char __executable_start, etext; /* of the linker's */
+
+	(void)mlock(&__executable_start, (size_t)(&etext - &__executable_start)); /* else it is read when used */
+}
+
 /*
  * MCL_FUTURE is left out on purpose: with a limit it turns every later growth into a failure, and a page
- * that may be paged out is better than an alarm that cannot be made.
+ * that may be paged out is better than an alarm that cannot be made. MCL_ONFAULT leaves out what is never
+ * used: most of OpenSSL. Measured: 6.8 MiB instead of 13; so the way of an alarm must have been gone once
+ * before the crisis.
  */
 static void lock(void *heap, size_t bytes, struct reserve *r)
 {
@@ -69,10 +79,11 @@ static void lock(void *heap, size_t bytes, struct reserve *r)
 	int why;
 
 	limit_text(limit, sizeof(limit));
-	if (mlockall(MCL_CURRENT) == 0) {
+	if (mlockall(MCL_CURRENT | MCL_ONFAULT) == 0) {
+		lock_own_code();
 		r->is_all_locked = r->is_heap_locked = true;
 		snprintf(r->text, sizeof(r->text),
-			 "code, data, stack and a heap of %zu KiB are locked in memory", bytes >> 10);
+			 "code that is used, data, stack and a heap of %zu KiB are locked in memory", bytes >> 10);
 		return;
 	}
 	why = errno;

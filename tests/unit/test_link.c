@@ -208,6 +208,23 @@ static void success_that_stood_resets(void **state)
 	close_scene(&s);
 }
 
+/* The name server is gone; what it said last is not. */
+static void known_numbers(void **state)
+{
+	struct scene s = {.answer = welcome, .length = sizeof(welcome), .is_staying = true};
+	struct link_options options;
+	char text[32];
+
+	(void)state;
+	open_scene(&s, &options, text);
+	strcpy(s.link->server[0].host, "no such name");
+	s.link->known[0].count = 1;
+	strcpy(s.link->known[0].number[0], "127.0.0.1");
+	run(&s);
+	assert_int_equal(s.connected, 1);
+	close_scene(&s);
+}
+
 static void sizes(void **state)
 {
 	struct scene s = {.answer = welcome, .length = sizeof(welcome), .is_staying = true};
@@ -231,6 +248,7 @@ int main(void)
 		cmocka_unit_test(short_success_resets_nothing),
 		cmocka_unit_test(success_that_stood_resets),
 		cmocka_unit_test(sizes),
+		cmocka_unit_test(known_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
