@@ -279,11 +279,21 @@ struct spool *spool_free(struct spool *s)
 	return NULL;
 }
 
+/* What a process left that ended while it carried over: room that the disk may need. */
+static void remove_unfinished(const char *path)
+{
+	char name[PATH_MAX];
+
+	snprintf(name, sizeof(name), "%s.new", path);
+	(void)unlink(name); /* mostly there is none */
+}
+
 static int open_locked(struct spool *s, const char *path, uint32_t slots)
 {
 	__attribute__((cleanup(image_unmap))) struct image image = { 0 };
 	int r = look(path, &image);
 
+	remove_unfinished(path);
 	if (r < 0)
 		return r;
 	r = allocate_entries(&s->order, slots);
