@@ -13,7 +13,7 @@ struct reserve {
 	size_t heap_bytes;		/* touched and free; malloc gives it out first */
 	bool is_all_locked;		/* code, data, heap and stack as they are now */
 	bool is_heap_locked;
-	char text[256];			/* one sentence: what is locked, what is not, and what to do about it */
+	char text[256]; /* one sentence: what is locked, what is not, and what to do about it */
 };
 
 /*

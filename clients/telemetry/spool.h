@@ -33,8 +33,8 @@ enum spool_priority {
 
 enum spool_phase {
 	SPOOL_FREE,
-	SPOOL_WAITING,			/* to be sent */
-	SPOOL_SENT,			/* the server has it (PUBACK); an alarm stays for a while, see spool_resend() */
+	SPOOL_WAITING, /* to be sent */
+	SPOOL_SENT, /* the server has it (PUBACK); an alarm stays for a while, see spool_resend() */
 };
 
 struct spool_record {

@@ -151,7 +151,8 @@ static int use(struct spool *s, struct image *image)
 		else if (spool_file_look(slot) == SPOOL_SLOT_GOOD)
 			s->entry[i] = spool_file_entry(slot);
 	}
-	/* The newest head may be in the kernel's memory alone: before the other copy is written, it is not. */
+	/* The newest head may be in the kernel's memory alone: before the other copy is written, it
+	 * is not. */
 	s->durable = image->sight.newest;
 	return spool_flush(s, s->map, s->map_bytes);
 }

@@ -55,8 +55,10 @@ static struct envelope origin(enum how how)
 
 static struct envelope_moment moment(enum how how)
 {
-	struct envelope_moment m = { .sequence = how == BARE ? 1 : INT64_MAX, .boottime_us = figure(how, 5000000),
-				     .real_s = 1764331200, .is_synchronised = how != BARE };
+	struct envelope_moment m = {.sequence = how == BARE ? 1 : INT64_MAX,
+				    .boottime_us = figure(how, 5000000),
+				    .real_s = 1764331200,
+				    .is_synchronised = how != BARE};
 
 	/* A clock that is set to nonsense. */
 	if (how == CONTROLS)
@@ -135,8 +137,10 @@ static void print_alarms(enum how how)
 
 			snprintf(what, sizeof(what), "%s-%s-%s", topic_alarm_name((enum topic_alarm)kind),
 				 is_raised ? "raised" : "cleared", of ? "episode" : "no-episode");
-			print("alarm", how, what, envelope_alarm(&v, &m, (enum topic_alarm)kind, is_raised, of,
-								 figure(how, 99), text, out), out);
+			print("alarm", how, what,
+			      envelope_alarm(&v, &m, (enum topic_alarm)kind, is_raised, of,
+					     figure(how, 99), text, out),
+			      out);
 		}
 }
 
@@ -146,9 +150,17 @@ static void print_events(enum how how)
 	const struct envelope_moment m = moment(how);
 	char out[TOPIC_PAYLOAD_MAX], what[32];
 	struct feed_event e = {
-		.number = figure(how, 4), .time_us = figure(how, 1), .episode = figure(how, 1),
-		.from = 0, .to = how == BARE ? 0 : 3, .headroom_bytes = figure(how, 5), .total_bytes = figure(how, 9),
-		.tte_us = time_of(how, 3), .pid = figure(how, 4711), .is_drill = how > BARE, .is_dry_run = how > BARE,
+		.number = figure(how, 4),
+		.time_us = figure(how, 1),
+		.episode = figure(how, 1),
+		.from = 0,
+		.to = how == BARE ? 0 : 3,
+		.headroom_bytes = figure(how, 5),
+		.total_bytes = figure(how, 9),
+		.tte_us = time_of(how, 3),
+		.pid = figure(how, 4711),
+		.is_drill = how > BARE,
+		.is_dry_run = how > BARE,
 	};
 
 	fill(e.word, sizeof(e.word), how, "stage");
@@ -179,7 +191,8 @@ static void print_reports(enum how how)
 	for (int end = 0; end < TALLY_END_COUNT; end++) {
 		e.end = (uint32_t)end;
 		o.end = (enum tally_end)end;
-		print("report", how, tally_end_name(o.end), envelope_report(&v, &m, &e, NULL, NULL, out), out);
+		print("report", how, tally_end_name(o.end),
+		      envelope_report(&v, &m, &e, NULL, NULL, out), out);
 		print("report", how, "past", envelope_report(&v, &m, &e, &o, &past, out), out);
 		print("report", how, "boot", envelope_report(&v, &m, &none, &o, &past, out), out);
 	}

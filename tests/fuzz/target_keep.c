@@ -14,7 +14,9 @@ enum { SEAL_HEADS = 1, SEAL_SLOTS = 2, SEAL_MARKS = 4, SEAL_PAGES = 1 };
 
 static uint32_t slots_in(size_t size)
 {
-	return size > SPOOL_FILE_HEAD_BYTES ? (uint32_t)((size - SPOOL_FILE_HEAD_BYTES) / SPOOL_SLOT_BYTES) : 0;
+	return size > SPOOL_FILE_HEAD_BYTES
+		       ? (uint32_t)((size - SPOOL_FILE_HEAD_BYTES) / SPOOL_SLOT_BYTES)
+		       : 0;
 }
 
 static void seal_spool(void *image, size_t size, uint8_t what)
@@ -127,7 +129,8 @@ void fuzz_crumb(const uint8_t *bytes, size_t size)
 	MUST(!newest == (copy == CRUMB_FILE_COPIES));
 	if (newest) {
 		MUST(newest == crumb_file_page(image, copy) && crumb_file_is_whole(newest));
-		MUST(strlen(newest->note.boot) < TOPIC_BOOT_MAX && strlen(newest->note.firmware) < TOPIC_NAME_MAX);
+		MUST(strlen(newest->note.boot) < TOPIC_BOOT_MAX &&
+		     strlen(newest->note.firmware) < TOPIC_NAME_MAX);
 		MUST(strlen(newest->note.episode.domain) < FEED_DOMAIN_MAX);
 		MUST(newest->note.episode.end < TALLY_END_COUNT);
 	}

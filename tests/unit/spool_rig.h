@@ -59,7 +59,7 @@ static inline uint32_t rig_length(uint64_t sequence)
 
 static inline char rig_byte(uint64_t sequence, uint32_t at)
 {
-	return (char)(1 + (sequence * 31 + at * 7 + at / 64) % 255);
+	return (char)(1 | (sequence * 38 + at * 10 + at / 64));
 }
 
 static inline struct spool_record rig_record(uint64_t sequence, enum topic_type type)

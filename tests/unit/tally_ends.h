@@ -6,8 +6,9 @@
 
 const char *tally_end_name(enum tally_end end)
 {
-	static const char *const ends[TALLY_END_COUNT] = { "cleared", "victim", "oom-kill", "last-policy", "panic",
-							   "watchdog", "power-loss", "unknown", "shutdown" };
+	static const char *const ends[TALLY_END_COUNT] = {"cleared",	 "victim",  "oom-kill",
+							  "last-policy", "panic",   "watchdog",
+							  "power-loss",	 "unknown", "shutdown"};
 
 	return ends[end];
 }

@@ -16,15 +16,27 @@ static const struct row {
 	uint64_t random;
 	uint64_t least_us, most_us;
 } rows[] = {
-	{ "the first, the lowest number: not at once", { S, 600 * S, 0 }, 0, S / 10, S / 10 },
-	{ "the first, the highest number: below the first pause", { S, 600 * S, 0 }, UINT64_MAX, S - 1, S - 1 },
-	{ "the fourth, in the middle of 8 s", { S, 600 * S, 3 }, UINT64_MAX / 2, 4 * S - 1, 4 * S },
-	{ "not above the last", { S, 600 * S, 30 }, UINT64_MAX, 600 * S - 1, 600 * S - 1 },
-	{ "for years", { S, 600 * S, UINT32_MAX - 1 }, UINT64_MAX, 600 * S - 1, 600 * S - 1 },
-	{ "doubling would pass the last by a little", { 3 * S, 10 * S, 2 }, UINT64_MAX, 10 * S - 1, 10 * S - 1 },
-	{ "always the same", { S, S, 9 }, UINT64_MAX / 2, S / 2 - 1, S / 2 },
-	{ "the largest numbers", { UINT64_MAX, UINT64_MAX, 40 }, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 1 },
-	{ "the smallest numbers", { 1, 1, 0 }, UINT64_MAX, 0, 0 },
+	{"the first, the lowest number: not at once", {S, 600 * S, 0}, 0, S / 10, S / 10},
+	{"the first, the highest number: below the first pause",
+	 {S, 600 * S, 0},
+	 UINT64_MAX,
+	 S - 1,
+	 S - 1},
+	{"the fourth, in the middle of 8 s", {S, 600 * S, 3}, UINT64_MAX / 2, 4 * S - 1, 4 * S},
+	{"not above the last", {S, 600 * S, 30}, UINT64_MAX, 600 * S - 1, 600 * S - 1},
+	{"for years", {S, 600 * S, UINT32_MAX - 1}, UINT64_MAX, 600 * S - 1, 600 * S - 1},
+	{"doubling would pass the last by a little",
+	 {3 * S, 10 * S, 2},
+	 UINT64_MAX,
+	 10 * S - 1,
+	 10 * S - 1},
+	{"always the same", {S, S, 9}, UINT64_MAX / 2, S / 2 - 1, S / 2},
+	{"the largest numbers",
+	 {UINT64_MAX, UINT64_MAX, 40},
+	 UINT64_MAX,
+	 UINT64_MAX - 1,
+	 UINT64_MAX - 1},
+	{"the smallest numbers", {1, 1, 0}, UINT64_MAX, 0, 0},
 };
 
 static void each_row(void **state)

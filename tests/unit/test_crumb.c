@@ -8,34 +8,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "../sim/dice.h"
 #include "crumb_file.h"
+#include "msync_count.h"
 
 #define MINUTE_US	(UINT64_C(60) * 1000 * 1000)
 
 typedef uint64_t image_bytes[CRUMB_FILE_BYTES / sizeof(uint64_t)];
 
 static char folder[32], path[64];
-static unsigned syncs;
-static int sync_error;
-
-int msync(void *at, size_t bytes, int flags)
-{
-	syncs++;
-	if (sync_error) {
-		errno = sync_error;
-		return -1;
-	}
-	return (int)syscall(SYS_msync, at, bytes, flags);
-}
-
 static int make(void **state)
 {
 	(void)state;

@@ -12,7 +12,8 @@
 #include "envelope.h"
 #include "tally_ends.h"
 
-static const struct envelope origin = { "north", "d-1", "2.4.1", "0123456789abcdef0123456789abcdef", 0xab, 17 };
+static const struct envelope origin = {"north", "d-1", "2.4.1", "0123456789abcdef0123456789abcdef",
+				       0xab,	17};
 static const struct envelope_moment now = { 42, 5000000, 1764331200, true };
 static char out[TOPIC_PAYLOAD_MAX];
 
@@ -64,7 +65,8 @@ static void clocks(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(clock_rows) / sizeof(clock_rows[0]); i++) {
-		const struct envelope_moment m = { 1, 1, clock_rows[i].real_s, clock_rows[i].is_synchronised };
+		const struct envelope_moment m = {1, 1, clock_rows[i].real_s,
+						  clock_rows[i].is_synchronised};
 		int r = envelope_alarm(&origin, &m, TOPIC_ALARM_IMMINENT, true, NULL, 0, "x", out);
 
 		print_message("# %s\n", clock_rows[i].name);
@@ -98,7 +100,9 @@ static void what_no_message_may_have(void **state)
 		strcpy(v.device, bad_rows[i].device);
 		strcpy(v.boot, bad_rows[i].boot);
 		strcpy(out, "stain");
-		assert_int_equal(envelope_alarm(&v, &m, TOPIC_ALARM_IMMINENT, true, NULL, 0, "x", out), -EINVAL);
+		assert_int_equal(
+			envelope_alarm(&v, &m, TOPIC_ALARM_IMMINENT, true, NULL, 0, "x", out),
+			-EINVAL);
 		assert_string_equal(out, "stain");
 	}
 }
@@ -106,8 +110,13 @@ static void what_no_message_may_have(void **state)
 /* The will is what the server says when nobody can say more. */
 static void states(void **state)
 {
-	struct envelope_state s = { .is_online = true, .stage = 2, .headroom_bytes = 0, .total_bytes = 100,
-				    .tte_us = UINT64_MAX, .counts = { .resets = 3 }, .spool = { .waiting = 5 } };
+	struct envelope_state s = {.is_online = true,
+				   .stage = 2,
+				   .headroom_bytes = 0,
+				   .total_bytes = 100,
+				   .tte_us = UINT64_MAX,
+				   .counts = {.resets = 3},
+				   .spool = {.waiting = 5}};
 	int r = envelope_state(&origin, &now, &s, false, out);
 
 	(void)state;
@@ -129,8 +138,14 @@ static void states(void **state)
 
 static void alarms(void **state)
 {
-	const struct tally_episode e = { .number = 9, .domain = "apps", .highest = 3, .total_bytes = 50, .tte_us = 7,
-					 .tte_early_us = UINT64_MAX, .victim = "java", .victim_pid = 4711 };
+	const struct tally_episode e = {.number = 9,
+					.domain = "apps",
+					.highest = 3,
+					.total_bytes = 50,
+					.tte_us = 7,
+					.tte_early_us = UINT64_MAX,
+					.victim = "java",
+					.victim_pid = 4711};
 	int r = envelope_alarm(&origin, &now, TOPIC_ALARM_SHUTDOWN, true, &e, 123, "x", out);
 
 	(void)state;
@@ -151,20 +166,42 @@ static const struct report_row {
 	struct outcome outcome;
 	const char *expect, *expect_too;
 } report_rows[] = {
-	{ "came back", { .number = 1, .domain = "system", .duration_us = 12340000, .end = TALLY_END_CLEARED,
-	  .is_near_miss = true }, { 0 }, "\"ended_by\":\"cleared\"",
-	  "The shortage of memory in system ended after 12.3 s: memory came back, no program was ended" },
-	{ "one victim", { .number = 1, .end = TALLY_END_VICTIM, .victims = 1, .victim = "java", .victim_pid = 3 },
-	  { 0 }, "\"of\":\"java\",\"pid\":3", "failsoft ended 1 program, last java" },
-	{ "the kernel's", { .number = 1, .end = TALLY_END_OOM_KILL, .oom_kills = 2, .victim = "java" }, { 0 },
-	  "\"ended_by\":\"oom-kill\"", "the kernel ended 2 programs, last java" },
-	{ "a boot without an episode", { 0 },
-	  { .is_known = true, .end = TALLY_END_POWER_LOSS, .text = "Power was lost." },
-	  "\"ended_by\":\"power-loss\",\"past_boot\":\"f\",\"past_firmware\":\"2.4.0\"", "Power was lost." },
-	{ "a panic cut an episode", { .number = 5, .began_us = 10, .duration_us = 100, .forecast_at_us = 30,
-	  .tte_us = 90, .tte_early_us = UINT64_MAX, .tte_late_us = UINT64_MAX },
-	  { .is_known = true, .end = TALLY_END_PANIC, .of = "oom", .text = "Panic." }, "\"of\":\"oom\"",
-	  "\"forecast\":{\"headroom_bytes\":0,\"tte_usec\":90,\"came_after_usec\":80}" },
+	{"came back",
+	 {.number = 1,
+	  .domain = "system",
+	  .duration_us = 12340000,
+	  .end = TALLY_END_CLEARED,
+	  .is_near_miss = true},
+	 {0},
+	 "\"ended_by\":\"cleared\"",
+	 "The shortage of memory in system ended after 12.3 s: memory came back, no program was "
+	 "ended"},
+	{"one victim",
+	 {.number = 1, .end = TALLY_END_VICTIM, .victims = 1, .victim = "java", .victim_pid = 3},
+	 {0},
+	 "\"of\":\"java\",\"pid\":3",
+	 "failsoft ended 1 program, last java"},
+	{"the kernel's",
+	 {.number = 1, .end = TALLY_END_OOM_KILL, .oom_kills = 2, .victim = "java"},
+	 {0},
+	 "\"ended_by\":\"oom-kill\"",
+	 "the kernel ended 2 programs, last java"},
+	{"a boot without an episode",
+	 {0},
+	 {.is_known = true, .end = TALLY_END_POWER_LOSS, .text = "Power was lost."},
+	 "\"ended_by\":\"power-loss\",\"past_boot\":\"f\",\"past_firmware\":\"2.4.0\"",
+	 "Power was lost."},
+	{"a panic cut an episode",
+	 {.number = 5,
+	  .began_us = 10,
+	  .duration_us = 100,
+	  .forecast_at_us = 30,
+	  .tte_us = 90,
+	  .tte_early_us = UINT64_MAX,
+	  .tte_late_us = UINT64_MAX},
+	 {.is_known = true, .end = TALLY_END_PANIC, .of = "oom", .text = "Panic."},
+	 "\"of\":\"oom\"",
+	 "\"forecast\":{\"headroom_bytes\":0,\"tte_usec\":90,\"came_after_usec\":80}"},
 };
 
 static void reports(void **state)

@@ -15,24 +15,28 @@ static const struct row {
 	size_t size;
 	const char *expect;
 } rows[] = {
-	{ "plain", "memory is short", 64, "memory is short" },
-	{ "empty", "", 64, "" },
-	{ "no room at all", "abc", 1, "" },
-	{ "cut", "abcdef", 4, "abc" },
-	{ "fits just", "abc", 4, "abc" },
-	{ "line ends and tabulators", "a\tb\nc\r", 64, "a b c " },
-	{ "terminal controls", "a\033[31m\007\177z", 64, "a?[31m??z" },
-	{ "C1 controls", "a\xc2\x9b" "31m", 64, "a?31m" },
-	{ "two, three, four bytes", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x92\xa9", 64, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x92\xa9" },
-	{ "no character is cut", "a\xe2\x82\xac", 4, "a" },
-	{ "a lone continuation", "a\x80z", 64, "a?z" },
-	{ "a beginning alone", "a\xe2\x82", 64, "a??" },
-	{ "a beginning, then a letter", "\xe2\x82z", 64, "??z" },
-	{ "overlong", "\xc0\xaf\xe0\x80\xaf", 64, "?????" },
-	{ "half of a surrogate pair", "\xed\xa0\x80", 64, "???" },
-	{ "beyond Unicode", "\xf4\x90\x80\x80\xf5", 64, "?????" },
-	{ "the last of Unicode", "\xf4\x8f\xbf\xbf", 64, "\xf4\x8f\xbf\xbf" },
-	{ "Latin-1", "f\xfcr", 64, "f?r" },
+	{"plain", "memory is short", 64, "memory is short"},
+	{"empty", "", 64, ""},
+	{"no room at all", "abc", 1, ""},
+	{"cut", "abcdef", 4, "abc"},
+	{"fits just", "abc", 4, "abc"},
+	{"line ends and tabulators", "a\tb\nc\r", 64, "a b c "},
+	{"terminal controls", "a\033[31m\007\177z", 64, "a?[31m??z"},
+	{"C1 controls",
+	 "a\xc2\x9b"
+	 "31m",
+	 64, "a?31m"},
+	{"two, three, four bytes", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x92\xa9", 64,
+	 "\xc3\xa4\xe2\x82\xac\xf0\x9f\x92\xa9"},
+	{"no character is cut", "a\xe2\x82\xac", 4, "a"},
+	{"a lone continuation", "a\x80z", 64, "a?z"},
+	{"a beginning alone", "a\xe2\x82", 64, "a??"},
+	{"a beginning, then a letter", "\xe2\x82z", 64, "??z"},
+	{"overlong", "\xc0\xaf\xe0\x80\xaf", 64, "?????"},
+	{"half of a surrogate pair", "\xed\xa0\x80", 64, "???"},
+	{"beyond Unicode", "\xf4\x90\x80\x80\xf5", 64, "?????"},
+	{"the last of Unicode", "\xf4\x8f\xbf\xbf", 64, "\xf4\x8f\xbf\xbf"},
+	{"Latin-1", "f\xfcr", 64, "f?r"},
 };
 
 static void cleans(void **state)
@@ -42,7 +46,8 @@ static void cleans(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		print_message("# %s\n", rows[i].name);
-		assert_int_equal(envelope_text_clean(rows[i].from, out, rows[i].size), strlen(rows[i].expect));
+		assert_int_equal(envelope_text_clean(rows[i].from, out, rows[i].size),
+				 strlen(rows[i].expect));
 		assert_string_equal(out, rows[i].expect);
 	}
 }
@@ -88,7 +93,8 @@ static void anything(void **state)
 		const size_t size = 1 + dice_below(&dice, sizeof(once)), room = dice_below(&dice, 50);
 
 		for (size_t i = 0; i < sizeof(from) - 1; i++)
-			from[i] = (char)(dice_below(&dice, 3) ? 0x80 + dice_below(&dice, 0x80) : dice_below(&dice, 256));
+			from[i] = (char)(dice_below(&dice, 3) ? 0x80 + dice_below(&dice, 0x80)
+							      : dice_below(&dice, 256));
 		from[sizeof(from) - 1] = '\0';
 		assert_true(envelope_text_clean(from, once, size) < size);
 		envelope_text_fit(once, room);

@@ -54,7 +54,8 @@ static struct footprint footprint_now(void)
 static int make_alarm(uint64_t sequence)
 {
 	static char out[TOPIC_PAYLOAD_MAX];
-	static struct tally_episode e = { .number = 7, .highest = FAILSOFT_STAGE_SHUTDOWN, .total_bytes = 1 << 30 };
+	static struct tally_episode e = {
+		.number = 7, .highest = FAILSOFT_STAGE_SHUTDOWN, .total_bytes = 1 << 30};
 	struct envelope v = { "fleet", "device", "1.0", "0123456789abcdef0123456789abcdef", 1, 1 };
 	const struct envelope_moment m = { sequence, 1, 1700000000, true };
 	char text[FEED_TEXT_MAX];
@@ -109,8 +110,8 @@ static int reserved_run(void)
 	if (make_alarm(1) <= 0)
 		return 2;
 	f = used_by_alarms();
-	print_message("# after reserve: %d alarms: %ld pages more, %ld faults; %s\n", ALARMS, (long)f.size_pages,
-		      f.faults, r.text);
+	print_message("# after reserve: %d alarms: %ld pages more, %ld faults; %s\n", ALARMS,
+		      (long)f.size_pages, f.faults, r.text);
 	return f.size_pages == 0 && f.faults == 0 ? 0 : 3;
 }
 
@@ -197,8 +198,10 @@ static int nothing_run(void)
 	if (!limit_to(0) || reserve_memory(HEAP_BYTES, &r) < 0)
 		return 1;
 	print_message("# %s\n", r.text);
-	return !r.is_all_locked && !r.is_heap_locked && locked_kib() == 0 && strstr(r.text, "nothing is locked") &&
-			       strstr(r.text, "LimitMEMLOCK") ? 0 : 2;
+	return !r.is_all_locked && !r.is_heap_locked && locked_kib() == 0 &&
+			       strstr(r.text, "nothing is locked") && strstr(r.text, "LimitMEMLOCK")
+		       ? 0
+		       : 2;
 }
 
 static int heap_run(void)

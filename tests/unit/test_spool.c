@@ -6,28 +6,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
 
+#include "msync_count.h"
 #include "spool_rig.h"
-
-static unsigned syncs;
-static int sync_error;
-
-/* In the place of libc's: counts, and fails if it shall. */
-int msync(void *at, size_t bytes, int flags)
-{
-	syncs++;
-	if (sync_error) {
-		errno = sync_error;
-		return -1;
-	}
-	return (int)syscall(SYS_msync, at, bytes, flags);
-}
 
 static void stores_and_tells_in_order(void **state)
 {
@@ -184,7 +169,8 @@ static void what_a_server_may_have_forgotten_waits_again(void **state)
 	assert_int_equal(spool_next(s, SPOOL_ALARM, 0)->sequence, young);
 	spool_acknowledge(s, young, 3001);
 	assert_int_equal(spool_resend(s, 9000, 1800), 0);
-	assert_int_equal(spool_resend(s, 20, 1800), 2); /* another boot: nobody knows for how long it was off */
+	assert_int_equal(spool_resend(s, 20, 1800),
+			 2); /* another boot: nobody knows for how long it was off */
 	assert_int_equal(rig_waiting(s), 2);
 	s = spool_close(s);
 }
@@ -358,7 +344,8 @@ static void a_full_disk(void **state)
 
 	(void)state;
 	if (pid == 0) {
-		setenv("CMOCKA_TEST_ABORT", "1", 1); /* a child that fails must not go on as a second parent */
+		setenv("CMOCKA_TEST_ABORT", "1",
+		       1); /* a child that fails must not go on as a second parent */
 		_exit(on_a_full_disk());
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -442,11 +429,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(stores_and_tells_in_order, rig_make, rig_clean),
-		cmocka_unit_test_setup_teardown(one_wait_for_an_alarm_none_for_the_rest, rig_make, rig_clean),
+		cmocka_unit_test_setup_teardown(one_wait_for_an_alarm_none_for_the_rest, rig_make,
+						rig_clean),
 		cmocka_unit_test_setup_teardown(a_disk_that_takes_nothing, rig_make, rig_clean),
 		cmocka_unit_test_setup_teardown(bad_records, rig_make, rig_clean),
 		cmocka_unit_test_setup_teardown(what_gives_way, rig_make, rig_clean),
-		cmocka_unit_test_setup_teardown(what_a_server_may_have_forgotten_waits_again, rig_make, rig_clean),
+		cmocka_unit_test_setup_teardown(what_a_server_may_have_forgotten_waits_again,
+						rig_make, rig_clean),
 		cmocka_unit_test_setup_teardown(numbers_are_never_used_twice, rig_make, rig_clean),
 		cmocka_unit_test_setup_teardown(another_capacity, rig_make, rig_clean),
 		cmocka_unit_test_setup_teardown(one_process, rig_make, rig_clean),

@@ -98,7 +98,8 @@ static void no_alarm_is_lost_for_less(void **state)
 				continue;
 			assert_true(entry[i].phase != SPOOL_WAITING || entry[i].priority <= p);
 			if (entry[i].alarm < TOPIC_ALARM_COUNT && entry[i].phase != SPOOL_FREE)
-				assert_int_not_equal(i, spool_order_alarm(&o, (enum topic_alarm)entry[i].alarm));
+				assert_int_not_equal(
+					i, spool_order_alarm(&o, (enum topic_alarm)entry[i].alarm));
 		}
 	}
 }
