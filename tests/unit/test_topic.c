@@ -68,7 +68,7 @@ static void topics(void **state)
 		struct topic t = stain;
 		char text[TOPIC_MAX];
 
-		print_message("# %s\n", rows[i].text);
+		print_message("# row %zu\n", i); /* one of them holds a line's end */
 		assert_int_equal(topic_parse(rows[i].text, &t), rows[i].is_ours);
 		assert_true(is_same(&t, rows[i].is_ours ? &rows[i].expect : &stain));
 		if (!rows[i].is_ours)
