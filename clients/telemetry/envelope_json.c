@@ -12,6 +12,8 @@
 #include "envelope_text.h"
 
 #define TEXT_MAX	601	/* the longest text of any schema, with NUL */
+#define CHARACTER_MAX	4	/* bytes of UTF-8 */
+#define DOTS_ROOM	6	/* "...", also where each character that gives way takes two bytes */
 #define TIME_MAX	32
 #define FORMAT		(JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 
@@ -140,7 +142,9 @@ static void add_sentence(struct envelope_json *j, const char *sentence)
 		j->has_failed = true;
 		return;
 	}
-	envelope_text_clean(sentence, clean, sizeof(clean));
+	/* One that fills the buffer up to its last character was cut, or as good as. */
+	if (envelope_text_clean(sentence, clean, sizeof(clean)) >= sizeof(clean) - CHARACTER_MAX)
+		envelope_text_fit(clean, envelope_text_json_bytes(clean) - DOTS_ROOM);
 	envelope_text_fit(clean, bytes < TOPIC_PAYLOAD_MAX ? TOPIC_PAYLOAD_MAX - 1 - bytes : 0);
 	add(j, j->data, "text", json_object_new_string(clean));
 }

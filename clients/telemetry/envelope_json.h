@@ -35,7 +35,8 @@ struct envelope_figure {
 	uint64_t value, absent;
 };
 
-#define ENVELOPE_ALWAYS		(UINT64_MAX - 1)	/* `absent` of what is always there: nothing counts so far */
+#define ENVELOPE_ALWAYS                                                                            \
+	(UINT64_MAX - 1) /* `absent` of what is always there: nothing counts so far */
 
 void envelope_json_figures(struct envelope_json *j, struct json_object *in,
 			   const struct envelope_figure *figures, size_t count);

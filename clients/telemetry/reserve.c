@@ -14,8 +14,8 @@
 #define HEAP_BYTES_MIN	((size_t)64 << 10)
 #define HEAP_BYTES_MAX	((size_t)1 << 30)
 #define PAGE_BYTES	4096u
-/* sd-event, sd-bus, json-c and TLS go some 30 KiB deep (measured with the tests); half would do, double
- * costs memory alone. */
+/* A choice: the largest buffers on our own way are below 10 KiB, TLS libraries like to have 16 KiB ones. Half
+ * would probably do, double costs memory alone. */
 #define STACK_BYTES	((size_t)128 << 10)
 
 /* glibc's malloc; another one (musl's, a sanitizer's) has no such settings, and says so by 0. */

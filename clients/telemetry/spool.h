@@ -33,8 +33,8 @@ enum spool_priority {
 
 enum spool_phase {
 	SPOOL_FREE,
-	SPOOL_WAITING,			/* to be sent */
-	SPOOL_SENT,			/* the server has it (PUBACK); an alarm stays for a while, see spool_resend() */
+	SPOOL_WAITING, /* to be sent */
+	SPOOL_SENT, /* the server has it (PUBACK); an alarm stays for a while, see spool_resend() */
 };
 
 struct spool_record {
@@ -74,7 +74,7 @@ uint32_t spool_instance(const struct spool *s);
 /*
  * The next message's and the next connection's number; blocks of them are reserved on the disk, so that
  * one in SPOOL_SEQUENCE_BLOCK waits for it. Never one twice; after an end without spool_close() up to a
- * block is left out, after the loss of both heads 2^32.
+ * block is left out, after the loss of one head two, of both 2^32.
  */
 #define SPOOL_SEQUENCE_BLOCK	1024u
 #define SPOOL_SESSION_BLOCK	16u

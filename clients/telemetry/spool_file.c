@@ -103,6 +103,7 @@ static bool head_makes_sense(const struct spool_head *h)
 static int read_heads(const void *image, size_t size, struct spool_sight *ret)
 {
 	const struct spool_head *newest = NULL;
+	uint32_t good = 0;
 
 	for (uint32_t i = 0; i < SPOOL_FILE_HEADS; i++) {
 		const struct spool_head *h = spool_file_head(image, i);
@@ -111,7 +112,10 @@ static int read_heads(const void *image, size_t size, struct spool_sight *ret)
 			continue;
 		if (h->version != SPOOL_FILE_VERSION)
 			return -EPROTO;
-		if (!head_makes_sense(h) || (newest && h->generation <= newest->generation))
+		if (!head_makes_sense(h))
+			continue;
+		good++;
+		if (newest && h->generation <= newest->generation)
 			continue;
 		newest = h;
 		ret->newest = i;
@@ -124,6 +128,11 @@ static int read_heads(const void *image, size_t size, struct spool_sight *ret)
 	ret->sequence_limit = newest->sequence_limit;
 	ret->session_limit = newest->session_limit;
 	memcpy(ret->evicted, newest->evicted, sizeof(ret->evicted));
+	if (good < SPOOL_FILE_HEADS) {
+		/* The lost one may have been the newer, and that is ahead by a block at most. */
+		ret->sequence_limit += SPOOL_SEQUENCE_BLOCK;
+		ret->session_limit += SPOOL_SESSION_BLOCK;
+	}
 	return 0;
 }
 

@@ -151,7 +151,8 @@ static int use(struct spool *s, struct image *image)
 		else if (spool_file_look(slot) == SPOOL_SLOT_GOOD)
 			s->entry[i] = spool_file_entry(slot);
 	}
-	/* The newest head may be in the kernel's memory alone: before the other copy is written, it is not. */
+	/* The newest head may be in the kernel's memory alone: before the other copy is written, it
+	 * is not. */
 	s->durable = image->sight.newest;
 	return spool_flush(s, s->map, s->map_bytes);
 }
@@ -279,11 +280,21 @@ struct spool *spool_free(struct spool *s)
 	return NULL;
 }
 
+/* What a process left that ended while it carried over: room that the disk may need. */
+static void remove_unfinished(const char *path)
+{
+	char name[PATH_MAX];
+
+	snprintf(name, sizeof(name), "%s.new", path);
+	(void)unlink(name); /* mostly there is none */
+}
+
 static int open_locked(struct spool *s, const char *path, uint32_t slots)
 {
 	__attribute__((cleanup(image_unmap))) struct image image = { 0 };
 	int r = look(path, &image);
 
+	remove_unfinished(path);
 	if (r < 0)
 		return r;
 	r = allocate_entries(&s->order, slots);
