@@ -198,7 +198,8 @@ static int on_dry_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
 void feed_read_dry_run(struct feed *f)
 {
 	sd_bus_message *m = NULL;
-	int r = sd_bus_message_new_method_call(f->bus, &m, NAME, PATH, "org.freedesktop.DBus.Properties", "Get");
+	int r = sd_bus_message_new_method_call(f->bus, &m, NAME, PATH,
+					       "org.freedesktop.DBus.Properties", "Get");
 
 	f->call = sd_bus_slot_unref(f->call);
 	if (r >= 0)

@@ -12,7 +12,8 @@
 
 /* Of failsoft's telemetry, for ever: another one gives every device another name. Made with
  * "systemd-id128 new". */
-static const sd_id128_t app_id = SD_ID128_MAKE(a6, 05, b5, 9a, 41, 8b, 4a, bd, 8b, 23, 24, dc, 39, e7, 1c, 7e);
+static const sd_id128_t app_id = SD_ID128_MAKE(a6, 05, b5, 9a, 41, 8b, 4a, bd, 8b, 23, 24, dc, 39, e7,
+					       1c, 7e);
 
 #define FILE_BYTES_MAX	8192	/* os-release of Debian: 267 bytes */
 
@@ -111,7 +112,8 @@ static int read_firmware(int root_fd, const char *configured, char ret[TOPIC_NAM
 
 	if (configured && *configured) {
 		if (strlen(configured) >= TOPIC_NAME_MAX || !is_printable(configured)) {
-			snprintf(complaint, IDENTITY_COMPLAINT_MAX, "the configured \"firmware\" is no version: "
+			snprintf(complaint, IDENTITY_COMPLAINT_MAX,
+				 "the configured \"firmware\" is no version: "
 				 "give 1 to 64 printable ASCII characters");
 			return -EINVAL;
 		}
@@ -138,7 +140,8 @@ static int read_boot(int root_fd, char ret[TOPIC_BOOT_MAX], char *complaint)
 	if (r >= 0)
 		r = sd_id128_from_string(text, &id);
 	if (r < 0) {
-		snprintf(complaint, IDENTITY_COMPLAINT_MAX, "/proc/sys/kernel/random/boot_id: %s: messages could "
+		snprintf(complaint, IDENTITY_COMPLAINT_MAX,
+			 "/proc/sys/kernel/random/boot_id: %s: messages could "
 			 "not be told apart over a reboot; mount /proc for this service", strerror(-r));
 		return r;
 	}

@@ -19,8 +19,8 @@ struct identity {
 #define IDENTITY_COMPLAINT_MAX	256
 
 /*
- * device: 1..64 of [A-Za-z0-9_-], NULL or "": derived from the machine id. firmware: printable ASCII, up to 64,
- * NULL or "": the first of IMAGE_VERSION, BUILD_ID, VERSION_ID in os-release. Returns 0, or -errno
+ * device: 1..64 of [A-Za-z0-9_-], NULL or "": derived from the machine id. firmware: printable ASCII, up
+ * to 64, NULL or "": the first of IMAGE_VERSION, BUILD_ID, VERSION_ID in os-release. Returns 0, or -errno
  * after a sentence in `complaint` that says what to do: -EINVAL a name that cannot be used; -ENOENT,
  * -ENOMEDIUM and others there is no machine id, no boot id.
  */

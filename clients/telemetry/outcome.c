@@ -232,9 +232,11 @@ static void say_kill(struct words *w, const struct outcome_facts *f)
 
 static void say_last(struct words *w, const struct outcome_facts *f)
 {
-	say(w, f->has_reboot ? "failsoft ended the machine itself, as its last policy says; failsoftd has it on "
-			       "record."
-			     : "failsoft was about to end the machine when it was last alive.");
+	if (f->has_reboot)
+		say(w, "failsoft ended the machine itself, as its last policy says; failsoftd has it on "
+		    "record.");
+	else
+		say(w, "failsoft was about to end the machine when it was last alive.");
 }
 
 static void say_shutdown(struct words *w, const struct outcome_facts *f)
@@ -258,25 +260,25 @@ static void say_watchdog(struct words *w, const struct outcome_facts *f)
 
 static void say_power_loss(struct words *w, const struct outcome_facts *f)
 {
-	say(w, "Power was lost, or the machine was reset from outside: what %s keeps over a reset shows nothing "
-	    "else.", f->kept_by);
+	say(w, "Power was lost, or the machine was reset from outside: what %s keeps over a reset "
+	    "shows nothing else.", f->kept_by);
 }
 
 static void say_unknown(struct words *w, const struct outcome_facts *f)
 {
 	if (f->unreadable)
-		say(w, "How the machine ended is not known: the kernel left %" PRIu32 " dump%s that it could not "
-		    "unpack itself (.enc.z: its pstore compression is not built into this kernel).",
+		say(w, "How the machine ended is not known: the kernel left %" PRIu32 " dump%s that it could "
+		    "not unpack itself (.enc.z: its pstore compression is not built into this kernel).",
 		    f->unreadable, f->unreadable == 1 ? "" : "s");
 	else if (f->closed[0])
-		say(w, "How the machine ended is not known: %s cannot be read by this process (is it mounted, is the "
-		    "process in its group?).", f->closed);
+		say(w, "How the machine ended is not known: %s cannot be read by this process (is it "
+		    "mounted, is the process in its group?).", f->closed);
 	else if (f->is_undated)
 		say(w, "How the machine ended is not known: there are last words of a kernel, but no clock "
 		    "tells of which boot.");
 	else
-		say(w, "How the machine ended is not known: nothing here keeps a kernel's last words over a reset "
-		    "(no pstore backend, no watchdog that says why it was reset).");
+		say(w, "How the machine ended is not known: nothing here keeps a kernel's last words "
+		    "over a reset (no pstore backend, no watchdog that says why it was reset).");
 }
 
 static enum tally_end end_of(const struct crumb_note *past, const struct outcome_facts *f)
@@ -291,7 +293,9 @@ static enum tally_end end_of(const struct crumb_note *past, const struct outcome
 		return TALLY_END_WATCHDOG;
 	if (f->kills)
 		return TALLY_END_OOM_KILL;
-	return f->is_kept && !f->unreadable && !f->is_undated && !f->closed[0] ? TALLY_END_POWER_LOSS : TALLY_END_UNKNOWN;
+	if (f->unreadable || f->is_undated || f->closed[0])
+		return TALLY_END_UNKNOWN;
+	return f->is_kept ? TALLY_END_POWER_LOSS : TALLY_END_UNKNOWN;
 }
 
 /* Both count from boot; a machine that slept in between has the difference in it. */
@@ -303,7 +307,8 @@ static void say_forecast(struct words *w, const struct crumb_note *past)
 	if (!e->number)
 		return;
 	say(w, " Episode %" PRIu64 " of %s was open, its highest stage %s", e->number,
-	    e->domain[0] ? e->domain : "the machine", e->highest < COUNT(stages) ? stages[e->highest] : "unknown");
+	    e->domain[0] ? e->domain : "the machine",
+	    e->highest < COUNT(stages) ? stages[e->highest] : "unknown");
 	if (e->tte_us == UINT64_MAX)
 		say(w, ": no end was forecast");
 	else
@@ -311,7 +316,8 @@ static void say_forecast(struct words *w, const struct crumb_note *past)
 	if (e->tte_us != UINT64_MAX && e->tte_early_us != UINT64_MAX && e->tte_late_us != UINT64_MAX)
 		say(w, " (%.1f-%.1f)", seconds(e->tte_early_us), seconds(e->tte_late_us));
 	if (past->alive_us >= e->forecast_at_us)
-		say(w, ", the last sign of life came %.1f s after it", seconds(past->alive_us - e->forecast_at_us));
+		say(w, ", the last sign of life came %.1f s after it",
+		    seconds(past->alive_us - e->forecast_at_us));
 	say(w, ".");
 }
 

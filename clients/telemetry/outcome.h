@@ -19,14 +19,14 @@
 
 struct outcome_facts {
 	bool is_other_boot;		/* than the crumb's */
-	bool is_kept;			/* something on this machine keeps the kernel's last words (pstore has a
+	bool is_kept;			/* something here keeps the kernel's last words (pstore has a
 					 * backend), or a watchdog says why it was reset */
 	char kept_by[OUTCOME_NAME_MAX];	/* which: "ramoops" */
 	bool has_panic;
 	char panic[OUTCOME_LINE_MAX];	/* what the kernel said; "": not in the part that was kept */
 	char source[OUTCOME_LINE_MAX];	/* the file with its last words */
 	uint32_t unreadable;		/* files of pstore that the kernel could not unpack */
-	char closed[OUTCOME_NAME_MAX];	/* where it may be, and this process may not read: "/sys/fs/pstore" */
+	char closed[OUTCOME_NAME_MAX];	/* where it may be, but cannot be read: "/sys/fs/pstore" */
 	bool is_undated;		/* there are older last words, and no clock tells of which boot */
 	bool has_watchdog;		/* the last reset was the watchdog's */
 	char watchdog[OUTCOME_NAME_MAX]; /* which one says so: "watchdog0" */
@@ -41,7 +41,7 @@ struct outcome {
 	bool is_known;			/* false: same boot, or no crumb: nothing to report */
 	enum tally_end end;
 	char of[FEED_NAME_MAX];		/* oom-kill: whom; panic: why */
-	char text[512];			/* one or two sentences: how, on what evidence, forecast against what came */
+	char text[512];			/* two sentences: how, on what evidence; forecast against what came */
 };
 
 /*

@@ -156,7 +156,8 @@ static bool is_of_last_boot(struct found *f, int64_t time_s)
 static void note_closed(struct found *f, bool is_closed)
 {
 	if (is_closed)
-		(void)snprintf(f->facts->closed, sizeof(f->facts->closed), "/%s", f->is_archive ? ARCHIVE : LIVE);
+		(void)snprintf(f->facts->closed, sizeof(f->facts->closed), "/%s",
+			       f->is_archive ? ARCHIVE : LIVE);
 }
 
 static void take_file(struct found *f, int dir_fd, const char *name)
@@ -204,7 +205,7 @@ static void take_directory(struct found *f, int root_fd, const char *path, unsig
 	struct dirent **entries;
 
 	if (fd < 0) {
-		/* without systemd-pstore there is no archive, but a backend is nothing without its directory */
+		/* there may be no systemd-pstore; but a backend is nothing without its directory */
 		note_closed(f, errno != ENOENT || (!f->is_archive && f->facts->kept_by[0]));
 		return;
 	}

@@ -245,7 +245,8 @@ static void on_event(struct tally *t, struct tally_notes *n, const struct feed_e
 
 /* ---- events ---- */
 
-static void (*const on[FEED_KIND_COUNT])(struct tally *t, struct tally_notes *n, const struct feed_event *e) = {
+static void (*const on[FEED_KIND_COUNT])(struct tally *t, struct tally_notes *n,
+					 const struct feed_event *e) = {
 	[FEED_STAGE] = on_stage,
 	[FEED_EPISODE_OPENED] = on_opened,
 	[FEED_EPISODE_CLOSED] = on_closed,
@@ -321,6 +322,8 @@ uint32_t tally_order(struct tally *t, const struct failsoft_order *order,
 	/* Monitor may have said more since: an order tells only of what comes */
 	if (i != TALLY_NOWHERE && order->stage > t->now[i].stage && order->issued_us >= t->now[i].stage_us)
 		enter_stage(t, &n, i, &e);
+	else
+		tally_tell_stage(t, &n, NULL);
 	return n.count;
 }
 
@@ -337,7 +340,8 @@ uint32_t tally_broker(struct tally *t, bool is_up, struct tally_note ret[TALLY_N
 	return n.count;
 }
 
-uint32_t tally_time(struct tally *t, uint64_t now_us, uint64_t hold_us, struct tally_note ret[TALLY_NOTES_MAX])
+uint32_t tally_time(struct tally *t, uint64_t now_us, uint64_t hold_us,
+		    struct tally_note ret[TALLY_NOTES_MAX])
 {
 	struct tally_notes n = { ret, 0 };
 

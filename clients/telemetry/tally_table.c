@@ -121,7 +121,7 @@ static uint32_t make_room(struct tally *t, struct tally_notes *n, const char *do
 
 	for (uint32_t i = 0; i < TALLY_EPISODES; i++) {
 		if (!t->open[i].number) {
-			room = i;
+			room = room == TALLY_NOWHERE ? i : room;
 			continue;
 		}
 		if (!strcmp(t->open[i].domain, domain)) {
