@@ -207,6 +207,42 @@ def past_boot():
                      resets=(last[2]["data"]["counts"]["resets"], 1)) + true(there=bool(state)))
 
 
+def machine_is_ended():
+    """The broker reboots its machine (a pid namespace of its own): the end is explained before it comes, and the
+    next boot says who did it."""
+    with DeviceWorld(settings={"protect": ["*"], "last_after_ms": 50, "hold_ms": 200, "last_policy": "reboot"}) as w:
+        w.kill_broker()
+        w.prefix = ["unshare", "--pid", "--fork", "--kill-child"]
+        random = w.folder / "root/proc/sys/kernel/random"
+        random.mkdir(parents=True)
+        (random / "boot_id").write_text(w.boot_id + "\n")
+        w.start_broker()
+        device = w.start_device()
+        w.wait_online()
+        w.slide(LOW, LOWER)
+        for free in range(LOWEST + 10000, LOWEST - 10000, -1000):
+            w.set_free(free)
+            time.sleep(0.02)
+        expected = w.wait("state", expect="reboot")
+        tap.wait_for(lambda: w.broker.poll() is not None, "the reboot", 15)
+        device.kill()  # goes with the machine
+        device.wait()
+        w.wait_gone()
+        will = w.wait("state", online=False)
+        past = w.boot_id.replace("-", "")
+        w.set_free(PLENTY)
+        w.boot()
+        (random / "boot_id").write_text(w.boot_id + "\n")
+        w.start_broker()
+        w.start_device()
+        report = w.wait("report", past_boot=past)
+    print(f"# {report and report[2]['data'].get('text')}")
+    tap.check("a reboot that is meant is announced before the will comes",
+              true(expected=bool(expected), will=bool(will), before=bool(expected and will and expected[0] < will[0])))
+    tap.check("and the next boot reports that failsoft did it",
+              expect(end=(report and report[2]["data"]["ended_by"], "last-policy")))
+
+
 def commands():
     def send(w, payload, *more):
         tap.output_of("mosquitto_pub", "-p", w.port, "-q", "1", "-t", f"{PREFIX}/cmd", "-m", payload, *more)
@@ -273,7 +309,7 @@ TELEMETRY_CHECK = (tap.program("failsoft-telemetry"), "--check")
 def main():
     mqtt.need("mosquitto", "mosquitto_sub", "mosquitto_pub", "dbus-daemon")
     for story in (alarm_leaves_before_the_deadline, server_away, server_killed, device_killed, broker_lost, goodbye,
-                  past_boot, commands):
+                  past_boot, machine_is_ended, commands):
         story()
     settings_and_check(DeviceWorld)
     tap.done()
