@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import signal
 import time
+from random import Random
 
 import mqtt
 import tap
@@ -95,6 +96,68 @@ def server_away():
               expect(raised=(sorted(k for k, r in sent if r), ["imminent", "shutdown"]),
                      cleared=(sorted(k for k, r in sent if not r), ["imminent", "shutdown"]),
                      twice=([i for i, n in ids.items() if n > 1], [])))
+
+
+def server_stands_still():
+    """Connected, and no acknowledgement comes: the broker has its answer before the deadline all the same."""
+    with DeviceWorld() as w:
+        w.start_device()
+        w.wait_online()
+        w.mosquitto.process.send_signal(signal.SIGSTOP)
+        w.slide(LOW, LOWER, LOWEST)
+        time.sleep(1.5)
+        _, answers = w.ask_orders()
+        early = alarms(w)
+        w.mosquitto.process.send_signal(signal.SIGCONT)
+        w.wait("event", kind="shutdown", raised=True)
+        w.wait("event", kind="imminent", raised=True)
+        time.sleep(0.5)
+        twice = [i for i, n in ids_of(w, "alarm").items() if n > 1]
+        missed = [e for e in w.events() if e["event"] == "answer" and e.get("result") == "missed"]
+    orders = [a for a in answers if a["step"] in ("degrade", "shutdown")]
+    print(f"# answered after {[a['taken_us'] for a in orders]} us of 1000000")
+    tap.check("a server that stands still: partial, shortly before the deadline, and nothing is missed",
+              expect(early=(early, []), last=(orders and orders[-1]["result"], "partial"), missed=(missed, []),
+                     twice=(twice, [])) +
+              true(in_time=orders and 800000 < orders[-1]["taken_us"] < 1000000))
+
+
+def killed_at_random():
+    """The device is killed at some moment of a crisis, ten times: what was raised is there by its id, and whoever
+    cleared it, it is cleared in the end."""
+    random = Random(7)
+    problems = []
+    with DeviceWorld() as w:
+        device = w.start_device()
+        w.wait_online()
+        for turn in range(10):
+            seen = len(w.data("state", stage="imminent") + w.data("state", stage="shutdown"))
+            w.set_free(LOWEST)
+            tap.wait_for(lambda: any(e["event"] == "episode_opened" and e["episode"] > turn for e in w.events()), "a crisis")
+            time.sleep(random.uniform(0, 0.1))
+            device.kill()
+            device.wait()
+            device = w.start_device()
+            end = time.monotonic() + 10
+            while len(w.data("state", stage="imminent") + w.data("state", stage="shutdown")) == seen and \
+                    time.monotonic() < end:
+                time.sleep(0.05)
+            if time.monotonic() >= end:
+                problems.append(f"turn {turn}: the stage was not told")
+            w.set_free(PLENTY)
+            tap.wait_for(lambda: sum(e["event"] == "episode_closed" for e in w.events()) > turn, "the end", 20)
+        time.sleep(1.5)
+        kept = tap.run("timeout", "1", "mosquitto_sub", "-p", w.port, "-F", "%t %p", "-t",
+                       f"{PREFIX}/alarm/#").stdout.strip()
+        raised = {m[2]["data"]["episode"] for m in w.messages("event") if m[2]["type"] == "org.failsoft.alarm.v1"
+                  and m[2]["data"]["kind"] == "imminent" and m[2]["data"]["raised"]}
+        payloads = collections.defaultdict(set)
+        for m in w.messages("event") + w.messages("report"):
+            payloads[m[2]["id"]].add(json.dumps(m[2], sort_keys=True))
+        opened = {e["episode"] for e in w.events() if e["event"] == "stage" and e["to"] in ("imminent", "shutdown")}
+    tap.check("killed ten times in a crisis: each alarm is there, none stays, no id means two things",
+              problems + expect(raised=(sorted(raised), sorted(opened)), kept=(kept, ""),
+                                ids=([i for i, p in payloads.items() if len(p) > 1], [])))
 
 
 def server_killed():
@@ -308,7 +371,8 @@ TELEMETRY_CHECK = (tap.program("failsoft-telemetry"), "--check")
 
 def main():
     mqtt.need("mosquitto", "mosquitto_sub", "mosquitto_pub", "dbus-daemon")
-    for story in (alarm_leaves_before_the_deadline, server_away, server_killed, device_killed, broker_lost, goodbye,
+    for story in (alarm_leaves_before_the_deadline, server_away, server_stands_still, killed_at_random,
+                  server_killed, device_killed, broker_lost, goodbye,
                   past_boot, machine_is_ended, commands):
         story()
     settings_and_check(DeviceWorld)
