@@ -64,7 +64,8 @@ static void lock_own_code(void)
 {
 	extern const char __executable_start, etext; /* of the linker's */
 
-	(void)mlock(&__executable_start, (size_t)(&etext - &__executable_start)); /* else it is read when used */
+	/* refused: it is locked when it is used, as the libraries' */
+	(void)mlock(&__executable_start, (size_t)(&etext - &__executable_start));
 }
 
 /*
@@ -83,7 +84,8 @@ static void lock(void *heap, size_t bytes, struct reserve *r)
 		lock_own_code();
 		r->is_all_locked = r->is_heap_locked = true;
 		snprintf(r->text, sizeof(r->text),
-			 "code that is used, data, stack and a heap of %zu KiB are locked in memory", bytes >> 10);
+			 "code that is used, data, stack and a heap of %zu KiB are locked in memory",
+			 bytes >> 10);
 		return;
 	}
 	why = errno;

@@ -11,15 +11,17 @@
 
 struct reserve {
 	size_t heap_bytes;		/* touched and free; malloc gives it out first */
-	bool is_all_locked;		/* data, heap, stack, our own code; the libraries' when it is first used */
+	/* Data, heap, stack and our own code are; the libraries' code when it is first used. */
+	bool is_all_locked;
 	bool is_heap_locked;
 	char text[256]; /* one sentence: what is locked, what is not, and what to do about it */
 };
 
 /*
- * heap_bytes: 64 KiB to 1 GiB; the longest alarm takes 12 KiB while it is made (measured, x86-64, glibc 2.36,
- * json-c 0.16), what the libraries take for a connection comes on top. Returns 0 also where locking is refused: *ret says it. -EINVAL,
- * -ENOMEM (also RLIMIT_DATA): nothing is reserved, the arena's settings stay.
+ * heap_bytes: 64 KiB to 1 GiB; the longest alarm takes 12 KiB while it is made (measured, x86-64, glibc
+ * 2.36, json-c 0.16), what the libraries take for a connection comes on top. Returns 0 also where locking
+ * is refused: *ret says it. -EINVAL, -ENOMEM (also RLIMIT_DATA): nothing is reserved, the arena's settings
+ * stay.
  *
  * What may ask the kernel all the same, and is not here: a heap that grows beyond heap_bytes; stack below
  * the 128 KiB that are touched; what is mapped later (the spool and the crumb lock their own files); the

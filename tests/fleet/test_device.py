@@ -5,6 +5,7 @@ deadline, kept, cleared, counted once; nothing is lost when either side is kille
 
 import collections
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -133,7 +134,8 @@ def killed_at_random():
         for turn in range(10):
             seen = len(w.data("state", stage="imminent") + w.data("state", stage="shutdown"))
             w.set_free(LOWEST)
-            tap.wait_for(lambda: any(e["event"] == "episode_opened" and e["episode"] > turn for e in w.events()), "a crisis")
+            tap.wait_for(lambda: any(e["event"] == "episode_opened" and e["episode"] > turn for e in w.events()),
+                         "a crisis")
             time.sleep(random.uniform(0, 0.1))
             device.kill()
             device.wait()
@@ -146,6 +148,8 @@ def killed_at_random():
                 problems.append(f"turn {turn}: the stage was not told")
             w.set_free(PLENTY)
             tap.wait_for(lambda: sum(e["event"] == "episode_closed" for e in w.events()) > turn, "the end", 20)
+            # what ends and begins anew while nobody watches is one alarm
+            tap.wait_for(lambda: w.messages("alarm/imminent")[-1][2] is None, "the all-clear")
         time.sleep(1.5)
         kept = tap.run("timeout", "1", "mosquitto_sub", "-p", w.port, "-F", "%t %p", "-t",
                        f"{PREFIX}/alarm/#").stdout.strip()
@@ -270,6 +274,23 @@ def past_boot():
                      resets=(last[2]["data"]["counts"]["resets"], 1)) + true(there=bool(state)))
 
 
+def without_rights():
+    """As the unit runs it: no root, no group, and the way of an alarm is the same."""
+    if os.getuid() != 0:
+        tap.skip("without rights", "all of this test ran without them")
+        return
+    with DeviceWorld() as w:
+        shutil.chown(w.state, "nobody", "nogroup")
+        w.before_device = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        w.start_device()
+        w.wait_online()
+        w.slide(LOW, LOWER, LOWEST)
+        raised = w.wait("alarm/shutdown", raised=True)
+        _, answers = w.ask_orders()
+    tap.check("without rights it does the same", true(raised=bool(raised)) +
+              expect(results=({a["result"] for a in answers}, {"done"})))
+
+
 def machine_is_ended():
     """The broker reboots its machine (a pid namespace of its own): the end is explained before it comes, and the
     next boot says who did it."""
@@ -373,7 +394,7 @@ def main():
     mqtt.need("mosquitto", "mosquitto_sub", "mosquitto_pub", "dbus-daemon")
     for story in (alarm_leaves_before_the_deadline, server_away, server_stands_still, killed_at_random,
                   server_killed, device_killed, broker_lost, goodbye,
-                  past_boot, machine_is_ended, commands):
+                  past_boot, without_rights, machine_is_ended, commands):
         story()
     settings_and_check(DeviceWorld)
     tap.done()
