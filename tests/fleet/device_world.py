@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The device's side whole: private bus, real failsoftd, real mosquitto, real failsoft-telemetry."""
 
+import faulthandler
 import json
 import pathlib
 import signal
@@ -12,6 +13,7 @@ import mqtt
 import tap
 import world
 
+faulthandler.dump_traceback_later(220, exit=True)  # longer than the bus tests: servers come and go here
 TELEMETRY = tap.program("failsoft-telemetry")
 PREFIX = "failsoft/v1/test/dev"
 
