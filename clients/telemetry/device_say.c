@@ -74,6 +74,7 @@ void device_keep(struct device *d, bool is_urgent)
 	note.last_policy = !d->goodbye && d->expect[0] != '\0';
 	memcpy(note.boot, d->identity.boot, sizeof(note.boot));
 	memcpy(note.firmware, d->identity.firmware, sizeof(note.firmware));
+	memcpy(note.dumps, d->facts.dumps, sizeof(note.dumps));
 	if (worst)
 		note.episode = *worst;
 	r = crumb_write(d->crumb, &note, is_urgent);

@@ -210,11 +210,13 @@ class Device:
         tail = '\n'.join(line for _, line in self.serial['console'].lines[-15:] + self.serial['log'].lines[-15:])
         raise RuntimeError(f'{self.name}: no {what} within {seconds} s\n{tail}')
 
+    def booted_s(self, boots):
+        return next(at_s for at_s, match in self.said('beat', r' boot (\d+)$') if int(match[1]) == boots)
+
     def offset_s(self, boots):
         """The host's time at which the uptime of this boot was 0: of all heartbeats the least late one."""
-        boot, least = 0, None
-        for at_s, match in self.said('beat', r'^(\d+\.\d+) (beat|boot (\d+))'):
-            boot = int(match[3]) if match[3] else boot
-            if boot == boots and match[2] == 'beat':
-                least = min(least or at_s, at_s - float(match[1]))
-        return least
+        boot, least = 0, []
+        for at_s, match in self.said('beat', r'^(\d+\.\d+) (?:beat|boot (\d+))'):
+            boot = int(match[2]) if match[2] else boot
+            least += [at_s - float(match[1])] if boot == boots else []
+        return min(least)

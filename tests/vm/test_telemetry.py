@@ -32,6 +32,7 @@ except ImportError:
 SCHEMAS = pathlib.Path(__file__).resolve().parents[2] / 'interfaces/telemetry'
 PATIENCE_S = 90         # for what takes 5 to 15 s on a host that has nothing else to do
 LAST_LOOK_S = 2         # for a second report, which must not come
+STAGE = r'"time_us":(\d+),"event":"stage".*"to":"(?:imminent|shutdown)"'
 DEADLOCK = 'System is deadlocked on memory'
 
 
@@ -85,18 +86,16 @@ def measure(d, boots, boot, end_s):
     messages, offset_s = d.messages(), d.offset_s(boots)
     raised = alarms(messages, boot, 'imminent', True)
     row = {'boot': boot, 'end_s': end_s, 'raised': raised[:1], 'memory': memory_of(d, boots)}
-    stages = [e for e in d.said('events', r'"event":"stage".*"to":"(imminent|shutdown)"')]
-    if not raised or offset_s is None:
+    if not raised:
         return row
+    stages = [offset_s + int(match[1]) / 1e6 for at_s, match in d.said('events', STAGE) if at_s > d.booted_s(boots)]
     first = raised[0]
     log = [m for m in messages if m.place == 'event']
     topic = f'failsoft/v1/{device.FLEET}/{d.name}/event'
     acknowledged_s = d.server.acknowledged(topic, log.index(first))
     made_s = offset_s + int(first.json['boottimeusec']) / 1e6
-    stage_s = [offset_s + int(m.string.split('"time_us":')[1].split(',')[0]) / 1e6 for _, m in stages]
-    before = [s for s in stage_s if s <= first.at_s]
     row.update(arrived_s=first.at_s, acknowledged_s=acknowledged_s, made_s=made_s,
-               stage_s=min(before, default=None),
+               stage_s=min(stages, default=None),
                deadline_s=offset_s + first.data['deadline_usec'] / 1e6 if first.data.get('deadline_usec') else None)
     return row
 
@@ -153,7 +152,7 @@ def live_to_power_cut(d):
 
 
 def live(lab, server, work, name, last_words):
-    with device.Device(lab, server, work / name, DEVICE=name, LAST_WORDS=last_words, RATE=8) as d:
+    with device.Device(lab, server, work / name, DEVICE=name, LAST_WORDS=last_words, RATE=10) as d:
         rows = [live_to_panic(d)]
         if last_words == 'yes':
             rows.append(live_to_power_cut(d))
