@@ -168,7 +168,9 @@ def judge_alarm(row, messages):
         problems.append('no alarm "imminent" arrived before the end')
     elif row['acknowledged_s'] is None or row['acknowledged_s'] >= row['end_s']:
         problems.append('the alarm was not acknowledged before the end')
-    elif row['deadline_s'] is not None and row['acknowledged_s'] > row['deadline_s']:
+    elif row['deadline_s'] is None:
+        problems.append('the alarm has no deadline')
+    elif row['acknowledged_s'] > row['deadline_s']:
         problems.append(f'the alarm left {ms(row, "acknowledged_s", "deadline_s")} after the deadline')
     kept = [m for m in messages if m.place == 'alarm/imminent' and m.boot == row['boot']]
     if row['raised'] and row['raised'][0].id not in {m.id for m in kept}:
