@@ -166,6 +166,9 @@ class Device:
         self.starts += 1
         work = self.work / f'start{self.starts}'
         self.machine = m = qemu.Machine(self.lab.images, work, self.memory)
+        # Translations of the code that ran before a reset slow down who writes over it: with as many as fit
+        # into the default (1 GiB) a second boot takes 4.7 s, with 16 MiB 1.9 s.
+        m.accel = 'tcg,tb-size=16'
         m.clock = []
         m.cmdline += f' memmap=1M${LAST_WORDS_MIB}M'
         m.more = ['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile=']

@@ -235,6 +235,7 @@ class Images:
 
 class Machine:
     """One QEMU process with its files in `work`; context manager that leaves nothing running."""
+    accel = 'tcg'
     clock = ['-icount', 'shift=0,sleep=off']    # [] is the wall's
     cmdline = CMDLINE
     more = ['-no-reboot']
@@ -263,7 +264,7 @@ class Machine:
         ram = f'memory-backend-file,id=ram,share=on,mem-path={self.memory},size={ALL_RAM}M'
         return [find_program('qemu-system-x86_64'), '-machine', 'pc,memory-backend=ram',
                 '-object', ram, '-m', str(ALL_RAM), '-smp', '1', '-cpu', 'qemu64',
-                '-accel', 'tcg', *self.clock,
+                '-accel', self.accel, *self.clock,
                 '-rtc', 'base=2026-01-01,clock=vm', '-nodefaults', '-nographic', *self.more,
                 '-kernel', str(i.kernel), '-initrd', f'{i.dir}/boot.cpio.gz', '-append', self.cmdline,
                 '-serial', first_serial, *files]
