@@ -222,7 +222,8 @@ static void what_was_there_before(void **state)
 		outcome_gather(root, &past, &facts);
 		outcome_judge(&past, &facts, &o);
 		if (o.end != ends[boot] || strcmp(facts.source, sources[boot]))
-			fail_msg("boot %zu: %s, of \"%s\": %s", boot, tally_end_name(o.end), facts.source, o.text);
+			fail_msg("boot %zu: %s, of \"%s\": %s", boot, tally_end_name(o.end),
+				 facts.source, o.text);
 		memcpy(past.dumps, facts.dumps, sizeof(past.dumps));
 	}
 	end();
