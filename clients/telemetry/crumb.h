@@ -13,6 +13,9 @@
 #include "tally.h"
 #include "topic.h"
 
+/* ramoops keeps some ten dumps, EFI as many; each boot may add some. Half: an old one may count again. */
+#define CRUMB_DUMPS_MAX	16u
+
 struct crumb_note {
 	char boot[TOPIC_BOOT_MAX];
 	char firmware[TOPIC_NAME_MAX];	/* that ran then */
@@ -20,6 +23,7 @@ struct crumb_note {
 	uint64_t real_s;		/* seconds since 1970 then; 0: the clock was not synchronised */
 	uint32_t is_orderly;		/* we were told to end, and the machine was going down */
 	uint32_t last_policy;		/* 1: failsoft was ending the machine */
+	uint32_t dumps[CRUMB_DUMPS_MAX]; /* CRC32 of last words that were there when it began; 0: none */
 	struct tally_counts counts;
 	struct tally_episode episode;	/* number 0: none was open */
 };

@@ -41,8 +41,7 @@ int device_past_open(struct device *d, char complaint[256])
 		return r;
 	}
 	d->tally.counts = d->past.counts;
-	if (d->past.boot[0])
-		outcome_gather(d->root_fd, &d->past, &d->facts);
+	outcome_gather(d->root_fd, &d->past, &d->facts);
 	d->facts.is_other_boot = d->past.boot[0] && !is_same_boot(d);
 	d->is_past_open = d->facts.is_other_boot;
 	take_alarms(d);

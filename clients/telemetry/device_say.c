@@ -74,6 +74,7 @@ void device_keep(struct device *d, bool is_urgent)
 	note.last_policy = !d->goodbye && d->expect[0] != '\0';
 	memcpy(note.boot, d->identity.boot, sizeof(note.boot));
 	memcpy(note.firmware, d->identity.firmware, sizeof(note.firmware));
+	memcpy(note.dumps, d->facts.dumps, sizeof(note.dumps));
 	if (worst)
 		note.episode = *worst;
 	r = crumb_write(d->crumb, &note, is_urgent);
@@ -92,14 +93,15 @@ void device_alarm(struct device *d, enum topic_alarm alarm, bool is_raised,
 
 	d->record.alarm = alarm;
 	d->record.is_raised = is_raised;
+	if (put(d, &m, TOPIC_ALARM, length) >= 0) {
+		d->last_alarm = m.sequence;
+		device_send(d);
+		if (d->is_retained_sent)
+			device_send_retained(d, alarm);
+	}
+	/* last: whoever reads the log may be as short of memory, and let us wait */
 	tell(is_raised ? TELL_WARNING : TELL_INFO, "alarm %s %s: %s", topic_alarm_name(alarm),
 	     is_raised ? "raised" : "cleared", text);
-	if (put(d, &m, TOPIC_ALARM, length) < 0)
-		return;
-	d->last_alarm = m.sequence;
-	device_send(d);
-	if (d->is_retained_sent)
-		device_send_retained(d, alarm);
 }
 
 int device_report(struct device *d, const struct tally_episode *episode,

@@ -27,6 +27,7 @@ struct outcome_facts {
 	char source[OUTCOME_LINE_MAX];	/* the file with its last words */
 	uint32_t unreadable;		/* files of pstore that the kernel could not unpack */
 	char closed[OUTCOME_NAME_MAX];	/* where it may be, but cannot be read: "/sys/fs/pstore" */
+	uint32_t dumps[CRUMB_DUMPS_MAX]; /* for the crumb of this boot: CRC32 of the files, 0: no more */
 	bool is_undated;		/* there are older last words, and no clock tells of which boot */
 	bool has_watchdog;		/* the last reset was the watchdog's */
 	char watchdog[OUTCOME_NAME_MAX]; /* which one says so: "watchdog0" */
@@ -45,8 +46,9 @@ struct outcome {
 };
 
 /*
- * `root`: a directory handle, for tests. Files of pstore that are older than the crumb's last sign of life
- * are of an earlier boot. Everything but has_reboot.
+ * `root`: a directory handle, for tests. Files of pstore that are older than the crumb's last sign of life,
+ * or were there when the crumb's boot began, are of an earlier boot: nobody need remove them, and a clock
+ * that begins anew at every boot tells nothing. Everything but has_reboot.
  */
 void outcome_gather(int root_fd, const struct crumb_note *past, struct outcome_facts *ret);
 /* Pure: the kernel's last words, one file of them. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <linux/watchdog.h>
+#include <lzma.h>
 
 #include "outcome.h"
 
@@ -125,6 +126,7 @@ static enum age age_of(const struct clocks *c, int64_t time_s)
 
 struct found {
 	const struct clocks *clocks;
+	const struct crumb_note *past;
 	struct outcome_facts *facts;
 	uint32_t files;
 	bool is_archive;
@@ -160,28 +162,46 @@ static void note_closed(struct found *f, bool is_closed)
 			       f->is_archive ? ARCHIVE : LIVE);
 }
 
+/* Notes that it is there, for the next boot. true: it was there when the last boot began, so it is older. */
+static bool is_seen(struct found *f, const char *text)
+{
+	const uint32_t crc = lzma_crc32((const uint8_t *)text, strlen(text), 0);
+	bool is_known = false;
+
+	for (uint32_t i = 0; i < CRUMB_DUMPS_MAX; i++)
+		is_known |= crc && f->past->dumps[i] == crc;
+	for (uint32_t i = 0; i < CRUMB_DUMPS_MAX; i++)
+		if (!f->facts->dumps[i] || f->facts->dumps[i] == crc) {
+			f->facts->dumps[i] = crc;
+			break;
+		}
+	return is_known;
+}
+
+static void take_text(struct outcome_facts *facts, const char *name, const char *text)
+{
+	const struct outcome_facts before = *facts;
+
+	outcome_kmsg(text, facts);
+	/* the file that says most is named: the panic's, else the first with a kill */
+	if ((facts->panic[0] && !before.panic[0]) || (facts->has_panic && !before.has_panic) ||
+	    (facts->kills && !before.kills && !facts->has_panic))
+		(void)snprintf(facts->source, sizeof(facts->source), "%.*s", OUTCOME_LINE_MAX - 1, name);
+}
+
 static void take_file(struct found *f, int dir_fd, const char *name)
 {
-	const struct outcome_facts before = *f->facts;
-	char *text;
+	char *text = read_text(dir_fd, name);
+	const bool is_old = text && is_seen(f, text);
 
 	f->files++;
-	if (is_packed(name)) {
-		f->facts->unreadable++;
-		return;
-	}
-	text = read_text(dir_fd, name);
-	if (!text) {
+	if (!text)
 		note_closed(f, faccessat(dir_fd, name, R_OK, AT_EACCESS) < 0);
-		return;
-	}
-	outcome_kmsg(text, f->facts);
+	else if (!is_old && is_packed(name))
+		f->facts->unreadable++;
+	else if (!is_old)
+		take_text(f->facts, name, text);
 	free(text);
-	/* the file that says most is named: the panic's, else the first with a kill */
-	if ((f->facts->panic[0] && !before.panic[0]) || (f->facts->has_panic && !before.has_panic) ||
-	    (f->facts->kills && !before.kills && !f->facts->has_panic))
-		(void)snprintf(f->facts->source, sizeof(f->facts->source), "%.*s",
-			       OUTCOME_LINE_MAX - 1, name);
 }
 
 static void take_directory(struct found *f, int root_fd, const char *path, unsigned depth);
@@ -273,7 +293,7 @@ void outcome_gather(int root_fd, const struct crumb_note *past, struct outcome_f
 {
 	const struct clocks clocks = read_clocks(past);
 	struct outcome_facts facts = { .is_other_boot = is_other_boot(root_fd, past->boot) };
-	struct found live = { &clocks, &facts, 0, false }, archive = { &clocks, &facts, 0, true };
+	struct found live = { &clocks, past, &facts, 0, false }, archive = { &clocks, past, &facts, 0, true };
 
 	take_backend(root_fd, &facts);
 	take_directory(&live, root_fd, LIVE, 0);

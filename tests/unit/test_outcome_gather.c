@@ -198,6 +198,37 @@ static void the_same_boot(void **state)
 	end();
 }
 
+/* Three boots on a machine whose clock begins anew in each, and where nobody removes last words: in the
+ * first the kernel panicked, the second lost its power, the third panicked with one more dump. */
+static void what_was_there_before(void **state)
+{
+	static const struct file first = { LIVE "dmesg-ramoops-0", PANIC, NEVER_SET };
+	static const struct file packed = { LIVE "dmesg-ramoops-1.enc.z", "\x78\x9c", NEVER_SET };
+	static const struct file third = { LIVE "dmesg-ramoops-2", QUIET PANIC, NEVER_SET };
+	static const enum tally_end ends[] = { TALLY_END_PANIC, TALLY_END_POWER_LOSS, TALLY_END_PANIC };
+	static const char *const sources[] = { "dmesg-ramoops-0", "", "dmesg-ramoops-2" };
+	struct crumb_note past = past_of(false);
+	struct outcome_facts facts;
+	struct outcome o;
+
+	(void)state;
+	begin();
+	put(&ramoops);
+	put(&first);
+	put(&packed);
+	for (size_t boot = 0; boot < COUNT(ends); boot++) {
+		if (boot == 2)
+			put(&third);
+		outcome_gather(root, &past, &facts);
+		outcome_judge(&past, &facts, &o);
+		if (o.end != ends[boot] || strcmp(facts.source, sources[boot]))
+			fail_msg("boot %zu: %s, of \"%s\": %s", boot, tally_end_name(o.end),
+				 facts.source, o.text);
+		memcpy(past.dumps, facts.dumps, sizeof(past.dumps));
+	}
+	end();
+}
+
 /* As it is for a process that is not root: power-loss must not be claimed for what was not seen. */
 static void gather_as_nobody(const char *expect)
 {
@@ -262,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_left_behind),
 		cmocka_unit_test(the_same_boot),
+		cmocka_unit_test(what_was_there_before),
 		cmocka_unit_test(what_may_not_be_read),
 		cmocka_unit_test(what_is_no_file),
 	};
