@@ -20,7 +20,7 @@ const char *alerts_severity(enum topic_alarm kind)
 
 int alerts_init(struct alerts *a)
 {
-	*a = (struct alerts){ .list = calloc(ALERTS_MAX, sizeof(struct alert)) };
+	*a = (struct alerts){ .list = calloc(ALERTS_MAX + 1, sizeof(struct alert)) };
 	return a->list ? 0 : -ENOMEM;
 }
 
@@ -30,36 +30,48 @@ void alerts_fini(struct alerts *a)
 	*a = (struct alerts){ 0 };
 }
 
+static uint32_t *slot_of(struct alerts *a, uint32_t number, enum topic_alarm kind)
+{
+	return &a->slot[(number * TOPIC_ALARM_COUNT + kind) % ALERTS_SLOTS];
+}
+
 static struct alert *find(struct alerts *a, uint32_t number, enum topic_alarm kind)
 {
-	for (uint32_t i = 0; i < a->count; i++)
+	for (uint32_t i = *slot_of(a, number, kind); i; i = a->list[i].next)
 		if (a->list[i].number == number && a->list[i].kind == kind)
 			return &a->list[i];
 	return NULL;
 }
 
-static struct alert *make(struct alerts *a)
+static struct alert *make(struct alerts *a, uint32_t number, enum topic_alarm kind)
 {
-	struct alert *fresh = NULL;
+	uint32_t *slot = slot_of(a, number, kind);
+	uint32_t fresh = a->free;
 
-	for (uint32_t i = 0; i < a->count && a->used < a->count && !fresh; i++)
-		if (!a->list[i].number)
-			fresh = &a->list[i];
-	if (!fresh && a->count < ALERTS_MAX)
-		fresh = &a->list[a->count++];
 	if (fresh)
-		a->used++;
-	else
+		a->free = a->list[fresh].next;
+	else if (a->count < ALERTS_MAX)
+		fresh = ++a->count;
+	if (!fresh) {
 		a->lost++;
-	return fresh;
+		return NULL;
+	}
+	a->used++;
+	a->list[fresh] = (struct alert){ .number = number, .kind = kind, .next = *slot };
+	*slot = fresh;
+	return &a->list[fresh];
 }
 
 static void drop(struct alerts *a, struct alert *alert)
 {
-	memset(alert, 0, sizeof(*alert));
+	uint32_t place = (uint32_t)(alert - a->list), *at = slot_of(a, alert->number, alert->kind);
+
+	while (*at != place)
+		at = &a->list[*at].next;
+	*at = alert->next;
+	*alert = (struct alert){ .next = a->free };
+	a->free = place;
 	a->used--;
-	while (a->count && !a->list[a->count - 1].number)
-		a->count--;
 }
 
 bool alerts_raise(struct alerts *a, const struct roster_device *d, enum topic_alarm kind, uint64_t now_us)
@@ -68,11 +80,11 @@ bool alerts_raise(struct alerts *a, const struct roster_device *d, enum topic_al
 	bool is_away = alert && alert->is_away;
 
 	if (!alert)
-		alert = make(a);
+		alert = make(a, d->number, kind);
 	if (!alert)
 		return false;
 	*alert = (struct alert){ .number = d->number, .kind = kind, .starts_s = d->alarm[kind].since_s,
-				 .due_us = now_us, .is_away = is_away, .is_changed = is_away };
+				 .due_us = now_us, .is_away = is_away, .is_changed = is_away, .next = alert->next };
 	memcpy(alert->fleet, d->fleet, sizeof(alert->fleet));
 	memcpy(alert->device, d->device, sizeof(alert->device));
 	snprintf(alert->firmware, sizeof(alert->firmware), "%s", d->firmware ? d->firmware : "");
@@ -99,7 +111,7 @@ bool alerts_is_end(const struct alert *a)
 
 static uint32_t take(struct alerts *a, uint64_t now_us, bool is_told, struct alert **ret, uint32_t taken)
 {
-	for (uint32_t i = 0; i < a->count && taken < ALERTS_BATCH; i++) {
+	for (uint32_t i = 1; i <= a->count && taken < ALERTS_BATCH; i++) {
 		struct alert *alert = &a->list[i];
 
 		if (!alert->number || alert->is_away || alert->is_told != is_told || alert->due_us > now_us)
@@ -132,14 +144,14 @@ static void told(struct alerts *a, struct alert *alert, uint64_t now_us)
 
 void alerts_told(struct alerts *a, uint64_t now_us)
 {
-	for (uint32_t i = a->count; i-- > 0;)
-		if (i < a->count && a->list[i].number && a->list[i].is_away)
+	for (uint32_t i = 1; i <= a->count; i++)
+		if (a->list[i].number && a->list[i].is_away)
 			told(a, &a->list[i], now_us);
 }
 
 void alerts_failed(struct alerts *a)
 {
-	for (uint32_t i = 0; i < a->count; i++)
+	for (uint32_t i = 1; i <= a->count; i++)
 		a->list[i].is_away = false;
 }
 
@@ -147,7 +159,7 @@ uint64_t alerts_due_us(const struct alerts *a)
 {
 	uint64_t due_us = INGEST_NEVER_US;
 
-	for (uint32_t i = 0; i < a->count; i++)
+	for (uint32_t i = 1; i <= a->count; i++)
 		if (a->list[i].number && !a->list[i].is_away && a->list[i].due_us < due_us)
 			due_us = a->list[i].due_us;
 	return due_us;

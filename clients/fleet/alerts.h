@@ -24,11 +24,15 @@ struct alert {
 	bool is_told;			/* as raised */
 	bool is_away;			/* in a POST that has not ended */
 	bool is_changed;		/* since then */
+	uint32_t next;			/* in its slot, or of the free ones; 0: none */
 };
 
+#define ALERTS_SLOTS	8192u
+
 struct alerts {
-	struct alert *list;		/* ALERTS_MAX */
-	uint32_t count;			/* entries ever used: all in use are below */
+	struct alert *list;		/* from 1 to ALERTS_MAX */
+	uint32_t slot[ALERTS_SLOTS], free;
+	uint32_t count;			/* entries ever used: all in use are up to it */
 	uint32_t used;
 	uint64_t lost;
 };

@@ -89,10 +89,8 @@ static char *body_of(struct alert *const *alert, uint32_t count)
 
 /* ---- when ---- */
 
-static void arm(struct pager *p)
+static void arm(struct pager *p, uint64_t due_us)
 {
-	uint64_t due_us = alerts_due_us(&p->alerts);
-
 	if (due_us < p->pause_until_us)
 		due_us = p->pause_until_us;
 	if (fetch_is_busy(p->fetch) || due_us == INGEST_NEVER_US) {
@@ -136,7 +134,7 @@ static int on_timer(sd_event_source *source, uint64_t us, void *userdata)
 	(void)us;
 	if (!fetch_is_busy(p->fetch))
 		post(p);
-	arm(p);
+	arm(p, alerts_due_us(&p->alerts));
 	return 0;
 }
 
@@ -155,7 +153,7 @@ static void on_done(void *userdata, const struct fetch_result *result)
 	} else {
 		fail(p, result->why);
 	}
-	arm(p);
+	arm(p, alerts_due_us(&p->alerts));
 }
 
 /* ---- life ---- */
@@ -206,14 +204,14 @@ void pager_raise(struct pager *p, const struct roster_device *d, enum topic_alar
 			ALERTS_MAX);
 		p->has_said_full = true;
 	}
-	arm(p);
+	arm(p, now_us(p));
 }
 
 void pager_clear(struct pager *p, const struct roster_device *d, enum topic_alarm kind,
 		 const struct roster_now *now)
 {
 	alerts_clear(&p->alerts, d->number, kind, now);
-	arm(p);
+	arm(p, now_us(p));
 }
 
 void pager_forget(struct pager *p, const struct roster_device *d, const struct roster_now *now)
