@@ -155,11 +155,14 @@ static struct json_object *group_json(const struct group *g)
 	add_text(object, "firmware", g->firmware);
 	add_number(object, "devices", g->devices);
 	json_object_object_add(object, "counts", counts_of(&g->counts));
-	for (unsigned i = 0; i + 1 < GROUP_FIGURES; i++) /* the last one is what they are divided by */
+	for (unsigned i = 0; g->counts.observed_s && i + 1 < GROUP_FIGURES; i++) /* the last: the divisor */
 		json_object_object_add(rates, group_figures[i].name,
 				       json_object_new_double(glance_rate(group_figure(&g->counts, i),
 									  g->counts.observed_s)));
-	json_object_object_add(object, "per_device_day", rates);
+	if (g->counts.observed_s)
+		json_object_object_add(object, "per_device_day", rates);
+	else
+		json_object_put(rates);
 	for (unsigned i = 0; i < TOPIC_ALARM_COUNT; i++)
 		add_number(alarms, topic_alarm_name(i), g->raised[i]);
 	for (unsigned i = 0; i < TALLY_END_COUNT; i++)
