@@ -271,25 +271,54 @@ static enum ingest_refusal take_object(struct json_object *object, struct ingest
 
 /* ---- the message ---- */
 
+/* The bytes of the character at `b`, 0: it is none. Unicode 15, table 3-7; json-c lets surrogates pass. */
+static size_t character(const unsigned char *b, size_t left)
+{
+	const size_t length = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : b[0] < 0xf5 ? 4 : 0;
+
+	if (length == 0 || length > left)
+		return 0;
+	for (size_t i = 1; i < length; i++)
+		if ((b[i] & 0xc0) != 0x80)
+			return 0;
+	if ((b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xed && b[1] >= 0xa0) || (b[0] == 0xf0 && b[1] < 0x90) ||
+	    (b[0] == 0xf4 && b[1] >= 0x90))
+		return 0;
+	return length;
+}
+
+/* Where it stops to be UTF-8; its length: nowhere. */
+static size_t utf8_until(const unsigned char *bytes, size_t length)
+{
+	size_t at = 0, step;
+
+	while (at < length && (step = character(bytes + at, length - at)))
+		at += step;
+	return at;
+}
+
 static enum ingest_refusal parse(const struct ingest_raw *raw, struct ingest_message *m, char *why)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
+	struct json_tokener *tokener;
 	struct json_object *object;
+	size_t utf8 = utf8_until(raw->payload, raw->length);
 	enum ingest_refusal r;
 	enum json_tokener_error error;
 
+	if (utf8 < raw->length)
+		return refuse(INGEST_UTF8, why, "is not UTF-8 at byte %zu", utf8);
+	tokener = json_tokener_new_ex(DEPTH_MAX);
 	if (!tokener)
 		return refuse(INGEST_JSON, why, "no memory to read it");
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	object = json_tokener_parse_ex(tokener, raw->payload, (int)raw->length);
 	error = json_tokener_get_error(tokener);
 	if (error == json_tokener_success && json_tokener_get_parse_end(tokener) == raw->length)
 		r = take_object(object, m, why);
-	else if (error == json_tokener_error_parse_utf8_string)
-		r = refuse(INGEST_UTF8, why, "is not UTF-8 at byte %zu", json_tokener_get_parse_end(tokener));
 	else
 		r = refuse(INGEST_JSON, why, "is no JSON text: %s at byte %zu",
-			   error == json_tokener_continue ? "it ends too early" : json_tokener_error_desc(error),
+			   error == json_tokener_continue ? "it ends too early" :
+			   error == json_tokener_success ? "something follows" : json_tokener_error_desc(error),
 			   json_tokener_get_parse_end(tokener));
 	json_object_put(object);
 	json_tokener_free(tokener);
