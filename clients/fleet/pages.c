@@ -42,6 +42,8 @@ static void show_device(const struct api *api, const char *name, struct web_answ
 		return;
 	memcpy(fleet, name, length);
 	fleet[length] = '\0';
+	if (!topic_name_is_valid(fleet))
+		return;
 	take(ret, api_device(api, fleet, slash + 1, &is_there), JSON_TYPE);
 	if (ret->status == 200 && !is_there)
 		ret->status = 404;

@@ -19,7 +19,8 @@
 
 static const struct roster_limits rig_limits = { 100, 0, 1, UINT64_C(60000000) };
 
-static inline struct ingest_message rig_message(enum topic_place place, enum topic_type type, uint64_t sequence)
+static inline struct ingest_message rig_message(enum topic_place place, enum topic_type type,
+						uint64_t sequence)
 {
 	struct ingest_message m = { .topic = { "f", "d", place, 0 }, .type = type, .sequence = sequence,
 				    .instance = 1, .firmware = "1.0", .boot = BOOT_A };

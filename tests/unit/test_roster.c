@@ -58,7 +58,8 @@ static void two_spools(void **state)
 
 	(void)state;
 	rig_give(r, with(rig_state(3, 1, 0), BOOT_A, 1), 1);
-	assert_int_equal(rig_give(r, with(rig_state(1, 1, 2), BOOT_B, 2), 2), BIT(ROSTER_ONLINE) | BIT(ROSTER_IN_CONFLICT));
+	assert_int_equal(rig_give(r, with(rig_state(1, 1, 2), BOOT_B, 2), 2),
+			 BIT(ROSTER_ONLINE) | BIT(ROSTER_IN_CONFLICT));
 	assert_int_equal(roster_count(r), 2);
 	assert_int_equal(rig_device(r)->conflict, ROSTER_TWO_SPOOLS);
 	assert_int_equal(roster_find(r, "f", "d", 1)->conflict, ROSTER_TWO_SPOOLS);
