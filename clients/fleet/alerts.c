@@ -83,8 +83,13 @@ bool alerts_raise(struct alerts *a, const struct roster_device *d, enum topic_al
 		alert = make(a, d->number, kind);
 	if (!alert)
 		return false;
-	*alert = (struct alert){ .number = d->number, .kind = kind, .starts_s = d->alarm[kind].since_s,
-				 .due_us = now_us, .is_away = is_away, .is_changed = is_away, .next = alert->next };
+	*alert = (struct alert){.number = d->number,
+				.kind = kind,
+				.starts_s = d->alarm[kind].since_s,
+				.due_us = now_us,
+				.is_away = is_away,
+				.is_changed = is_away,
+				.next = alert->next};
 	memcpy(alert->fleet, d->fleet, sizeof(alert->fleet));
 	memcpy(alert->device, d->device, sizeof(alert->device));
 	snprintf(alert->firmware, sizeof(alert->firmware), "%s", d->firmware ? d->firmware : "");

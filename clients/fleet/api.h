@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Api: the roster as JSON texts for the page and for scripts. Pure but for json-c's memory; what is returned
- * is the caller's, to be freed; NULL: no memory.
+ * Api: the roster as JSON texts for the page and for scripts. Pure but for json-c's memory; what is
+ * returned is the caller's, to be freed; NULL: no memory.
  */
 #pragma once
 

@@ -127,15 +127,17 @@ static void draw_alarm(const struct board *board, const struct roster_device *d,
 	brush_cell(b, topic_alarm_name(kind), 12);
 	brush_stage(b, NULL);
 	brush_cell(b, name, -26);
-	brush_text(b, " %10s  %s", print_us(b->c, age_s > 0 ? (uint64_t)age_s * 1000000 : 0, since, sizeof(since)),
+	brush_text(b, " %10s  %s",
+		   print_us(b->c, age_s > 0 ? (uint64_t)age_s * 1000000 : 0, since, sizeof(since)),
 		   a->text ? a->text : "");
 	brush_end(b);
 }
 
 static void draw_alarms(const struct board *board, const struct glance *g, struct brush *b)
 {
-	static const enum topic_alarm order[TOPIC_ALARM_COUNT] = { TOPIC_ALARM_SHUTDOWN, TOPIC_ALARM_OOM_KILL,
-		TOPIC_ALARM_IMMINENT, TOPIC_ALARM_BROKER_LOST };
+	static const enum topic_alarm order[TOPIC_ALARM_COUNT] = {
+		TOPIC_ALARM_SHUTDOWN, TOPIC_ALARM_OOM_KILL, TOPIC_ALARM_IMMINENT,
+		TOPIC_ALARM_BROKER_LOST};
 	uint64_t left = g->alarms;
 
 	brush_end(b);

@@ -55,7 +55,8 @@ static void look(struct fetch *f)
 static int on_socket(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct fetch *f = userdata;
-	int running, what = (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+	int running, what = (events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+			    (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
 			    (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
 
 	(void)source;
@@ -153,7 +154,8 @@ int fetch_new(struct fetch **ret, struct sd_event *event, const char *url, fetch
 	f->done = done;
 	f->userdata = userdata;
 	if (set_up(f, url))
-		r = sd_event_add_time_relative(event, &f->timer, CLOCK_MONOTONIC, UINT64_MAX / 4, 0, on_timer, f);
+		r = sd_event_add_time_relative(event, &f->timer, CLOCK_MONOTONIC, UINT64_MAX / 4, 0,
+					       on_timer, f);
 	if (r < 0) {
 		fetch_free(f);
 		return r;

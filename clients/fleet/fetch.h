@@ -18,7 +18,8 @@ struct fetch_result {
 typedef void fetch_done(void *userdata, const struct fetch_result *result);
 
 /* 0 or -errno: -EINVAL the URL is not http or https. `url` is borrowed. */
-int fetch_new(struct fetch **ret, struct sd_event *event, const char *url, fetch_done *done, void *userdata);
+int fetch_new(struct fetch **ret, struct sd_event *event, const char *url, fetch_done *done,
+	      void *userdata);
 struct fetch *fetch_free(struct fetch *f);
 
 bool fetch_is_busy(const struct fetch *f);

@@ -97,9 +97,10 @@ static bool take_digits(const struct field *f, struct json_object *value, void *
 
 static bool take(const struct field *f, struct json_object *value, void *ret, char *why)
 {
-	static bool (*const takers[FIELD_KIND_COUNT])(const struct field *, struct json_object *, void *) = {
+	static bool (*const takers[FIELD_KIND_COUNT])(const struct field *, struct json_object *,
+						      void *) = {
 		[FIELD_NUMBER] = take_number, [FIELD_TEXT] = take_text, [FIELD_TRUTH] = take_truth,
-		[FIELD_TRUE] = take_truth, [FIELD_WORD] = take_word, [FIELD_CHOICE] = take_word,
+		[FIELD_TRUE] = take_truth,    [FIELD_WORD] = take_word, [FIELD_CHOICE] = take_word,
 		[FIELD_DIGITS] = take_digits,
 	};
 

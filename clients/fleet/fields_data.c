@@ -32,9 +32,13 @@ static const struct field counts[] = {
 };
 
 static const struct field spool[] = {
-	NEEDED("slots", spool.slots), NEEDED("waiting", spool.waiting), NEEDED("sent", spool.sent),
-	NEEDED("evicted_heartbeats", spool.evicted_heartbeats), NEEDED("evicted_events", spool.evicted_events),
-	NEEDED("evicted_alarms", spool.evicted_alarms), NEEDED("damaged", spool.damaged),
+	NEEDED("slots", spool.slots),
+	NEEDED("waiting", spool.waiting),
+	NEEDED("sent", spool.sent),
+	NEEDED("evicted_heartbeats", spool.evicted_heartbeats),
+	NEEDED("evicted_events", spool.evicted_events),
+	NEEDED("evicted_alarms", spool.evicted_alarms),
+	NEEDED("damaged", spool.damaged),
 };
 
 static const struct field forecast[] = {

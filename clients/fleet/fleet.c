@@ -21,7 +21,8 @@ struct roster_now fleet_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &mono);
 	clock_gettime(CLOCK_REALTIME, &real);
-	return (struct roster_now){ (uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000, real.tv_sec };
+	return (struct roster_now){(uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000,
+				   real.tv_sec};
 }
 
 /* ---- the connection ---- */
@@ -29,7 +30,9 @@ struct roster_now fleet_now(void)
 static void on_connected(void *userdata)
 {
 	struct fleet *f = userdata;
+	struct roster_now now = fleet_now();
 
+	roster_connected(f->roster, &now);
 	f->why[0] = '\0';
 	if (!f->has_terminal)
 		fprintf(stderr, "failsoft-fleet: connected to %s\n", link_server(f->link));
@@ -61,7 +64,8 @@ static void on_acknowledged(void *userdata, int message)
 
 static void make_patterns(struct fleet *f)
 {
-	static const char *const places[FLEET_SUBSCRIPTIONS] = { "event", "report", "state", "heartbeat", "alarm/+" };
+	static const char *const places[FLEET_SUBSCRIPTIONS] = {"event", "report", "state",
+								"heartbeat", "alarm/+"};
 	const struct options *o = f->options;
 
 	for (unsigned i = 0; i < FLEET_SUBSCRIPTIONS; i++) {
@@ -76,12 +80,23 @@ static void make_patterns(struct fleet *f)
 static int open_link(struct fleet *f)
 {
 	const struct options *o = f->options;
-	struct link_events events = { .connected = on_connected, .lost = on_lost, .acknowledged = on_acknowledged,
-				      .received = on_received, .userdata = f };
-	struct link_options l = { .servers = o->servers, .client_id = o->client_id, .user = o->user,
-		.password = o->password, .ca_file = o->ca_file, .cert_file = o->cert_file, .key_file = o->key_file,
-		.is_clean = !o->client_id, .keepalive_s = o->keepalive_s, .pause_first_us = PAUSE_FIRST_US,
-		.pause_last_us = PAUSE_LAST_US, .subscriptions = FLEET_SUBSCRIPTIONS };
+	struct link_events events = {.connected = on_connected,
+				     .lost = on_lost,
+				     .acknowledged = on_acknowledged,
+				     .received = on_received,
+				     .userdata = f};
+	struct link_options l = {.servers = o->servers,
+				 .client_id = o->client_id,
+				 .user = o->user,
+				 .password = o->password,
+				 .ca_file = o->ca_file,
+				 .cert_file = o->cert_file,
+				 .key_file = o->key_file,
+				 .is_clean = !o->client_id,
+				 .keepalive_s = o->keepalive_s,
+				 .pause_first_us = PAUSE_FIRST_US,
+				 .pause_last_us = PAUSE_LAST_US,
+				 .subscriptions = FLEET_SUBSCRIPTIONS};
 	char complaint[256] = "";
 	int r;
 
@@ -90,7 +105,8 @@ static int open_link(struct fleet *f)
 	for (unsigned i = 0; i < FLEET_SUBSCRIPTIONS; i++)
 		l.subscription[i] = f->pattern[i];
 	if (!l.client_id) {
-		snprintf(f->client_id, sizeof(f->client_id), "failsoft-fleet-%08x", (unsigned)(f->run & 0xffffffffu));
+		snprintf(f->client_id, sizeof(f->client_id), "failsoft-fleet-%08x",
+			 (unsigned)(f->run & 0xffffffffu));
 		l.client_id = f->client_id;
 	}
 	r = link_new(&f->link, f->event, &l, &events, complaint);
@@ -106,7 +122,8 @@ static void on_page(void *userdata, const struct web_request *request, struct we
 	struct fleet *f = userdata;
 	bool is_connected = f->link && link_is_connected(f->link);
 	struct pager_counts counts = f->pager ? pager_counts(f->pager) : (struct pager_counts){ 0 };
-	struct api api = { f->roster, f->run, is_connected, f->link ? link_server(f->link) : NULL, fleet_now() };
+	struct api api = {f->roster, f->run, is_connected, f->link ? link_server(f->link) : NULL,
+			  fleet_now()};
 	struct metrics metrics = { f->roster, is_connected, f->pager ? &counts : NULL };
 
 	pages_answer(&api, &metrics, request, ret);
@@ -115,7 +132,8 @@ static void on_page(void *userdata, const struct web_request *request, struct we
 static int open_web(struct fleet *f)
 {
 	const struct options *o = f->options;
-	struct web_options w = { .listen = o->listen, .hosts = o->hosts, .handler = on_page, .userdata = f };
+	struct web_options w = {
+		.listen = o->listen, .hosts = o->hosts, .handler = on_page, .userdata = f};
 	char complaint[256] = "";
 	int r;
 
@@ -169,6 +187,7 @@ static int on_tick(sd_event_source *source, uint64_t us, void *userdata)
 
 	(void)us;
 	roster_tick(f->roster, &now);
+	intake_expired(f);
 	if (f->has_terminal)
 		show_draw(f);
 	(void)sd_event_source_set_time_relative(source, TICK_US); /* fails for overflow only */
@@ -193,7 +212,8 @@ static int open_output(struct fleet *f)
 static int start(struct fleet *f)
 {
 	const struct options *o = f->options;
-	struct roster_limits limits = { o->devices, o->partition, o->partitions, (uint64_t)o->silent_s * 1000000 };
+	struct roster_limits limits = {o->devices, o->partition, o->partitions,
+				       (uint64_t)o->silent_s * 1000000};
 	int r;
 
 	(void)!getrandom(&f->run, sizeof(f->run), 0); /* 0 is a name, too */
@@ -207,7 +227,8 @@ static int start(struct fleet *f)
 	if (r >= 0)
 		r = open_output(f);
 	if (r >= 0)
-		r = sd_event_add_time_relative(f->event, &f->tick, CLOCK_MONOTONIC, TICK_US, 100000, on_tick, f);
+		r = sd_event_add_time_relative(f->event, &f->tick, CLOCK_MONOTONIC, TICK_US, 100000,
+					       on_tick, f);
 	if (r >= 0)
 		r = o->read ? intake_file(f, o->read) : open_link(f);
 	return r;

@@ -37,6 +37,7 @@ struct roster_now fleet_now(void);
 
 /* intake.c: one message, to its end. */
 void intake_message(struct fleet *f, const struct ingest_raw *raw);
+void intake_expired(struct fleet *f);	/* alarms that the server no longer keeps */
 int intake_file(struct fleet *f, const char *path);	/* "-": standard input */
 
 /* show.c */

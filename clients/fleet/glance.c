@@ -31,7 +31,8 @@ struct glance glance_at(const struct roster *r, const char *fleet)
 			add_device(&g, roster_at(r, i));
 	for (uint32_t i = 0; i <= GROUPS_MAX; i++)
 		if (!fleet || !strcmp(fleet, groups->group[i].fleet))
-			(void)group_count(&sum, &nothing, &groups->group[i].counts); /* from 0 nothing shrinks */
+			(void)group_count(&sum, &nothing,
+					  &groups->group[i].counts); /* from 0 nothing shrinks */
 	g.counts = sum.counts;
 	return g;
 }

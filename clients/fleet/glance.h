@@ -10,7 +10,8 @@ struct glance {
 	struct tally_counts counts;	/* of all groups */
 };
 
-struct glance glance_at(const struct roster *r, const char *fleet); /* NULL: all fleets; counts of all then */
+struct glance glance_at(const struct roster *r,
+			const char *fleet); /* NULL: all fleets; counts of all then */
 
 /* Per device and day; 0 where nobody watched. */
 double glance_rate(uint64_t count, uint64_t observed_s);

@@ -8,17 +8,21 @@
 #define AT(member)	offsetof(struct tally_counts, member)
 
 const struct group_figure group_figures[GROUP_FIGURES] = {
-	{ "episodes", "Episodes that ended.", AT(episodes) },
-	{ "near_misses", "Episodes that reached imminent or shutdown and ended without a program ended by anybody.",
-	  AT(near_misses) },
-	{ "missed_deadlines", "Orders of failsoftd that were not answered in time.", AT(missed_deadlines) },
-	{ "false_alarms", "Near misses in which nothing was done that could have changed their course.",
-	  AT(false_alarms) },
-	{ "oom_kills", "Programs that the kernel ended for lack of memory.", AT(oom_kills) },
-	{ "victims", "Programs that failsoftd ended.", AT(victims) },
-	{ "lost_events", "Events of failsoftd that devices could not read in time.", AT(lost_events) },
-	{ "resets", "Boots that followed an end which nobody ordered.", AT(resets) },
-	{ "observed_s", "Seconds that devices watched: what a rate is divided by.", AT(observed_s) },
+	{"episodes", "Episodes that ended.", AT(episodes)},
+	{"near_misses",
+	 "Episodes that reached imminent or shutdown and ended without a program ended by anybody.",
+	 AT(near_misses)},
+	{"missed_deadlines", "Orders of failsoftd that were not answered in time.",
+	 AT(missed_deadlines)},
+	{"false_alarms",
+	 "Near misses in which nothing was done that could have changed their course.",
+	 AT(false_alarms)},
+	{"oom_kills", "Programs that the kernel ended for lack of memory.", AT(oom_kills)},
+	{"victims", "Programs that failsoftd ended.", AT(victims)},
+	{"lost_events", "Events of failsoftd that devices could not read in time.",
+	 AT(lost_events)},
+	{"resets", "Boots that followed an end which nobody ordered.", AT(resets)},
+	{"observed_s", "Seconds that devices watched: what a rate is divided by.", AT(observed_s)},
 };
 
 /* Every member is a figure. */

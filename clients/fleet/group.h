@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Group: the devices of one fleet that run one firmware: what an operator compares. Pure but for its memory.
- * Firmware names come from devices, so their number is limited: the rest is counted together.
+ * Group: the devices of one fleet that run one firmware: what an operator compares. Pure but for
+ * its memory. Firmware names come from devices, so their number is limited: the rest is counted
+ * together.
  */
 #pragma once
 

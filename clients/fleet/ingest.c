@@ -103,7 +103,8 @@ static bool parse_zone(const char *text, int *ret_s)
 		return true;
 	if ((*text != '+' && *text != '-') ||
 	    sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &end) != 2 || end != 5 || text[6] ||
-	    !isdigit((unsigned char)text[1]) || !isdigit((unsigned char)text[4]) || hours > 23 || minutes > 59)
+	    !isdigit((unsigned char)text[1]) || !isdigit((unsigned char)text[4]) || hours > 23 ||
+	    minutes > 59)
 		return false;
 	*ret_s = (hours * 3600 + minutes * 60) * (*text == '-' ? -1 : 1);
 	return true;
@@ -144,8 +145,8 @@ static enum ingest_refusal check_id(const struct head *head, struct ingest_messa
 		return refuse(INGEST_ID, why, "id \"%s\" is not BOOTID-SEQUENCE", head->id);
 	if (strcmp(head->boot, m->boot) || strlen(head->sequence) != 20 ||
 	    !parse_digits(head->sequence, &sequence) || sequence != m->sequence)
-		return refuse(INGEST_ID, why, "id %s, but bootid %s and sequence \"%s\"", head->id, head->boot,
-			      head->sequence);
+		return refuse(INGEST_ID, why, "id %s, but bootid %s and sequence \"%s\"", head->id,
+			      head->boot, head->sequence);
 	snprintf(m->id, sizeof(m->id), "%s", head->id);
 	return INGEST_OK;
 }
@@ -153,7 +154,8 @@ static enum ingest_refusal check_id(const struct head *head, struct ingest_messa
 static enum ingest_refusal check_moment(const struct head *head, struct ingest_message *m, char *why)
 {
 	if (!parse_digits(head->boottime, &m->boottime_us))
-		return refuse(INGEST_ENVELOPE, why, "boottimeusec \"%s\" is no number of microseconds", head->boottime);
+		return refuse(INGEST_ENVELOPE, why,
+			      "boottimeusec \"%s\" is no number of microseconds", head->boottime);
 	m->is_synchronised = head->clock == 0;
 	if (!head->has_time)
 		return INGEST_OK;
@@ -170,8 +172,8 @@ static enum ingest_refusal check_source(const struct head *head, const struct to
 
 	snprintf(expected, sizeof(expected), "/failsoft/%s/%s", topic->fleet, topic->device);
 	if (strcmp(expected, head->source))
-		return refuse(INGEST_SOURCE, why, "on the topic of %s, but says it is from \"%s\"", expected,
-			      head->source);
+		return refuse(INGEST_SOURCE, why, "on the topic of %s, but says it is from \"%s\"",
+			      expected, head->source);
 	return INGEST_OK;
 }
 
@@ -200,7 +202,8 @@ static const char *text_of(struct json_object *object, const char *name)
 {
 	struct json_object *value;
 
-	if (!json_object_object_get_ex(object, name, &value) || !json_object_is_type(value, json_type_string))
+	if (!json_object_object_get_ex(object, name, &value) ||
+	    !json_object_is_type(value, json_type_string))
 		return "";
 	return json_object_get_string(value);
 }
@@ -233,7 +236,8 @@ static enum ingest_refusal check_type(const struct ingest_message *m, char *why)
 	};
 
 	if (!(allowed[m->topic.place] & 1u << m->type))
-		return refuse(INGEST_TYPE, why, "type %s does not belong on this topic", topic_type_name(m->type));
+		return refuse(INGEST_TYPE, why, "type %s does not belong on this topic",
+			      topic_type_name(m->type));
 	return INGEST_OK;
 }
 
@@ -245,11 +249,13 @@ static enum ingest_refusal take_data(struct json_object *object, struct ingest_m
 	d->tte_us = d->tte_early_us = d->tte_late_us = d->deadline_us = INGEST_NEVER_US;
 	d->forecast = (struct ingest_forecast){ 0, INGEST_NEVER_US, INGEST_NEVER_US, INGEST_NEVER_US,
 						INGEST_NEVER_US };
-	if (!json_object_object_get_ex(object, "data", &data) || !fields_take(fields_of(m->type), data, d, why))
+	if (!json_object_object_get_ex(object, "data", &data) ||
+	    !fields_take(fields_of(m->type), data, d, why))
 		return INGEST_DATA;
 	if (m->topic.place == TOPIC_AT_ALARM && d->kind != (uint32_t)m->topic.alarm)
 		return refuse(INGEST_KIND, why, "on the topic of alarm %s, but says it is %s",
-			      topic_alarm_name(m->topic.alarm), topic_alarm_name((enum topic_alarm)d->kind));
+			      topic_alarm_name(m->topic.alarm),
+			      topic_alarm_name((enum topic_alarm)d->kind));
 	return INGEST_OK;
 }
 
@@ -274,15 +280,20 @@ static enum ingest_refusal take_object(struct json_object *object, struct ingest
 /* The bytes of the character at `b`, 0: it is none. Unicode 15, table 3-7; json-c lets surrogates pass. */
 static size_t character(const unsigned char *b, size_t left)
 {
-	const size_t length = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : b[0] < 0xf5 ? 4 : 0;
+	const size_t length = b[0] < 0x80   ? 1
+			      : b[0] < 0xc2 ? 0
+			      : b[0] < 0xe0 ? 2
+			      : b[0] < 0xf0 ? 3
+			      : b[0] < 0xf5 ? 4
+					    : 0;
 
 	if (length == 0 || length > left)
 		return 0;
 	for (size_t i = 1; i < length; i++)
 		if ((b[i] & 0xc0) != 0x80)
 			return 0;
-	if ((b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xed && b[1] >= 0xa0) || (b[0] == 0xf0 && b[1] < 0x90) ||
-	    (b[0] == 0xf4 && b[1] >= 0x90))
+	if ((b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xed && b[1] >= 0xa0) ||
+	    (b[0] == 0xf0 && b[1] < 0x90) || (b[0] == 0xf4 && b[1] >= 0x90))
 		return 0;
 	return length;
 }
@@ -317,8 +328,9 @@ static enum ingest_refusal parse(const struct ingest_raw *raw, struct ingest_mes
 		r = take_object(object, m, why);
 	else
 		r = refuse(INGEST_JSON, why, "is no JSON text: %s at byte %zu",
-			   error == json_tokener_continue ? "it ends too early" :
-			   error == json_tokener_success ? "something follows" : json_tokener_error_desc(error),
+			   error == json_tokener_continue  ? "it ends too early"
+			   : error == json_tokener_success ? "something follows"
+							   : json_tokener_error_desc(error),
 			   json_tokener_get_parse_end(tokener));
 	json_object_put(object);
 	json_tokener_free(tokener);
@@ -329,7 +341,8 @@ static enum ingest_refusal refuse_topic(const char *topic, char *why)
 {
 	if (!strncmp(topic, "failsoft/v", strlen("failsoft/v")) && isdigit((unsigned char)topic[10]) &&
 	    strncmp(topic, TOPIC_ROOT "/", strlen(TOPIC_ROOT "/")))
-		return refuse(INGEST_VERSION, why, "topic \"%.100s\": this program knows " TOPIC_ROOT, topic);
+		return refuse(INGEST_VERSION, why,
+			      "topic \"%.100s\": this program knows " TOPIC_ROOT, topic);
 	return refuse(INGEST_TOPIC, why, "topic \"%.100s\" is not " TOPIC_ROOT
 		      "/FLEET/DEVICE/(state|heartbeat|event|report|alarm/KIND)", topic);
 }

@@ -72,7 +72,7 @@ struct ingest_data {
 struct ingest_message {
 	struct topic topic;
 	bool is_retained;
-	bool is_empty;			/* on an alarm: cleared; on the state: forget it. Nothing below is set */
+	bool is_empty; /* on an alarm: cleared; on the state: forget it. Nothing below is set */
 	enum topic_type type;
 	char id[TOPIC_ID_MAX], boot[TOPIC_BOOT_MAX];
 	uint64_t sequence, boottime_us;

@@ -26,11 +26,13 @@ static void end_output(struct fleet *f)
 	sd_event_exit(f->event, 0);
 }
 
-static void tell(struct fleet *f, const struct roster_note *note, uint32_t notes, const struct ingest_raw *raw)
+static void tell(struct fleet *f, const struct roster_note *note, uint32_t notes,
+		 const struct ingest_raw *raw)
 {
 	for (uint32_t i = 0; i < notes; i++) {
 		page(f, &note[i]);
-		if (f->lines.out && !f->has_ended_output && !lines_note(&f->lines, &note[i], &f->message, raw))
+		if (f->lines.out && !f->has_ended_output &&
+		    !lines_note(&f->lines, &note[i], &f->message, raw))
 			end_output(f);
 	}
 }
@@ -48,12 +50,29 @@ void intake_message(struct fleet *f, const struct ingest_raw *raw)
 		roster_refuse(f->roster, refusal);
 	} else {
 		refusal = roster_apply(f->roster, &f->message, &now, note, &notes);
-		snprintf(why, sizeof(why), refusal == INGEST_FULL ? "%u devices are known, and no more are taken: see --devices" :
-			 "%u devices have this name already", refusal == INGEST_FULL ? f->options->devices : ROSTER_TWINS_MAX);
+		snprintf(why, sizeof(why),
+			 refusal == INGEST_FULL
+				 ? "%u devices are known, and no more are taken: see --devices"
+				 : "%u devices have this name already",
+			 refusal == INGEST_FULL ? f->options->devices : ROSTER_TWINS_MAX);
 	}
 	tell(f, note, notes, raw);
 	if (refusal && f->lines.out && !f->has_ended_output && !lines_refused(&f->lines, raw, refusal, why))
 		end_output(f);
+}
+
+void intake_expired(struct fleet *f)
+{
+	static const struct ingest_raw nothing;
+	struct roster_now now = fleet_now();
+	struct roster_note note;
+
+	if (!f->link || !link_is_connected(f->link))
+		return;
+	while (roster_expire(f->roster, &now, &note)) {
+		f->message.is_empty = true;
+		tell(f, &note, 1, &nothing);
+	}
 }
 
 /* "TOPIC PAYLOAD"; "TOPIC" alone is an empty message. */

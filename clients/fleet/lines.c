@@ -42,8 +42,9 @@ static void add(struct json_object *to, const char *name, const char *text)
 	json_object_object_add(to, name, json_object_new_string(text));
 }
 
-/* json-c escapes what JSON must have escaped. What else steers a terminal (DEL, C1, the direction of writing)
- * is in texts alone, and escaped here: a person may look at the lines, too. Returns the bytes taken. */
+/* json-c escapes what JSON must have escaped. What else steers a terminal (DEL, C1, the direction
+ * of writing) is in texts alone, and escaped here: a person may look at the lines, too. Returns the
+ * bytes taken. */
 static size_t put_escaped(FILE *out, const unsigned char *b)
 {
 	unsigned code = b[0];
@@ -91,7 +92,8 @@ static struct json_object *begin(const char *what)
 static struct json_object *original(const struct ingest_raw *raw)
 {
 	struct json_tokener *tokener = raw->length ? json_tokener_new() : NULL;
-	struct json_object *object = tokener ? json_tokener_parse_ex(tokener, raw->payload, (int)raw->length) : NULL;
+	struct json_object *object =
+		tokener ? json_tokener_parse_ex(tokener, raw->payload, (int)raw->length) : NULL;
 
 	if (tokener)
 		json_tokener_free(tokener);
@@ -125,9 +127,10 @@ static const char *sentence_of(const struct roster_note *note, const struct inge
 	case ROSTER_GONE:
 		return note->device->expect[0] ? note->device->expect : "nobody said it would";
 	case ROSTER_IN_CONFLICT:
-		return note->device->conflict == ROSTER_TWO_SPOOLS ?
-			       "two devices have this name: give one of them another" :
-			       "two devices have this name and a copy of one spool: remove it on one, and rename that";
+		return note->device->conflict == ROSTER_TWO_SPOOLS
+			       ? "two devices have this name: give one of them another"
+			       : "two devices have this name and a copy of one spool: remove it on "
+				 "one, and rename that";
 	case ROSTER_FORGOTTEN:
 		return "its state was emptied";
 	case ROSTER_ONLINE:

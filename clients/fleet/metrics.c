@@ -63,7 +63,8 @@ static void put_figures(FILE *out, const struct roster *r)
 	for (unsigned f = 0; f < GROUP_FIGURES; f++) {
 		const char *word = group_figures[f].name;
 
-		snprintf(name, sizeof(name), "%s_total", strcmp(word, "observed_s") ? word : "observed_seconds");
+		snprintf(name, sizeof(name), "%s_total",
+			 strcmp(word, "observed_s") ? word : "observed_seconds");
 		put_simple(out, r, name, group_figures[f].help,
 			   offsetof(struct group, counts) + group_figures[f].offset);
 	}
@@ -79,7 +80,8 @@ static void put_log(FILE *out, const struct roster *r)
 			put_group(out, "alarms_total", g);
 			fprintf(out, ",kind=\"%s\"} %" PRIu64 "\n", topic_alarm_name(k), g->raised[k]);
 		}
-	head(out, "reports_total", "counter", "Episodes and boots that ended, by what ended them, from the log.");
+	head(out, "reports_total", "counter",
+	     "Episodes and boots that ended, by what ended them, from the log.");
 	for (uint32_t i = 0; (g = next_group(r, &i));)
 		for (unsigned k = 0; k < TALLY_END_COUNT; k++) {
 			put_group(out, "reports_total", g);
@@ -144,7 +146,8 @@ static void put_devices(FILE *out, const struct roster *r)
 			const struct roster_device *d = roster_at(r, i);
 
 			if ((unsigned)roster_face(d) != face || roster_find(r, d->fleet, d->device, 0) != d)
-				continue; /* of two with one name the last that spoke: a series must be one */
+				continue; /* of two with one name the last that spoke: a series must
+					     be one */
 			if (shown == METRICS_DEVICES_MAX) {
 				omitted++;
 				continue;
@@ -155,7 +158,8 @@ static void put_devices(FILE *out, const struct roster *r)
 			put_value(out, d->device);
 			fprintf(out, "} %u\n", face);
 		}
-	head(out, "device_stage_omitted", "gauge", "Devices that are not normal and not listed one by one.");
+	head(out, "device_stage_omitted", "gauge",
+	     "Devices that are not normal and not listed one by one.");
 	fprintf(out, "failsoft_fleet_device_stage_omitted %" PRIu64 "\n", omitted);
 }
 
@@ -180,8 +184,10 @@ static void put_self(FILE *out, const struct metrics *m)
 	put_one(out, "out_of_order_total", "States and alarms older than what was known.", t->out_of_order);
 	put_one(out, "not_mine_total", "Messages of the log of another partition.", t->not_mine);
 	put_one(out, "identity_conflicts", "Devices whose name another one has, too.", look.conflicts);
-	put_one(out, "silent_devices", "Devices that are online, but were not heard for long.", look.silent);
-	put_one(out, "spools_waiting", "Messages that wait in the devices' spools, as they last said.", look.waiting);
+	put_one(out, "silent_devices", "Devices that are online, but were not heard for long.",
+		look.silent);
+	put_one(out, "spools_waiting",
+		"Messages that wait in the devices' spools, as they last said.", look.waiting);
 	head(out, "refused_total", "counter", "Messages that were refused, by the reason.");
 	for (unsigned i = INGEST_OK + 1; i < INGEST_REFUSAL_COUNT; i++)
 		fprintf(out, "failsoft_fleet_refused_total{reason=\"%s\"} %" PRIu64 "\n",
@@ -196,7 +202,8 @@ static void put_self(FILE *out, const struct metrics *m)
 
 void metrics_print(const struct metrics *m, FILE *out)
 {
-	put_simple(out, m->roster, "devices", "Devices that run that firmware.", offsetof(struct group, devices));
+	put_simple(out, m->roster, "devices", "Devices that run that firmware.",
+		   offsetof(struct group, devices));
 	put_figures(out, m->roster);
 	put_log(out, m->roster);
 	put_simple(out, m->roster, "events_total", "Events of failsoftd, from the log.",

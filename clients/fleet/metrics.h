@@ -11,8 +11,8 @@
 #include "pager.h"
 #include "roster.h"
 
-/* A storm of 10 000 devices must not become 10 000 series; half shows less of a bad day, double costs Prometheus
- * twice for the same page of an operator. */
+/* A storm of 10 000 devices must not become 10 000 series; half shows less of a bad day, double
+ * costs Prometheus twice for the same page of an operator. */
 #define METRICS_DEVICES_MAX	200u
 
 struct metrics {

@@ -11,44 +11,76 @@
 #include "roster.h"
 
 enum choice {
-	OPT_SERVER = 256, OPT_CLIENT_ID, OPT_USER, OPT_PASSWORD, OPT_CA, OPT_CERT, OPT_KEY, OPT_KEEPALIVE,
-	OPT_FLEET, OPT_SHARE, OPT_PARTITION, OPT_DEVICES, OPT_SILENT, OPT_JSON, OPT_QUIET, OPT_PLAIN, OPT_LISTEN,
-	OPT_HOST, OPT_ALERTMANAGER, OPT_READ, OPT_HELP, OPT_VERSION
+	OPT_SERVER = 256,
+	OPT_CLIENT_ID,
+	OPT_USER,
+	OPT_PASSWORD,
+	OPT_CA,
+	OPT_CERT,
+	OPT_KEY,
+	OPT_KEEPALIVE,
+	OPT_FLEET,
+	OPT_SHARE,
+	OPT_PARTITION,
+	OPT_DEVICES,
+	OPT_SILENT,
+	OPT_JSON,
+	OPT_QUIET,
+	OPT_PLAIN,
+	OPT_LISTEN,
+	OPT_HOST,
+	OPT_ALERTMANAGER,
+	OPT_READ,
+	OPT_HELP,
+	OPT_VERSION
 };
 
 static const struct row {
 	const char *name, *value, *help; /* value NULL: takes none */
 	enum choice option;
 } rows[] = {
-	{ "server", "HOST:PORT", "the MQTT server; may be repeated: tried in turn (127.0.0.1:1883)", OPT_SERVER },
-	{ "client-id", "NAME", "the server keeps what comes while NAME is away; one for each instance", OPT_CLIENT_ID },
-	{ "user", "NAME", "at the MQTT server", OPT_USER },
-	{ "password-file", "FILE", "its first line is the password", OPT_PASSWORD },
-	{ "ca", "FILE", "TLS: the server's certificate must be signed by one of these", OPT_CA },
-	{ "cert", "FILE", "TLS: our own certificate, with --key", OPT_CERT },
-	{ "key", "FILE", "TLS: its key", OPT_KEY },
-	{ "keepalive", "SECONDS", "5 to 3600 (60)", OPT_KEEPALIVE },
-	{ "fleet", "NAME", "only that fleet", OPT_FLEET },
-	{ "share", "GROUP", "the instances of GROUP share the log: each event, alarm and report is counted by one", OPT_SHARE },
-	{ "partition", "I/N", "the same without the server's help: count the log of the Ith of N parts", OPT_PARTITION },
-	{ "devices", "N", "at most so many, 1 to 1000000 (20000)", OPT_DEVICES },
-	{ "silent-after", "SECONDS", "a device that is online and was not heard for so long is silent (2700)", OPT_SILENT },
-	{ "json", NULL, "JSON Lines on the standard output", OPT_JSON },
-	{ "quiet", NULL, "nothing on the standard output", OPT_QUIET },
-	{ "no-color", NULL, "no colours on the screen (also: NO_COLOR set)", OPT_PLAIN },
-	{ "listen", "NUMBER:PORT", "the web page, /metrics and /api there, such as 127.0.0.1:9464", OPT_LISTEN },
-	{ "allow-host", "NAME", "a name by which browsers may reach it, behind a proxy; may be repeated", OPT_HOST },
-	{ "alertmanager", "URL", "raise and clear alerts there, such as http://127.0.0.1:9093", OPT_ALERTMANAGER },
-	{ "read", "FILE", "no server: lines TOPIC PAYLOAD, as mosquitto_sub -F '%t %p' writes them; - is standard input", OPT_READ },
-	{ "help", NULL, "this text", OPT_HELP },
-	{ "version", NULL, "the version", OPT_VERSION },
+	{"server", "HOST:PORT", "the MQTT server; may be repeated: tried in turn (127.0.0.1:1883)",
+	 OPT_SERVER},
+	{"client-id", "NAME",
+	 "the server keeps what comes while NAME is away; one for each instance", OPT_CLIENT_ID},
+	{"user", "NAME", "at the MQTT server", OPT_USER},
+	{"password-file", "FILE", "its first line is the password", OPT_PASSWORD},
+	{"ca", "FILE", "TLS: the server's certificate must be signed by one of these", OPT_CA},
+	{"cert", "FILE", "TLS: our own certificate, with --key", OPT_CERT},
+	{"key", "FILE", "TLS: its key", OPT_KEY},
+	{"keepalive", "SECONDS", "5 to 3600 (60)", OPT_KEEPALIVE},
+	{"fleet", "NAME", "only that fleet", OPT_FLEET},
+	{"share", "GROUP",
+	 "the instances of GROUP share the log: each event, alarm and report is counted by one",
+	 OPT_SHARE},
+	{"partition", "I/N",
+	 "the same without the server's help: count the log of the Ith of N parts", OPT_PARTITION},
+	{"devices", "N", "at most so many, 1 to 1000000 (20000)", OPT_DEVICES},
+	{"silent-after", "SECONDS",
+	 "a device that is online and was not heard for so long is silent (2700)", OPT_SILENT},
+	{"json", NULL, "JSON Lines on the standard output", OPT_JSON},
+	{"quiet", NULL, "nothing on the standard output", OPT_QUIET},
+	{"no-color", NULL, "no colours on the screen (also: NO_COLOR set)", OPT_PLAIN},
+	{"listen", "NUMBER:PORT", "the web page, /metrics and /api there, such as 127.0.0.1:9464",
+	 OPT_LISTEN},
+	{"allow-host", "NAME",
+	 "a name by which browsers may reach it, behind a proxy; may be repeated", OPT_HOST},
+	{"alertmanager", "URL", "raise and clear alerts there, such as http://127.0.0.1:9093",
+	 OPT_ALERTMANAGER},
+	{"read", "FILE",
+	 "no server: lines TOPIC PAYLOAD, as mosquitto_sub -F '%t %p' writes them; - is standard "
+	 "input",
+	 OPT_READ},
+	{"help", NULL, "this text", OPT_HELP},
+	{"version", NULL, "the version", OPT_VERSION},
 };
 #define ROWS	(sizeof(rows) / sizeof(rows[0]))
 
 static void help(void)
 {
 	puts("Usage: failsoft-fleet [OPTION]...\n"
-	     "Shows a fleet of devices that run failsoft-telemetry: live on a terminal, else one line for each\n"
+	     "Shows a fleet of devices that run failsoft-telemetry: live on a terminal, else one "
+	     "line for each\n"
 	     "thing that is new.\n");
 	for (size_t i = 0; i < ROWS; i++) {
 		char head[64];
@@ -57,7 +89,8 @@ static void help(void)
 			 rows[i].value ? rows[i].value : "");
 		printf("  %-24s %s\n", head, rows[i].help);
 	}
-	puts("\nExit status: 0 it was told to end, or the file is read; 1 something failed; 2 wrong usage.");
+	puts("\nExit status: 0 it was told to end, or the file is read; 1 something failed; 2 "
+	     "wrong usage.");
 }
 
 static enum options_outcome wrong(const char *name, const char *value, const char *want)
@@ -200,7 +233,9 @@ static enum options_outcome take(struct options *o, const struct row *row, const
 	case OPT_PASSWORD:
 		return read_password(o, value);
 	case OPT_PARTITION:
-		return parse_partition(value, o) ? OPTIONS_RUN : wrong(row->name, value, "I/N, such as 1/2: the first of two");
+		return parse_partition(value, o)
+			       ? OPTIONS_RUN
+			       : wrong(row->name, value, "I/N, such as 1/2: the first of two");
 	default:
 		return take_text(o, row, value);
 	}
@@ -212,7 +247,8 @@ static enum options_outcome check(const struct options *o)
 	const char *problem = NULL;
 
 	if (o->share && o->partitions > 1)
-		problem = "--share and --partition do the same: choose one (--share where the server knows $share/)";
+		problem = "--share and --partition do the same: choose one (--share where the "
+			  "server knows $share/)";
 	else if (o->read && (o->servers || o->client_id || o->share))
 		problem = "--read takes messages from a file: no --server, --client-id or --share with it";
 	else if (!o->cert_file != !o->key_file)
@@ -233,10 +269,13 @@ enum options_outcome options_parse(struct options *o, int argc, char **argv)
 	enum options_outcome outcome = OPTIONS_RUN;
 	int place;
 
-	*o = (struct options){ .keepalive_s = 60, .partitions = 1, .devices = ROSTER_DEVICES_DEFAULT, .silent_s = 2700 };
+	*o = (struct options){.keepalive_s = 60,
+			      .partitions = 1,
+			      .devices = ROSTER_DEVICES_DEFAULT,
+			      .silent_s = 2700};
 	for (size_t i = 0; i < ROWS; i++)
-		long_options[i] = (struct option){ rows[i].name, rows[i].value ? required_argument : no_argument,
-						   NULL, 0 };
+		long_options[i] = (struct option){
+			rows[i].name, rows[i].value ? required_argument : no_argument, NULL, 0};
 	optind = 1;
 	while (outcome == OPTIONS_RUN) {
 		int c = getopt_long(argc, argv, "", long_options, &place);

@@ -58,7 +58,9 @@ void pages_answer(const struct api *api, const struct metrics *metrics, const st
 	if (!strcmp(path, "/metrics")) {
 		show_metrics(metrics, ret);
 	} else if (!strcmp(path, "/api/devices")) {
-		take(ret, api_devices(api, strtoull(request->run, NULL, 10), strtoull(request->since, NULL, 10)),
+		take(ret,
+		     api_devices(api, strtoull(request->run, NULL, 10),
+				 strtoull(request->since, NULL, 10)),
 		     JSON_TYPE);
 	} else if (!strcmp(path, "/api/firmware")) {
 		take(ret, api_firmware(api), JSON_TYPE);

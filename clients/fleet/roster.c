@@ -80,8 +80,7 @@ static struct roster_device **link_to(struct roster *r, const struct roster_devi
 	return at;
 }
 
-/* Out of the table; the memory stays until the next message, for the note that tells of it. */
-static void forget(struct roster *r, struct roster_device *d)
+void roster_forget(struct roster *r, struct roster_device *d)
 {
 	*link_to(r, d) = d->next;
 	r->list[d->place] = r->list[--r->count];
@@ -185,7 +184,8 @@ void roster_firmware(struct roster_step *s, struct roster_device *d)
 
 /* ---- whose message it is ---- */
 
-static struct roster_device *find_instance(struct roster *r, const struct ingest_message *m, uint32_t *ret_twins)
+static struct roster_device *find_instance(struct roster *r, const struct ingest_message *m,
+					   uint32_t *ret_twins)
 {
 	struct roster_device *d = r->slot[hash(m->topic.fleet, m->topic.device) % ROSTER_SLOTS];
 
@@ -265,12 +265,13 @@ static void apply_empty(struct roster_step *s)
 	const struct topic *t = &s->m->topic;
 	struct roster_device *d;
 
-	for (uint32_t i = 0; (d = (struct roster_device *)roster_find(s->roster, t->fleet, t->device, i)); i++) {
+	for (uint32_t i = 0;
+	     (d = (struct roster_device *)roster_find(s->roster, t->fleet, t->device, i)); i++) {
 		if (t->place == TOPIC_AT_ALARM) {
 			roster_alarm(s, d);
 			continue;
 		}
-		forget(s->roster, d);
+		roster_forget(s->roster, d);
 		roster_note(s, ROSTER_FORGOTTEN, d);
 		return;
 	}
@@ -288,6 +289,8 @@ static enum ingest_refusal apply(struct roster_step *s)
 
 	if (!d)
 		return refusal;
+	if (!d->seen_us)
+		d->seen_us = s->now->now_us; /* only kept messages so far: it is waited for from now on */
 	if (!is_will(s->m) && !s->m->is_retained) {
 		bring_forward(s->roster, d);
 		d->seen_us = s->now->now_us;
@@ -328,43 +331,4 @@ void roster_refuse(struct roster *r, enum ingest_refusal refusal)
 {
 	r->totals.messages++;
 	r->totals.refused[refusal]++;
-}
-
-/* ---- time ---- */
-
-static bool has_other_online(const struct roster *r, const struct roster_device *d)
-{
-	const struct roster_device *other;
-
-	for (uint32_t i = 0; (other = roster_find(r, d->fleet, d->device, i)); i++)
-		if (other != d && other->is_online)
-			return true;
-	return false;
-}
-
-static void end_conflict(struct roster *r, struct roster_device *d)
-{
-	if (d->conflict == ROSTER_TWO_SPOOLS && !d->is_online && has_other_online(r, d)) {
-		forget(r, d);
-		return;
-	}
-	if (d->conflict == ROSTER_TWO_SPOOLS && has_other_online(r, d))
-		return; /* both are still there */
-	d->conflict = ROSTER_ALONE;
-	roster_touch(r, d);
-}
-
-void roster_tick(struct roster *r, const struct roster_now *now)
-{
-	for (uint32_t i = r->count; i-- > 0;) {
-		struct roster_device *d = r->list[i];
-		bool is_silent = d->is_online && now->now_us - d->seen_us > r->limits.silent_us;
-
-		if (is_silent != d->is_silent) {
-			d->is_silent = is_silent;
-			roster_touch(r, d);
-		}
-		if (d->conflict && now->now_us - d->conflict_us > ROSTER_CONFLICT_US)
-			end_conflict(r, d);
-	}
 }

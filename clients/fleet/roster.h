@@ -23,6 +23,9 @@
 #define ROSTER_TEXT_MAX		400
 /* A conflict that shows no more sign for so long has ended: four heartbeats of the default. */
 #define ROSTER_CONFLICT_US	UINT64_C(3600000000)
+/* That the kept alarms of a device come after its kept state: 10 000 devices' took 1 s (mosquitto, 2 CPUs). Half:
+ * on a slow line one is cleared and raised again; double: one that has ended is shown for longer. */
+#define ROSTER_EXPIRE_US	UINT64_C(20000000)
 
 struct roster_now {
 	uint64_t now_us;
@@ -45,6 +48,7 @@ struct roster_moment {
 struct roster_alarm {
 	bool is_raised;
 	uint64_t sequence;		/* of the message that raised it last */
+	uint64_t said_us;		/* that it is raised, last */
 	int64_t since_s;		/* as the device says it, or when it was seen */
 	char *text;			/* NULL: none */
 };
@@ -79,7 +83,7 @@ struct roster_device {
 	uint64_t headroom_bytes, limit_bytes, tte_us;
 	struct tally_counts counts;
 	struct ingest_spool spool;
-	uint64_t seen_us;
+	uint64_t seen_us, state_us;	/* state: on its topic, also a kept one */
 	int64_t seen_s, since_s;	/* since: online or offline */
 	enum roster_conflict conflict;
 	uint64_t conflict_us;		/* its last sign */
@@ -120,7 +124,8 @@ struct roster_limits {
 };
 
 struct roster_totals {
-	uint64_t messages, duplicates, late_wills, out_of_order, conflicts, not_mine, unremembered, replaced;
+	uint64_t messages, duplicates, late_wills, out_of_order, conflicts, not_mine, unremembered,
+		replaced;
 	uint64_t refused[INGEST_REFUSAL_COUNT];
 };
 
@@ -134,6 +139,12 @@ enum ingest_refusal roster_apply(struct roster *r, const struct ingest_message *
 				 const struct roster_now *now, struct roster_note ret[ROSTER_NOTES_MAX],
 				 uint32_t *ret_notes);
 void roster_refuse(struct roster *r, enum ingest_refusal refusal);
+
+/* Subscribed anew: the server tells its kept states and alarms again. What was cleared in between is not among
+ * them, and shows by that: roster_expire() clears one such alarm a call, false: there is none. It waits for the
+ * device's own state: a server that lost all that it kept has not cleared anything. */
+void roster_connected(struct roster *r, const struct roster_now *now);
+bool roster_expire(struct roster *r, const struct roster_now *now, struct roster_note *ret);
 
 /* Some seconds passed: who is silent, which conflict is over. */
 void roster_tick(struct roster *r, const struct roster_now *now);

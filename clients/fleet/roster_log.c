@@ -15,14 +15,11 @@ static void set_text(struct roster_alarm *a, const char *text)
 	a->text = text && *text ? strdup(text) : NULL; /* no memory: an alarm without its sentence */
 }
 
-static void clear(struct roster_step *s, struct roster_device *d, struct roster_alarm *a)
+void roster_clear(struct roster *r, struct roster_device *d, struct roster_alarm *a)
 {
-	if (!a->is_raised)
-		return;
 	a->is_raised = false;
 	set_text(a, NULL);
-	roster_touch(s->roster, d);
-	roster_note(s, ROSTER_CLEARED, d);
+	roster_touch(r, d);
 }
 
 void roster_alarm(struct roster_step *s, struct roster_device *d)
@@ -35,12 +32,16 @@ void roster_alarm(struct roster_step *s, struct roster_device *d)
 		return;
 	}
 	if (m->is_empty || !m->data.is_raised) {
-		clear(s, d, a);
+		if (!a->is_raised)
+			return;
+		roster_clear(s->roster, d, a);
+		roster_note(s, ROSTER_CLEARED, d);
 		return;
 	}
 	if (!a->is_raised || m->sequence != a->sequence)
 		set_text(a, m->data.text);
 	a->sequence = m->sequence;
+	a->said_us = s->now->now_us;
 	roster_touch(s->roster, d);
 	if (a->is_raised)
 		return;

@@ -25,6 +25,7 @@ static void take_will(struct roster_step *s, struct roster_device *d)
 		return;
 	}
 	d->session = s->m->data.session;
+	d->state_us = s->now->now_us;
 	set_online(s, d, false);
 }
 
@@ -34,7 +35,8 @@ static void take_counts(struct roster_step *s, struct roster_device *d)
 	const struct tally_counts *counts = &s->m->data.counts;
 
 	if (d->has_counts && d->group && d->conflict != ROSTER_COPIED_SPOOL)
-		(void)group_count(d->group, &d->counts, counts); /* shrank: the device counts anew, and so do we */
+		(void)group_count(d->group, &d->counts,
+				  counts); /* shrank: the device counts anew, and so do we */
 	d->counts = *counts;
 	d->has_counts = true;
 }
@@ -53,8 +55,8 @@ static void take_figures(struct roster_device *d, const struct ingest_data *data
 	d->spool = data->spool;
 }
 
-/* A boot id that comes back after another one was there. A heartbeat may, it waits in the spool over a boot;
- * and so may what a server of a cluster has kept. */
+/* A boot id that comes back after another one was there. A heartbeat may, it waits in the spool
+ * over a boot; and so may what a server of a cluster has kept. */
 static bool is_copy(struct roster_step *s, struct roster_device *d)
 {
 	const struct ingest_message *m = s->m;
@@ -91,12 +93,18 @@ void roster_state(struct roster_step *s, struct roster_device *d)
 	}
 	if (is_copy(s, d))
 		return;
-	if (data->session < d->session || (data->session == d->session && m->sequence <= d->state_sequence)) {
+	if (m->topic.place == TOPIC_AT_STATE)
+		d->state_us = s->now->now_us;
+	if (data->session == d->session && m->sequence == d->state_sequence)
+		return; /* kept by the server, and told again */
+	if (data->session < d->session ||
+	    (data->session == d->session && m->sequence < d->state_sequence)) {
 		s->roster->totals.out_of_order++;
 		return;
 	}
 	follow_boot(s, d);
-	(void)window_add(&roster_boot(d, m->boot, s->now->now_us)->window, m->sequence); /* joins its neighbours */
+	(void)window_add(&roster_boot(d, m->boot, s->now->now_us)->window,
+			 m->sequence); /* joins its neighbours */
 	d->session = data->session;
 	d->state_sequence = m->sequence;
 	if (data->has_counts)

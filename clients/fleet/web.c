@@ -62,7 +62,8 @@ bool web_listen_parse(const char *text, char ret_host[64], char ret_port[8])
 	char name[64];
 	unsigned long port;
 
-	if (!colon || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1) || strlen(colon) > 6)
+	if (!colon || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+	    strlen(colon) > 6)
 		return false;
 	port = strtoul(colon + 1, NULL, 10);
 	if (length > 2 && *host == '[' && host[length - 1] == ']') {
@@ -85,14 +86,18 @@ bool web_listen_parse(const char *text, char ret_host[64], char ret_port[8])
 
 static enum MHD_Result send_answer(struct MHD_Connection *connection, const struct web_answer *a)
 {
-	struct MHD_Response *response = a->text ?
-		MHD_create_response_from_buffer(a->length, a->text, MHD_RESPMEM_MUST_FREE) :
-		MHD_create_response_from_buffer(a->length, (void *)(uintptr_t)a->fixed, MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *response =
+		a->text ? MHD_create_response_from_buffer(a->length, a->text, MHD_RESPMEM_MUST_FREE)
+			: MHD_create_response_from_buffer(a->length, (void *)(uintptr_t)a->fixed,
+							  MHD_RESPMEM_PERSISTENT);
 	const char *const headers[][2] = {
-		{ "Content-Type", a->type }, { "Content-Security-Policy", a->policy ? a->policy : NO_POLICY },
-		{ "X-Content-Type-Options", "nosniff" }, { "X-Frame-Options", "DENY" },
-		{ "Referrer-Policy", "no-referrer" }, { "Cache-Control", "no-store" },
-		{ "Cross-Origin-Resource-Policy", "same-origin" },
+		{"Content-Type", a->type},
+		{"Content-Security-Policy", a->policy ? a->policy : NO_POLICY},
+		{"X-Content-Type-Options", "nosniff"},
+		{"X-Frame-Options", "DENY"},
+		{"Referrer-Policy", "no-referrer"},
+		{"Cache-Control", "no-store"},
+		{"Cross-Origin-Resource-Policy", "same-origin"},
 	};
 	enum MHD_Result r;
 
@@ -101,7 +106,8 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, const stru
 		return MHD_NO;
 	}
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
-		(void)MHD_add_response_header(response, headers[i][0], headers[i][1]); /* no memory: without it */
+		(void)MHD_add_response_header(response, headers[i][0],
+					      headers[i][1]); /* no memory: without it */
 	if (a->status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		(void)MHD_add_response_header(response, "Allow", "GET, HEAD");
 	r = MHD_queue_response(connection, a->status, response);
@@ -155,7 +161,8 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connect
 		return MHD_YES;
 	}
 	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
-		return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD: nothing can be changed here\n");
+		return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+				 "only GET and HEAD: nothing can be changed here\n");
 	if (!host || !web_host_is_allowed(&w->options, host))
 		return send_text(connection, MHD_HTTP_FORBIDDEN,
 				 "this Host is not allowed: start failsoft-fleet with --allow-host=NAME\n");
@@ -202,13 +209,15 @@ static int open_socket(const char *listen_at, char complaint[256])
 	int fd, yes = 1, r = 0;
 
 	if (!web_listen_parse(listen_at, host, port) || getaddrinfo(host, port, &hints, &found)) {
-		snprintf(complaint, 256, "--listen=%.100s is not NUMBER:PORT, such as 127.0.0.1:9464 or [::1]:9464",
+		snprintf(complaint, 256,
+			 "--listen=%.100s is not NUMBER:PORT, such as 127.0.0.1:9464 or [::1]:9464",
 			 listen_at);
 		return -EINVAL;
 	}
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)); /* without it: wait a minute */
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes,
+				 sizeof(yes)); /* without it: wait a minute */
 	if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
 		r = -errno;
 		snprintf(complaint, 256, "cannot listen on %.100s: %s%s", listen_at, strerror(-r),
@@ -230,7 +239,8 @@ static int watch(struct web *w, struct sd_event *event)
 	return r;
 }
 
-int web_new(struct web **ret, struct sd_event *event, const struct web_options *options, char complaint[256])
+int web_new(struct web **ret, struct sd_event *event, const struct web_options *options,
+	    char complaint[256])
 {
 	struct web *w = calloc(1, sizeof(*w));
 	int r;

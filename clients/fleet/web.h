@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Web: serves pages over HTTP/1.1 with libmicrohttpd, on an sd-event loop. Edge; what a page says is its
- * owner's. It reads and never changes anything: GET and HEAD alone. Requests whose Host is not a number,
- * localhost or an allowed name are refused: a foreign page in the operator's browser must not read the fleet
- * by giving its own name our address.
+ * Web: serves pages over HTTP/1.1 with libmicrohttpd, on an sd-event loop. Edge; what a page says
+ * is its owner's. It reads and never changes anything: GET and HEAD alone. Requests whose Host is
+ * not a number, localhost or an allowed name are refused: a foreign page in the operator's browser
+ * must not read the fleet by giving its own name our address.
  */
 #pragma once
 
@@ -38,7 +38,8 @@ struct web_options {
 };
 
 /* 0 or -errno after a sentence in `complaint`. All of `options` is borrowed. */
-int web_new(struct web **ret, struct sd_event *event, const struct web_options *options, char complaint[256]);
+int web_new(struct web **ret, struct sd_event *event, const struct web_options *options,
+	    char complaint[256]);
 struct web *web_free(struct web *w);
 
 /* "[::1]:9464", "localhost", "a.example:80": may this Host be answered? Pure. */

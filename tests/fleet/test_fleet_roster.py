@@ -3,9 +3,12 @@
 """Who is there, who is not, and what is counted: against a real mosquitto, with deaths."""
 
 import collections
+import contextlib
 import json
 import signal
+import socket
 import tempfile
+import threading
 import time
 
 import mqtt
@@ -201,6 +204,62 @@ def shared(server, kind, options):
         d.mqtt.close()
 
 
+class Gate:
+    """A way to the server that can be shut."""
+
+    def __init__(self, port):
+        self.server_port, self.pairs, self.is_open = port, [], True
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client = self.listener.accept()[0]
+                if not self.is_open:
+                    client.close()
+                    continue
+                far = socket.create_connection(("127.0.0.1", self.server_port))
+                self.pairs += [client, far]
+                for a, b in ((client, far), (far, client)):
+                    threading.Thread(target=self.pump, args=(a, b), daemon=True).start()
+
+    @staticmethod
+    def pump(a, b):
+        with contextlib.suppress(OSError):
+            while data := a.recv(65536):
+                b.sendall(data)
+        with contextlib.suppress(OSError):
+            b.shutdown(socket.SHUT_RDWR)
+
+    def shut(self):
+        self.is_open = False
+        for s in self.pairs:
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+
+
+def cleared_meanwhile(server):
+    """The link is cut, an alarm is cleared, and the server has kept no session: it shows all the same."""
+    gate = Gate(server.port)
+    with side.Fleet(gate.port, listen=True) as fleet:
+        fleet.connected()
+        d = sender.Device("meanwhile").connect(server.port)
+        d.alarm()
+        d.alarm("shutdown")
+        fleet.wait(lambda l: l["what"] == "raised" and l["kind"] == "shutdown")
+        gate.shut()
+        fleet_wait(lambda: fleet.figure("connected") == 0)
+        d.alarm(raised=False)
+        gate.is_open = True
+        line = fleet.wait(lambda l: l["what"] == "cleared", 60)
+        tap.check("an alarm that was cleared while nobody was connected", [] if line.get("kind") == "imminent"
+                  and fleet.figure("alarms_raised", kind="shutdown") == 1 else fleet.lines())
+        d.mqtt.close()
+    gate.listener.close()
+
+
 def full(server):
     with side.Fleet(server, "--devices=3", "--fleet=small", listen=True) as fleet:
         fleet.connected()
@@ -240,7 +299,7 @@ def gone(server):
 def main():
     wrong_use()
     with tempfile.TemporaryDirectory(prefix="failsoft-fleet-") as folder, mqtt.Mosquitto(folder) as server:
-        for step in (ordinary, again, twins, absence, full, gone):
+        for step in (ordinary, again, twins, absence, cleared_meanwhile, full, gone):
             step(server)
         shared(server, "share", [["--share=g"], ["--share=g"]])
         shared(server, "partition", [["--partition=1/2"], ["--partition=2/2"]])

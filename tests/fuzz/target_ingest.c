@@ -30,7 +30,8 @@ static void check_data(const struct ingest_data *d)
 	MUST(d->kind < TOPIC_ALARM_COUNT && d->end < TALLY_END_COUNT);
 	MUST(d->stage < INGEST_STAGES && d->from < INGEST_STAGES);
 	MUST(d->to < INGEST_STAGES && d->highest < INGEST_STAGES);
-	MUST(d->headroom_bytes <= INT64_MAX && d->session <= INT64_MAX && d->counts.observed_s <= INT64_MAX);
+	MUST(d->headroom_bytes <= INT64_MAX && d->session <= INT64_MAX &&
+	     d->counts.observed_s <= INT64_MAX);
 	MUST(d->tte_us <= INT64_MAX || d->tte_us == INGEST_NEVER_US);
 	CLEAN(d->past_boot);
 	CLEAN(d->past_firmware);

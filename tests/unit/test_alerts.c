@@ -9,51 +9,52 @@ static struct roster_device device = { .number = 1, .fleet = "f", .device = "d" 
 
 enum step { RAISE, CLEAR, TAKE, TOLD, FAILED };
 
+/* `takes`: of a TAKE, how many; `is_end`: what the first of them says. */
+static const struct {
+	const char *name;
+	enum step step;
+	uint64_t now_us;
+	uint32_t takes;
+	bool is_end;
+} rows[] = {
+	{ "nothing", TAKE, 0, 0 },
+	{ "raised", RAISE, 10 },
+	{ "is due at once", TAKE, 10, 1 },
+	{ "and not twice", TAKE, 11, 0 },
+	{ "failed", FAILED, 20 },
+	{ "is due again", TAKE, 21, 1 },
+	{ "told", TOLD, 30 },
+	{ "rests", TAKE, 30 + MINUTE - 1, 0 },
+	{ "for a minute", TAKE, 30 + MINUTE, 1 },
+	{ "told", TOLD, 31 + MINUTE },
+	{ "cleared", CLEAR, 40 + MINUTE },
+	{ "the end is due", TAKE, 40 + MINUTE, 1, true },
+	{ "told", TOLD, 41 + MINUTE },
+	{ "that was all", TAKE, 99 * MINUTE, 0 },
+
+	{ "raised", RAISE, 100 * MINUTE },
+	{ "cleared before it was told", CLEAR, 100 * MINUTE },
+	{ "told as raised", TAKE, 100 * MINUTE, 1, false },
+	{ "told", TOLD, 100 * MINUTE },
+	{ "then the end", TAKE, 100 * MINUTE, 1, true },
+	{ "told", TOLD, 100 * MINUTE },
+	{ "that was all", TAKE, 199 * MINUTE, 0 },
+
+	{ "raised", RAISE, 200 * MINUTE },
+	{ "away", TAKE, 200 * MINUTE, 1 },
+	{ "cleared meanwhile", CLEAR, 200 * MINUTE },
+	{ "told", TOLD, 200 * MINUTE },
+	{ "the end", TAKE, 200 * MINUTE, 1, true },
+	{ "raised meanwhile", RAISE, 200 * MINUTE },
+	{ "told of the end", TOLD, 200 * MINUTE },
+	{ "raised again", TAKE, 200 * MINUTE, 1, false },
+	{ "told", TOLD, 200 * MINUTE },
+	{ "rests", TAKE, 201 * MINUTE - 1, 0 },
+	{ "and again", TAKE, 201 * MINUTE, 1, false },
+};
+
 static void lives(void **state)
 {
-	/* `takes`: of a TAKE, how many; `is_end`: what the first of them says. */
-	static const struct {
-		const char *name;
-		enum step step;
-		uint64_t now_us;
-		uint32_t takes;
-		bool is_end;
-	} rows[] = {
-		{ "nothing", TAKE, 0, 0 },
-		{ "raised", RAISE, 10 },
-		{ "is due at once", TAKE, 10, 1 },
-		{ "and not twice", TAKE, 11, 0 },
-		{ "failed", FAILED, 20 },
-		{ "is due again", TAKE, 21, 1 },
-		{ "told", TOLD, 30 },
-		{ "rests", TAKE, 30 + MINUTE - 1, 0 },
-		{ "for a minute", TAKE, 30 + MINUTE, 1 },
-		{ "told", TOLD, 31 + MINUTE },
-		{ "cleared", CLEAR, 40 + MINUTE },
-		{ "the end is due", TAKE, 40 + MINUTE, 1, true },
-		{ "told", TOLD, 41 + MINUTE },
-		{ "that was all", TAKE, 99 * MINUTE, 0 },
-
-		{ "raised", RAISE, 100 * MINUTE },
-		{ "cleared before it was told", CLEAR, 100 * MINUTE },
-		{ "told as raised", TAKE, 100 * MINUTE, 1, false },
-		{ "told", TOLD, 100 * MINUTE },
-		{ "then the end", TAKE, 100 * MINUTE, 1, true },
-		{ "told", TOLD, 100 * MINUTE },
-		{ "that was all", TAKE, 199 * MINUTE, 0 },
-
-		{ "raised", RAISE, 200 * MINUTE },
-		{ "away", TAKE, 200 * MINUTE, 1 },
-		{ "cleared meanwhile", CLEAR, 200 * MINUTE },
-		{ "told", TOLD, 200 * MINUTE },
-		{ "the end", TAKE, 200 * MINUTE, 1, true },
-		{ "raised meanwhile", RAISE, 200 * MINUTE },
-		{ "told of the end", TOLD, 200 * MINUTE },
-		{ "raised again", TAKE, 200 * MINUTE, 1, false },
-		{ "told", TOLD, 200 * MINUTE },
-		{ "rests", TAKE, 201 * MINUTE - 1, 0 },
-		{ "and again", TAKE, 201 * MINUTE, 1, false },
-	};
 	struct alert *batch[ALERTS_BATCH];
 	struct alerts a;
 

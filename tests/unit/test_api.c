@@ -61,12 +61,21 @@ static void changes(void **state)
 
 static void paths(void **state)
 {
-	static const struct { const char *path; unsigned status; const char *has; } rows[] = {
-		{ "/", 200, "<!doctype html>" }, { "/metrics", 200, "# TYPE failsoft_fleet_devices gauge" },
-		{ "/api/devices", 200, "\"full\":true" }, { "/api/firmware", 200, "\"firmware\":\"1.0\"" },
-		{ "/api/device/f/d", 200, "memory \\\"ends\\\"" }, { "/api/device/f/e", 404, "[]" },
-		{ "/api/device/f/d/", 404, NULL }, { "/api/device/f", 404, NULL }, { "/api/device//d", 404, NULL },
-		{ "/api/device/../d", 404, NULL }, { "/api/device/", 404, NULL }, { "/index.html", 404, NULL }, { "", 404, NULL },
+	static const struct { const char *path; unsigned status; const char *has;
+	} rows[] = {
+		{"/", 200, "<!doctype html>"},
+		{"/metrics", 200, "# TYPE failsoft_fleet_devices gauge"},
+		{"/api/devices", 200, "\"full\":true"},
+		{"/api/firmware", 200, "\"firmware\":\"1.0\""},
+		{"/api/device/f/d", 200, "memory \\\"ends\\\""},
+		{"/api/device/f/e", 404, "[]"},
+		{"/api/device/f/d/", 404, NULL},
+		{"/api/device/f", 404, NULL},
+		{"/api/device//d", 404, NULL},
+		{"/api/device/../d", 404, NULL},
+		{"/api/device/", 404, NULL},
+		{"/index.html", 404, NULL},
+		{"", 404, NULL},
 	};
 	struct roster *r = roster_new(&rig_limits);
 	struct api api = { r, 77, true, NULL, { 5, 5 } };
@@ -82,8 +91,8 @@ static void paths(void **state)
 
 		pages_answer(&api, &metrics, &request, &a);
 		text = a.text ? a.text : a.fixed;
-		if (a.status != rows[i].status || !text != !rows[i].has || (text && !strstr(text, rows[i].has)) ||
-		    (text && a.length != strlen(text)))
+		if (a.status != rows[i].status || !text != !rows[i].has ||
+		    (text && !strstr(text, rows[i].has)) || (text && a.length != strlen(text)))
 			fail_msg("%s: %u %s", rows[i].path, a.status, text ? text : "");
 		free(a.text);
 	}

@@ -32,9 +32,11 @@ static struct roster *fill(unsigned devices)
 	struct roster *r = roster_new(&limits);
 
 	for (unsigned i = 0; i < devices; i++) {
-		struct ingest_message m = rig_state(1, 1, i % 4), a = rig_alarm(TOPIC_AT_ALARM, i % 3, true, 2);
+		struct ingest_message m = rig_state(1, 1, i % 4),
+				      a = rig_alarm(TOPIC_AT_ALARM, i % 3, true, 2);
 
-		snprintf(m.topic.device, sizeof(m.topic.device), "a-device-with-a-name-that-is-too-long-for-it-%u", i);
+		snprintf(m.topic.device, sizeof(m.topic.device),
+			 "a-device-with-a-name-that-is-too-long-for-it-%u", i);
 		memcpy(a.topic.device, m.topic.device, sizeof(a.topic.device));
 		snprintf(m.firmware, sizeof(m.firmware), "firmware-%u", i % 10);
 		rig_give(r, m, 1);

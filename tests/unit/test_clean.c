@@ -13,15 +13,31 @@
 
 static void rows(void **state)
 {
-	static const struct { const char *from, *expect; } row[] = {
-		{ "plain", "plain" }, { "", "" }, { "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80", "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80" },
-		{ "\x1b[31m\x07\n", "?[31m??" }, { "\x7f", "?" }, { "\xc2\x9b" "31m", "?31m" },
-		{ "a\xe2\x80\xae" "b", "a?b" }, { "\xe2\x81\xa6", "?" },
-		{ "\xff\xfe", "??" }, { "\xc3", "?" }, { "\xe2\x82", "??" }, { "\x80\x80", "??" },
-		{ "\xc0\xaf", "??" }, { "\xe0\x80\xaf", "???" },	/* longer than need be */
-		{ "\xed\xa0\x80", "???" },				/* a surrogate */
-		{ "\xf4\x90\x80\x80", "????" },				/* above U+10FFFF */
-		{ "\xfb\xac\xac\xac", "????" }, { "\xf8\x88\x80\x80\x80", "?????" }, /* lead bytes of no character */
+	static const struct { const char *from, *expect;
+	} row[] = {
+		{"plain", "plain"},
+		{"", ""},
+		{"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80",
+		 "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80"},
+		{"\x1b[31m\x07\n", "?[31m??"},
+		{"\x7f", "?"},
+		{"\xc2\x9b"
+		 "31m",
+		 "?31m"},
+		{"a\xe2\x80\xae"
+		 "b",
+		 "a?b"},
+		{"\xe2\x81\xa6", "?"},
+		{"\xff\xfe", "??"},
+		{"\xc3", "?"},
+		{"\xe2\x82", "??"},
+		{"\x80\x80", "??"},
+		{"\xc0\xaf", "??"},
+		{"\xe0\x80\xaf", "???"},      /* longer than need be */
+		{"\xed\xa0\x80", "???"},      /* a surrogate */
+		{"\xf4\x90\x80\x80", "????"}, /* above U+10FFFF */
+		{"\xfb\xac\xac\xac", "????"},
+		{"\xf8\x88\x80\x80\x80", "?????"}, /* lead bytes of no character */
 	};
 	char text[64];
 

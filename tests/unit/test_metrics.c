@@ -35,7 +35,8 @@ static void labels(void **state)
 	snprintf(m.firmware, sizeof(m.firmware), "a\"b\\c\nd");
 	rig_give(r, m, 1);
 	text = print(r);
-	assert_non_null(strstr(text, "\nfailsoft_fleet_devices{fleet=\"f\",firmware=\"a\\\"b\\\\c\\nd\"} 1\n"));
+	assert_non_null(strstr(
+		text, "\nfailsoft_fleet_devices{fleet=\"f\",firmware=\"a\\\"b\\\\c\\nd\"} 1\n"));
 	assert_non_null(strstr(text, "\nfailsoft_fleet_device_stage{fleet=\"f\",device=\"d\"} 2\n"));
 	assert_non_null(strstr(text, "\nfailsoft_fleet_connected 1\n"));
 	free(text);
@@ -60,7 +61,8 @@ static void bounded(void **state)
 	}
 	text = print(r);
 	assert_int_equal(lines_with(text, "\nfailsoft_fleet_devices{"), GROUPS_MAX + 1);
-	assert_non_null(strstr(text, "failsoft_fleet_devices{fleet=\"(other)\",firmware=\"(other)\"} 644\n"));
+	assert_non_null(strstr(
+		text, "failsoft_fleet_devices{fleet=\"(other)\",firmware=\"(other)\"} 644\n"));
 	assert_int_equal(lines_with(text, "\nfailsoft_fleet_device_stage{"), METRICS_DEVICES_MAX);
 	assert_int_equal(lines_with(text, "} 3\n"), METRICS_DEVICES_MAX); /* the worst of them */
 	assert_non_null(strstr(text, "failsoft_fleet_device_stage_omitted 700\n"));
@@ -68,7 +70,8 @@ static void bounded(void **state)
 	roster_free(r);
 }
 
-static void give_counts(struct roster *r, uint64_t sequence, const char *firmware, struct tally_counts counts)
+static void give_counts(struct roster *r, uint64_t sequence, const char *firmware,
+			struct tally_counts counts)
 {
 	struct ingest_message m = rig_state(1, sequence, 0);
 
@@ -86,12 +89,14 @@ static void differences(void **state)
 	(void)state;
 	give_counts(r, 1, "1", (struct tally_counts){ .near_misses = 100, .observed_s = 5000 });
 	give_counts(r, 2, "1", (struct tally_counts){ .near_misses = 103, .observed_s = 91400 });
-	give_counts(r, 3, "2", (struct tally_counts){ .near_misses = 104, .observed_s = 91400, .resets = 1 });
+	give_counts(r, 3, "2",
+		    (struct tally_counts){.near_misses = 104, .observed_s = 91400, .resets = 1});
 	give_counts(r, 4, "2", (struct tally_counts){ .near_misses = 2, .observed_s = 10 });
 	give_counts(r, 5, "2", (struct tally_counts){ .near_misses = 3, .observed_s = 20 });
 	one = &roster_groups(r)->group[0];
 	two = &roster_groups(r)->group[1];
-	assert_true(one->counts.near_misses == 4 && one->counts.observed_s == 86400 && one->counts.resets == 1);
+	assert_true(one->counts.near_misses == 4 && one->counts.observed_s == 86400 &&
+		    one->counts.resets == 1);
 	assert_true(two->counts.near_misses == 1 && two->counts.observed_s == 10);
 	assert_true(one->devices == 0 && two->devices == 1);
 	assert_true(glance_rate(one->counts.near_misses, one->counts.observed_s) == 4.0);

@@ -39,7 +39,7 @@ static void sessions(void **state)
 				 roster_face_name(roster_face(rig_device(r))));
 	}
 	assert_int_equal(roster_totals(r)->late_wills, 1);
-	assert_int_equal(roster_totals(r)->out_of_order, 4);
+	assert_int_equal(roster_totals(r)->out_of_order, 3);
 	assert_int_equal(roster_count(r), 1);
 	roster_free(r);
 }
@@ -83,8 +83,11 @@ static void a_new_spool(void **state)
 	rig_give(r, with(rig_state(30, 100, 0), BOOT_A, 1), 1);
 	rig_give(r, rig_will(30), 2);
 	assert_int_equal(rig_give(r, with(rig_state(1, 1, 0), BOOT_B, 2), 3), BIT(ROSTER_ONLINE));
-	assert_int_equal(rig_give(r, with(rig_alarm(TOPIC_AT_ALARM, TOPIC_ALARM_IMMINENT, true, 2), BOOT_B, 2), 4),
-			 BIT(ROSTER_RAISED));
+	assert_int_equal(
+		rig_give(r,
+			 with(rig_alarm(TOPIC_AT_ALARM, TOPIC_ALARM_IMMINENT, true, 2), BOOT_B, 2),
+			 4),
+		BIT(ROSTER_RAISED));
 	assert_int_equal(roster_count(r), 1);
 	assert_int_equal(roster_totals(r)->replaced, 1);
 	roster_free(r);
@@ -130,7 +133,8 @@ static void log_and_alarms(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct ingest_message m = rig_alarm(rows[i].place, TOPIC_ALARM_OOM_KILL, rows[i].is_raised, rows[i].sequence);
+		struct ingest_message m = rig_alarm(rows[i].place, TOPIC_ALARM_OOM_KILL,
+						    rows[i].is_raised, rows[i].sequence);
 		unsigned notes;
 
 		m.is_empty = rows[i].is_empty;
@@ -143,6 +147,38 @@ static void log_and_alarms(void **state)
 	assert_int_equal(roster_totals(r)->duplicates, 1);
 	assert_int_equal(rig_device(r)->moments, 3);
 	roster_free(r);
+}
+
+/* Cleared while nobody was connected: the server has its state still, and not the alarm. */
+static void expiry(void **state)
+{
+	const uint64_t wait_s = ROSTER_EXPIRE_US / 1000000;
+	static const struct {
+		bool has_state, has_alarm, expect;
+	} rows[] = { { true, false, true }, { true, true, false }, { false, false, false }, { false, true, false } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct roster *r = roster_new(&rig_limits);
+		struct roster_now now = { 50000000, 50 };
+		struct roster_note note;
+
+		rig_give(r, rig_state(1, 1, 0), 1);
+		rig_give(r, rig_alarm(TOPIC_AT_ALARM, TOPIC_ALARM_IMMINENT, true, 2), 2);
+		roster_connected(r, &now);
+		if (rows[i].has_state)
+			rig_give(r, rig_state(1, 1, 0), 51);
+		if (rows[i].has_alarm)
+			rig_give(r, rig_alarm(TOPIC_AT_ALARM, TOPIC_ALARM_IMMINENT, true, 2), 51);
+		now.now_us = (51 + wait_s) * 1000000;
+		assert_false(roster_expire(r, &now, &note));
+		now.now_us++;
+		assert_int_equal(roster_expire(r, &now, &note), rows[i].expect);
+		assert_int_equal(rig_device(r)->alarm[TOPIC_ALARM_IMMINENT].is_raised, !rows[i].expect);
+		assert_false(roster_expire(r, &now, &note));
+		assert_int_equal(roster_totals(r)->out_of_order, 0);
+		roster_free(r);
+	}
 }
 
 static void partitions(void **state)
@@ -237,9 +273,11 @@ static void many_twins(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sessions), cmocka_unit_test(two_spools), cmocka_unit_test(a_new_spool),
-		cmocka_unit_test(a_copied_spool), cmocka_unit_test(log_and_alarms), cmocka_unit_test(partitions),
-		cmocka_unit_test(timeline), cmocka_unit_test(limits), cmocka_unit_test(many_twins),
+		cmocka_unit_test(sessions),	  cmocka_unit_test(two_spools),
+		cmocka_unit_test(a_new_spool),	  cmocka_unit_test(a_copied_spool),
+		cmocka_unit_test(log_and_alarms), cmocka_unit_test(expiry), cmocka_unit_test(partitions),
+		cmocka_unit_test(timeline),	  cmocka_unit_test(limits),
+		cmocka_unit_test(many_twins),
 	};
 
 	return cmocka_run_group_tests_name("roster", tests, NULL, NULL);
