@@ -22,7 +22,7 @@ size_t print_character(const char *at, uint32_t *ret_code)
 }
 
 /* C0 and C1 (U+009B is the CSI of an escape sequence), and what turns the direction of writing. */
-static bool is_harmful(uint32_t code)
+bool print_is_harmful(uint32_t code)
 {
 	return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x61c || code == 0x200e ||
 	       code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
@@ -37,7 +37,7 @@ void print_clean(char *to, size_t size, const char *from)
 		uint32_t code = 0;
 		size_t length = print_character(from, &code);
 
-		if (!length || is_harmful(code)) {
+		if (!length || print_is_harmful(code)) {
 			to[used++] = '?';
 			from += length ? length : 1;
 			continue;

@@ -45,24 +45,17 @@ static void add(struct json_object *to, const char *name, const char *text)
 /* json-c escapes what JSON must have escaped. What else steers a terminal (DEL, C1, the direction
  * of writing) is in texts alone, and escaped here: a person may look at the lines, too. Returns the
  * bytes taken. */
-static size_t put_escaped(FILE *out, const unsigned char *b)
+static size_t put_escaped(FILE *out, const char *at)
 {
-	unsigned code = b[0];
-	size_t length = 1;
+	uint32_t code = 0;
+	size_t length = print_character(at, &code);
 
-	if (b[0] >= 0xc2 && b[0] < 0xe0) {
-		code = (b[0] & 0x1fu) << 6 | (b[1] & 0x3fu);
-		length = 2;
-	} else if (b[0] == 0xe2) {
-		code = 0x2000u | (b[1] & 0x3fu) << 6 | (b[2] & 0x3fu);
-		length = 3;
-	}
-	if ((code >= 0x7f && code < 0xa0) || code == 0x61c || code == 0x200e || code == 0x200f ||
-	    (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069)) {
+	if (length == 0)
+		length = 1; /* cannot be: ingest has looked */
+	if (length < 4 && print_is_harmful(code))
 		fprintf(out, "\\u%04x", code);
-		return length;
-	}
-	fwrite(b, 1, length, out);
+	else
+		fwrite(at, 1, length, out);
 	return length;
 }
 
@@ -71,7 +64,7 @@ static bool put(const struct lines *l, struct json_object *line)
 	const char *text = json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN |
 							  JSON_C_TO_STRING_NOSLASHESCAPE);
 
-	for (const unsigned char *at = (const unsigned char *)text; *at;)
+	for (const char *at = text; *at;)
 		at += put_escaped(l->out, at);
 	fputc('\n', l->out);
 	json_object_put(line);

@@ -155,7 +155,10 @@ static void expiry(void **state)
 	const uint64_t wait_s = ROSTER_EXPIRE_US / 1000000;
 	static const struct {
 		bool has_state, has_alarm, expect;
-	} rows[] = { { true, false, true }, { true, true, false }, { false, false, false }, { false, true, false } };
+	} rows[] = {{true, false, true},
+		    {true, true, false},
+		    {false, false, false},
+		    {false, true, false}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
