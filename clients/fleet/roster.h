@@ -23,8 +23,8 @@
 #define ROSTER_TEXT_MAX		400
 /* A conflict that shows no more sign for so long has ended: four heartbeats of the default. */
 #define ROSTER_CONFLICT_US	UINT64_C(3600000000)
-/* That the kept alarms of a device come after its kept state: 10 000 devices' took 1 s (mosquitto, 2 CPUs). Half:
- * on a slow line one is cleared and raised again; double: one that has ended is shown for longer. */
+/* That the kept alarms of a device come after its kept state: 10 000 devices' took 1 s (mosquitto, 2 CPUs).
+ * Half: on a slow line one is cleared and raised again; double: one that has ended is shown for longer. */
 #define ROSTER_EXPIRE_US	UINT64_C(20000000)
 
 struct roster_now {
@@ -140,9 +140,9 @@ enum ingest_refusal roster_apply(struct roster *r, const struct ingest_message *
 				 uint32_t *ret_notes);
 void roster_refuse(struct roster *r, enum ingest_refusal refusal);
 
-/* Subscribed anew: the server tells its kept states and alarms again. What was cleared in between is not among
- * them, and shows by that: roster_expire() clears one such alarm a call, false: there is none. It waits for the
- * device's own state: a server that lost all that it kept has not cleared anything. */
+/* Subscribed anew: the server tells its kept states and alarms again. What was cleared in between is
+ * not among them, and shows by that: roster_expire() clears one such alarm a call, false: there is none.
+ * It waits for the device's own state: a server that lost all that it kept has not cleared anything. */
 void roster_connected(struct roster *r, const struct roster_now *now);
 bool roster_expire(struct roster *r, const struct roster_now *now, struct roster_note *ret);
 
