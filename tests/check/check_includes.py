@@ -112,6 +112,9 @@ def outsiders():
                 # ... and are verbs of failsoftctl, on its screen.
                 if path.parent.name in BROKER_USERS and re.fullmatch(r'\.\./ctl/\w+\.h', name):
                     continue
+                # The operator's side speaks the device's words, and shows them with failsoftctl's brush.
+                if path.parent.name == 'fleet' and re.fullmatch(r'\.\./(ctl|telemetry)/\w+\.h', name):
+                    continue
                 if '..' in name or not (path.parent / name).exists():
                     problems.append(f'{tap.relative(path)}: includes "{name}": only include/ and its own folder')
             for name in includes(path, '<'):
