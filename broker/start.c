@@ -338,6 +338,18 @@ static void look_at_sources(struct broker *b)
 	}
 }
 
+/* The kernel tells who made System V shared memory to readers of the same namespace only. */
+static void look_at_ipc(struct broker *b)
+{
+	char own[64] = "", first[64] = "";
+
+	if (readlinkat(b->root_fd, "proc/self/ns/ipc", own, sizeof(own) - 1) < 0 ||
+	    readlinkat(b->root_fd, "proc/1/ns/ipc", first, sizeof(first) - 1) < 0 || !strcmp(own, first))
+		return;
+	broker_warn(b, "the broker is in an IPC namespace of its own: who fills System V shared memory is "
+		    "not seen, and another may be ended for it; leave PrivateIPC= out of its unit");
+}
+
 /* Accepted, because somebody may want just the warnings; but not in silence. */
 static void look_at_lists(struct broker *b)
 {
@@ -353,6 +365,7 @@ static void look_at_lists(struct broker *b)
 void start_protection(struct broker *b)
 {
 	look_at_lists(b);
+	look_at_ipc(b);
 	lock_memory(b);
 	take_priority(b);
 	take_descriptors(b);
