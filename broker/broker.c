@@ -7,7 +7,6 @@
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,19 +46,6 @@
  * double: clients without a lifeline are told 0.5 ms later.
  */
 #define PUBLISH_AFTER_US (500u)
-
-void broker_warn(struct broker *b, const char *format, ...)
-{
-	char *room = b->warnings[MIN_OF(b->warnings_count, BROKER_WARNINGS_MAX - 1)];
-	va_list args;
-
-	va_start(args, format);
-	(void)vsnprintf(room, sizeof(b->warnings[0]), format, args); /* cut is still a sentence */
-	va_end(args);
-	log_warning("%s", room);
-	if (b->warnings_count < BROKER_WARNINGS_MAX)
-		b->warnings_count++;
-}
 
 /* ---- carrying out ---- */
 
@@ -385,6 +371,7 @@ int broker_reload(struct broker *b, char *error, size_t error_size)
 		b->core.domain[d].is_configured = false;
 	b->domains_stale = true;
 	trip_reload(b);
+	start_lists(b);
 	start_domains(b);
 	broker_drain(b);
 	broker_step(b);

@@ -49,6 +49,18 @@ struct broker_options {
 	bool dry_run;			/* in addition to the configuration's */
 };
 
+/* What a sentence of Warnings is about; see warning.h. */
+enum warning_kind {
+	WARNING_BAREBONE, WARNING_BUS, WARNING_DESCRIPTORS, WARNING_DOMAINS, WARNING_ENDING, WARNING_GUARD,
+	WARNING_IPC, WARNING_LISTS, WARNING_MEMORY, WARNING_PAST, WARNING_PRIORITY, WARNING_PROCEDURES,
+	WARNING_SHIELD, WARNING_TRIPWIRE, WARNING_KIND_COUNT
+};
+
+struct warning {
+	enum warning_kind kind;
+	char text[256];
+};
+
 /* A client as the shell sees it; the slot is the one of its session. */
 struct peer {
 	struct broker *broker;
@@ -262,7 +274,7 @@ struct broker {
 	uint64_t written;		/* number of the newest event handed to the writer */
 	struct stream *streams;
 	struct recorder recorder;
-	char warnings[BROKER_WARNINGS_MAX][256];
+	struct warning warnings[BROKER_WARNINGS_MAX];
 	uint32_t warnings_count;
 	enum stage_word stage_shown;	/* last PropertiesChanged */
 	bool domains_stale;		/* a client left: is each domain still needed? */
@@ -286,6 +298,3 @@ void broker_drain(struct broker *b);
 
 /* Reads the configuration again. 0, or -EINVAL and the sentences of what is wrong. */
 int broker_reload(struct broker *b, char *error, size_t error_size);
-
-/* One more sentence for the property Warnings and the log. */
-__attribute__((format(printf, 2, 3))) void broker_warn(struct broker *b, const char *format, ...);

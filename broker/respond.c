@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "sense/parse_process.h"
+#include "warning.h"
 
 #ifndef FAILSOFT_LIBEXECDIR
 #define FAILSOFT_LIBEXECDIR "/usr/libexec"
@@ -287,13 +288,15 @@ static void add_barebone(struct broker *b)
 	(void)procedure_words_add(&spec.arguments, "--end");
 	for (uint32_t i = 0; i < b->config.barebone_keep.count; i++)
 		if (!procedure_words_add(&spec.arguments, b->config.barebone_keep.text[i]))
-			broker_warn(b, "barebone_keep: \"%s\" is left out, there are too many names",
+			warning_add(b, WARNING_BAREBONE,
+				    "barebone_keep: \"%s\" is left out, there are too many names",
 				    b->config.barebone_keep.text[i]);
 	p = procedure_add(&b->respond.table, &spec);
 	if (p)
 		p->is_configured = true;
 	else
-		broker_warn(b, "there is no room for barebone: there are %u procedures already",
+		warning_add(b, WARNING_BAREBONE,
+			    "there is no room for barebone: there are %u procedures already",
 			    PROCEDURES_MAX);
 }
 
@@ -303,6 +306,8 @@ static void take_config(struct broker *b)
 	const struct config_procedures *list = &b->config.procedures;
 
 	b->respond.is_stale = false;
+	warning_clear(b, WARNING_PROCEDURES);
+	warning_clear(b, WARNING_BAREBONE);
 	for (struct procedure *p = b->respond.table.slot; p < b->respond.table.slot + PROCEDURES_MAX; p++)
 		if (p->state != PROCEDURE_FREE && p->is_configured)
 			drop(b, p);
@@ -312,7 +317,9 @@ static void take_config(struct broker *b)
 		if (p)
 			p->is_configured = true;
 		else
-			broker_warn(b, "procedure %s of the configuration is left out: there are %u already",
+			warning_add(b, WARNING_PROCEDURES,
+				    "procedure %s of the configuration is left out: there are %u "
+				    "already",
 				    list->spec[i].program, PROCEDURES_MAX);
 	}
 	add_barebone(b);

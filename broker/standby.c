@@ -9,6 +9,7 @@
 #include "peer.h"
 #include "respond.h"
 #include "victims.h"
+#include "warning.h"
 
 /* The thread looks at the system: its figures are a file that can be read without the loop. */
 #define DOMAIN		CORE_DOMAIN_SYSTEM
@@ -60,8 +61,10 @@ void standby_start(struct broker *b)
 	int r = sentry_start(&b->sentry, &setup);
 
 	if (r < 0)
-		broker_warn(b, "no guard stands by (%s): if the broker's loop stands still, nobody acts",
-			    strerror(-r));
+		warning_set(
+			b, WARNING_GUARD,
+			"no guard stands by (%s): if the broker's loop stands still, nobody acts",
+			strerror(-r));
 }
 
 /* ---- what it needs to know ---- */

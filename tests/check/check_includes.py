@@ -8,7 +8,7 @@ import re
 import tap
 
 FOLDERS = ['base', 'sense', 'judge', 'ask', 'act', 'keep']
-STEMS = [('core',), ('config',), ('broker', 'peer', 'stream', 'recorder', 'outlook', 'victims', 'standby', 'respond', 'trip', 'resort',
+STEMS = [('core',), ('config',), ('broker', 'peer', 'stream', 'recorder', 'outlook', 'victims', 'standby', 'respond', 'trip', 'resort', 'warning',
     'service', 'start'), ('main',)]
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 BROKER = tap.SOURCE / 'broker'
