@@ -90,7 +90,8 @@ static bool is_armed(const struct broker *b)
 static uint64_t flags_of(const struct broker *b)
 {
 	const struct core_policy *p = &b->core.policy;
-	bool may_end = p->escalate.enabled && b->core.domain[DOMAIN].escalate.rung != RUNG_KILL;
+	const struct escalate *e = &b->core.domain[DOMAIN].escalate;
+	bool may_end = p->escalate.enabled && (e->rung != RUNG_KILL || e->is_dry);
 
 	return (is_armed(b) ? GUARD_IS_ARMED : 0) | (p->brake ? GUARD_MAY_STOP : 0) |
 	       (may_end ? GUARD_MAY_END : 0) |
@@ -108,7 +109,7 @@ static uint64_t owed_us(struct broker *b)
 	     s = session_next(&b->core.sessions, s))
 		if (s->request.sequence && s->request.domain == DOMAIN && s->request.step != STEP_RESUME)
 			latest_us = MAX_OF(latest_us, s->request.deadline_us);
-	return e->rung == RUNG_IDLE ? latest_us : MAX_OF(latest_us, e->deadline_us);
+	return e->rung == RUNG_IDLE || e->is_dry ? latest_us : MAX_OF(latest_us, e->deadline_us);
 }
 
 static void leave(struct broker *b, uint64_t due_us)

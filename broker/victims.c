@@ -142,7 +142,7 @@ static void follow_kill(struct broker *b, uint32_t domain)
  */
 void victims_signal(struct broker *b, const struct core_effect *e)
 {
-	if (e->dry_run || !standby_sign(b, e))
+	if (!standby_sign(b, e))
 		return;
 	terminate_signal(&b->terminate, e->domain, e->signal);
 	standby_signed(b, e->domain);

@@ -18,6 +18,7 @@ const char *cover_name(enum cover_place place)
 		[COVER_NO_VICTIM] = "no victim", [COVER_FINAL] = "rung final",
 		[COVER_FINAL_OUTSIDE] = "rung final outside its domains",
 		[COVER_LEFT] = "victim left after its answer",
+		[COVER_KILL_DRY] = "rung kill, dry run", [COVER_FINAL_DRY] = "rung final, dry run",
 		[COVER_TERM] = "rung term", [COVER_TERM_DRY] = "rung term, dry run",
 		[COVER_KILL] = "rung kill", [COVER_ENDED] = "victim ended",
 		[COVER_VICTIM_SECOND] = "second victim", [COVER_KERNEL_OOM] = "kernel OOM",

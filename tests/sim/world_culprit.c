@@ -97,8 +97,6 @@ void world_signal(struct sim *s, const struct core_effect *e)
 {
 	struct culprit *k = &s->world.culprit[e->domain];
 
-	if (e->dry_run)
-		return;
 	if (k->mortality == DIES_AT_TERM || (k->mortality == DIES_AT_KILL && e->signal == SIGKILL))
 		culprit_die_later(s, e->domain, e->signal == SIGKILL ? KILL_TAKES_US : US_PER_S);
 }
