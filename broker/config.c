@@ -176,8 +176,8 @@ const struct config_option config_options[] = {
 	 "doubled, a machine that is lost stands for a second more."},
 	{"Acting", "barebone_keep", CONFIG_COMMS, AT(barebone_keep), 0, 0, 0, "",
 	 "What keeps running in barebone operation, by name as in /proc/PID/comm; * and ? stand for any text "
-	 "and any byte. Process 1, failsoft, the bus and sshd are kept anyway. It is also what follows when "
-	 "the machine was rebooted too often."},
+	 "and any byte. Process 1, failsoft, the bus, sshd, what protect names and clients that may not be "
+	 "ended are kept anyway. It is also what follows when the machine was rebooted too often."},
 	{"Acting", "sync_ms", CONFIG_MS, AT(sync_us), 0, MS(600000), MS(5000), NULL,
 	 "For writing back file systems before a reboot, at most: then it comes all the same. An SD card "
 	 "writes some 10 MB/s, and a small machine has seldom more than that to write. Halved, a slow card "

@@ -271,6 +271,32 @@ static void barebone_path(const struct broker *b, char *ret, size_t size)
 	(void)snprintf(ret, size, "%.*s/failsoft-barebone", (int)(slash - place), place); /* see -ENOENT */
 }
 
+/* A line each; false: no room, or a text that cannot be told so. */
+static bool join(char *to, size_t size, const struct config_list *list)
+{
+	size_t used = strlen(to);
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		int n = snprintf(to + used, size - used, "%s%s", i ? "\n" : "", list->text[i]);
+
+		if (n < 0 || (size_t)n >= size - used || strchr(list->text[i], '\n'))
+			return false;
+		used += (size_t)n;
+	}
+	return true;
+}
+
+/* Whom it spares: who is protected is not ended by this way either. */
+static bool add_lists(struct procedure_words *words, const struct config *c)
+{
+	char protect[PROCEDURE_WORDS_BYTES] = "--protect=", keep[PROCEDURE_WORDS_BYTES] = "";
+
+	if (!join(protect, sizeof(protect), &c->protect) || !join(keep, sizeof(keep), &c->barebone_keep))
+		return false;
+	return procedure_words_add(words, "--end") && procedure_words_add(words, protect) &&
+	       procedure_words_add(words, "--") && procedure_words_add(words, keep);
+}
+
 /* It may also follow a reboot too many, or one that did not come about. */
 static void add_barebone(struct broker *b)
 {
@@ -285,12 +311,13 @@ static void add_barebone(struct broker *b)
 	spec.deadline_us = BAREBONE_US;
 	strcpy(spec.match, PROCEDURE_BAREBONE);
 	barebone_path(b, spec.program, sizeof(spec.program));
-	(void)procedure_words_add(&spec.arguments, "--end");
-	for (uint32_t i = 0; i < b->config.barebone_keep.count; i++)
-		if (!procedure_words_add(&spec.arguments, b->config.barebone_keep.text[i]))
-			warning_add(b, WARNING_BAREBONE,
-				    "barebone_keep: \"%s\" is left out, there are too many names",
-				    b->config.barebone_keep.text[i]);
+	if (!add_lists(&spec.arguments, &b->config)) {
+		warning_add(b, WARNING_BAREBONE,
+			    "barebone does not stand ready: what it has to spare (protect and "
+			    "barebone_keep) is longer than %u bytes, or has a line break",
+			    PROCEDURE_WORDS_BYTES);
+		return;
+	}
 	p = procedure_add(&b->respond.table, &spec);
 	if (p)
 		p->is_configured = true;

@@ -250,7 +250,8 @@ static void on_term(struct sim *s, struct model_domain *d, const struct event *e
 	if (e->c < s->now_us || e->c > s->now_us + m->policy.escalate.term_us)
 		sim_fail(s, "SIGTERM at %" PRIu64 " gives until %" PRIu64, s->now_us, e->c);
 	if (d->victim.was_procedure && d->victim.is_dry && s->now_us < d->victim.procedure_deadline_us)
-		sim_fail(s, "SIGTERM in domain %u before the procedure could have ended", (unsigned)e->domain);
+		sim_fail(s, "SIGTERM in domain %u before its procedure could have ended",
+			 (unsigned)e->domain);
 	if (d->victim.was_procedure && !d->victim.has_procedure_ended)
 		sim_fail(s, "SIGTERM in domain %u while its procedure runs", (unsigned)e->domain);
 	if (d->victim.procedure && m->policy.escalate.procedures && !d->victim.was_procedure)
