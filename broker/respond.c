@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,10 +55,12 @@ static void tell_longest(struct broker *b)
 
 static void note(struct broker *b, const struct procedure *p, struct event e)
 {
-	const char *slash = strrchr(p->spec.program, '/');
+	bool is_broken = e.kind == EVENT_RESPONDER && p->error;
+	const char *path = is_broken ? respond_broken_path(b, p) : p->spec.program;
+	const char *slash = strrchr(path, '/');
 
 	if (!e.name[0])
-		text_copy_tail(e.name, sizeof(e.name), slash ? slash + 1 : p->spec.program);
+		text_copy_tail(e.name, sizeof(e.name), slash ? slash + 1 : path);
 	core_note(&b->core, &e, clock_now_us());
 }
 
@@ -121,12 +124,18 @@ static const char *place_of(const struct broker *b)
 	return stat(PLACE_SOCKET, &st) == 0 && S_ISSOCK(st.st_mode) ? PLACE_SOCKET : PLACE_PROGRAM;
 }
 
+const char *respond_broken_path(const struct broker *b, const struct procedure *p)
+{
+	return p->is_without_responder ? place_of(b) : p->spec.program;
+}
+
 static void start(struct broker *b, struct procedure *p)
 {
 	struct respond_slot *slot = respond_slot_of(b, p);
 	int r = responder_open(place_of(b), &p->spec, &slot->fd);
 
 	slot->since_us = clock_now_us();
+	p->is_without_responder = r < 0;
 	if (r >= 0)
 		r = sd_event_add_io(b->event, &slot->source, slot->fd, EPOLLIN, on_responder, b);
 	if (r >= 0)
@@ -400,6 +409,8 @@ enum respond_outcome respond_add(struct broker *b, const struct procedure_spec *
 {
 	struct procedure *p;
 
+	if (spec->kind == PROCEDURE_PID && atoi(spec->match) == getpid())
+		return RESPOND_E_NEVER;
 	if (spec->uid && count_of(b, spec->uid) >= PER_USER_MOST)
 		return RESPOND_E_USER_FULL;
 	p = procedure_add(&b->respond.table, spec);

@@ -159,7 +159,7 @@ def who_is_meant():
     with world() as w:
         hog = sleeper(w, cgroup="/a.slice/hog.service/inner")
         to = w.folder / "who"
-        for kind, match in [("name", "hog"), ("name", "hag"), ("unit", "hog.service"), ("unit", "a.slice"),
+        for kind, match in [("name", "hog"), ("name", "hag"), ("unit", "hog.service"), ("unit", "hag.service"),
                             ("cgroup", "/a.slice"), ("cgroup", "/b.slice"), ("pid", hog.pid)]:
             give(w, kind, match, SHELL, "-c", f"echo {kind} {match} >> {to}")
         run_out(w)
@@ -323,8 +323,41 @@ def by_failsoftctl():
     tap.check("wrong use is said", expect(wrong=(wrong, [2] * 5), refused=(refused.returncode, 3)) + true(words="number" in refused.stderr))
 
 
+def what_is_added_broken():
+    """failsoftctl says so, names what is in the way, and tells it by its exit status."""
+    with world() as w:
+        plain = w.folder / "plain"
+        plain.write_text("no program")
+        rows = [("missing", [f"{w.folder}/none"], f"{w.folder}/none", "No such file"),
+                ("not executable", [str(plain)], str(plain), "Permission denied")]
+        have = []
+        for name, command, path, why in rows:
+            said = ctl(w, "procedure", "add", "name=hog", *command)
+            have.append((name, said.returncode, said.stdout.strip().isdigit(), path in said.stderr, why in said.stderr))
+    tap.check("one that cannot stand ready is said, with what is in its way",
+              expect(added=(have, [(r[0], 1, True, True, True) for r in rows])))
+    with World(options=["--responder=/none/failsoft-responder"]) as w:
+        said = ctl(w, "procedure", "add", "name=hog", SHELL, "-c", "exit 0")
+        listed = ctl(w, "procedure", "list").stdout
+        event = w.wait_event(event="responder")
+    tap.check("when what stands ready for all is missing, that is named, not the program",
+              expect(code=(said.returncode, 1), program=(SHELL in said.stderr, False),
+                     event=(event and event["name"], "failsoft-responder"))
+              + true(path="/none/failsoft-responder: No such file" in said.stderr,
+                     listed="/none/failsoft-responder: No such file" in listed))
+
+
+def who_is_never_ended():
+    with world() as w:
+        said = [w.error_of("AddProcedure", "pid", str(pid), SHELL, dbus.Array([], "s"), options(), signature="sssasa{sv}")
+                for pid in (1, w.broker.pid)]
+    tap.check("a procedure for who is never ended is refused", expect(said=(said, ["InvalidArgument"] * 2)))
+
+
 in_its_order()
 without_hold()
+what_is_added_broken()
+who_is_never_ended()
 bad_ones()
 what_cannot_stand_ready()
 who_is_meant()
