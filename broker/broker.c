@@ -281,6 +281,7 @@ void broker_step(struct broker *b)
 		service_publish(b);
 	}
 	outlook_baseline(b, now_us);
+	victims_feeders(b, now_us);
 	if (b->domains_stale)
 		drop_stale_domains(b, now_us);
 	respond_start(b, now_us);
@@ -437,6 +438,7 @@ int broker_start(struct broker *b, const struct broker_options *options, const s
 	memset(b->kept_episode, 0xff, sizeof(b->kept_episode)); /* what the file holds is the past */
 	core_note(&b->core, &started, clock_now_us());
 	start_protection(b);
+	victims_first_feeders(b);
 	respond_open(b);
 	resort_open(b);
 	trip_start(b);

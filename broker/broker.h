@@ -30,6 +30,7 @@
 #include "keep/writer.h"
 #include "sense/census.h"
 #include "sense/delays.h"
+#include "sense/feeders.h"
 #include "sense/procwatch.h"
 #include "sense/sense.h"
 #include "sense/survey.h"
@@ -263,7 +264,8 @@ struct broker {
 	struct victims_order order;
 	struct respond respond;
 	struct resort resort;
-	int32_t protect_pids[2];
+	struct feeders feeders;
+	int32_t protect_pids[1 + FEEDERS_MAX]; /* the bus, then who feeds a watchdog; 0: nobody */
 	bool is_bus_judged;		/* whether it is held in memory; once */
 
 	/* keep */

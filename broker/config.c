@@ -204,7 +204,8 @@ const struct config_option config_options[] = {
 	 "Processes that are never ended, by name as in /proc/PID/comm (at most 15 bytes), by the "
 	 "path of their program, by \"unit:logger.service\", \"cgroup:/apps/loggers\" with all "
 	 "below it, or \"uid:1000\"; * and ? stand for any text and any byte. PID 1, kernel threads, "
-	 "the broker and the bus are protected anyway. A list here replaces the default."},
+	 "the broker, the bus and who holds /dev/watchdog* open are protected anyway. A list here "
+	 "replaces the default."},
 	{"Acting", "prefer", CONFIG_NAMES, AT(prefer), 0, 0, 0, "",
 	 "Processes that are ended before all others if they hold 1 MiB or more, the largest first, "
 	 "whoever grew; written as in protect, which wins. Paths, units and cgroups cost one more "

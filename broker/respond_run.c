@@ -117,6 +117,11 @@ static void spare_clients(struct broker *b, struct failsoft_responder_run *run)
 			run->pids[run->pids_count] = s->offer.pid;
 		run->pids_count++;
 	}
+	for (uint32_t i = 0; i < b->feeders.count; i++) {
+		if (run->pids_count < FAILSOFT_RESPONDER_PIDS_MAX)
+			run->pids[run->pids_count] = b->feeders.pids[i];
+		run->pids_count++;
+	}
 }
 
 void respond_run_last(struct broker *b, uint32_t domain, enum last_policy policy)

@@ -136,6 +136,7 @@ int start_memory(struct broker *b)
 {
 	int r;
 
+	b->feeders.proc_fd = b->feeders.dev_fd = -1;
 	b->root_fd = b->terminate.poll_fd = b->recorder.fd = b->worker.wake_fd = -1;
 	b->resort.reboots.fd = -1;
 	b->writer.send_fd = b->writer.receive_fd = b->writer.file_fd = -1;
@@ -173,6 +174,7 @@ void start_free(struct broker *b)
 	}
 	if (b->terminate.poll_fd >= 0)
 		terminate_fini(&b->terminate);
+	feeders_close(&b->feeders);
 	b->survey = survey_close(b->survey);
 	b->sense = sense_close(b->sense);
 	b->event = sd_event_unref(b->event);

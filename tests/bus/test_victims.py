@@ -83,6 +83,29 @@ def warnings(w):
         tap.NAME, "Warnings", dbus_interface="org.freedesktop.DBus.Properties"))
 
 
+def who_feeds_a_watchdog():
+    """By what it holds open, whatever its name; the hog beside it is ended in its place."""
+    class Watchdog(World):
+        def start_bus(self):
+            self.feeder = sleeper(self, "feedme", 1000)
+            (self.folder / "root/dev").mkdir()
+            (self.folder / "root/dev/watchdog0").touch()
+            (self.folder / f"root/proc/{self.feeder.pid}/fd").mkdir()
+            (self.folder / f"root/proc/{self.feeder.pid}/fd/3").symlink_to("/dev/watchdog0")
+            super().start_bus()
+
+    with Watchdog() as w:
+        w.add_process(w.feeder.pid, "feedme", 600000)
+        small = sleeper(w, "small", 300000)
+        rows = [json.loads(line) for line in ctl(w, "--json", "victims").stdout.splitlines()]
+        run_out(w)
+        w.wait_event(event="ended")
+        status = w.feeder.poll(), small.poll()
+    why = {row["name"]: row["why"] for row in rows}
+    tap.check("who feeds a watchdog is never ended, whatever its name is",
+              expect(why=(why.get("feedme"), "protected"), status=(status, (None, -signal.SIGTERM))))
+
+
 def lists_decide():
     with World({"protect": ["hog"], "prefer": ["uid:0"]}) as w:
         hog, other = sleeper(w, "hog", 600000), sleeper(w, "other", 30000)
@@ -104,6 +127,6 @@ def protects_everybody():
               true(warned="nobody is ever ended" in warned, never="never hog" in said.stdout))
 
 
-for test in (order_and_why, another_namespace, lists_decide, protects_everybody):
+for test in (order_and_why, another_namespace, who_feeds_a_watchdog, lists_decide, protects_everybody):
     test()
 tap.done()
