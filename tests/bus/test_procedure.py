@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import dbus
@@ -295,6 +296,9 @@ def ready_made():
         run_out(w)
         alarm = udp.recv(500).decode()
         raised = w.wait_event(event="procedure_output", name="3 of 3 alarms raised")
+    answers = [answered(reply) for reply in (b"heard", b"")]
+    tap.check("failsoft-alarm --answer waits for the host's answer, and fails without one",
+              expect(answers=(answers, [(True, "done"), (True, "failed")])))
     size = len(content)
     tap.check("failsoft-save writes the shared memory of the dying process to a file",
               expect(result=(saved and saved["result"], "done"), rest=(content[300001:].strip(b"\0"), b""),
@@ -345,6 +349,28 @@ def what_is_added_broken():
                      event=(event and event["name"], "failsoft-responder"))
               + true(path="/none/failsoft-responder: No such file" in said.stderr,
                      listed="/none/failsoft-responder: No such file" in listed))
+
+
+def answered(reply):
+    """How an alarm ends whose host says this to it, and what the host heard."""
+    with world() as w, socket.create_server(("127.0.0.1", 0)) as host:
+        host.settimeout(20)
+        sleeper(w, "hag")
+        give(w, "name", "hag", tap.program("failsoft-alarm"), "--answer", f"--tcp=127.0.0.1:{host.getsockname()[1]}",
+             Responder=True)
+        heard = []
+        thread = threading.Thread(target=serve_once, args=(host, reply, heard))
+        thread.start()
+        run_out(w)
+        ended = w.wait_event(event="procedure_ended")
+        thread.join()
+    return "memory runs out" in "".join(heard), ended and ended["result"]
+
+
+def serve_once(host, reply, heard):
+    with host.accept()[0] as connection:
+        heard.append(connection.recv(500).decode())
+        connection.send(reply)
 
 
 def who_is_never_ended():
