@@ -159,6 +159,9 @@ static void on_victim(struct sim *s, const struct call *c, const struct event *e
 	if (!c->victim->all_growth_bytes && !s->core.domain[e->domain].estimate.distress)
 		sim_fail(s, "domain %u ends somebody, though nobody grew and the kernel is calm",
 			 (unsigned)e->domain);
+	if (!c->victim->client && crash_was_killed(s, c->victim->pid))
+		sim_fail(s, "domain %u: pid %d, killed before the daemon was, is to be ended again",
+			 (unsigned)e->domain, (int)c->victim->pid);
 	k = model_client(s, c->victim->client);
 	d->victim = (struct model_victim){
 		.is_chosen = true,

@@ -128,6 +128,8 @@ ONLY_STRESS = ('nobody but stress-ng was ended', lambda r: all(
 ONLY_NASTY = ('nobody but the nasty program was ended', lambda r: all(
     n.startswith('failsoft-nasty') for n in [*r['ended'], *r['kernel_killed']]))
 
+FROZEN_DONE = ('the broker was killed while a cgroup was frozen',
+               lambda r: any(w[:2] == ['frozen', 'done'] for w in r['rounds']))
 ROUNDS_DONE = ('the broker was killed at ten transitions or more, at each that was wanted',
                lambda r: len(r['rounds']) >= 10 and all(w[1] == 'done' for w in r['rounds']))
 NOTHING_LEFT = ('after each, no process is stopped, no cgroup frozen, no hog alive',
@@ -210,8 +212,8 @@ SCENARIOS = [
              other('failsoft-nasty bomb --each=1'), [*LIMITS, ONLY_NASTY], []),
     Scenario('shm', 'System V shared memory, 20 MiB/s, which stays when its maker is gone', 15,
              other('failsoft-nasty shm --rate=20'), [*LIMITS, ONLY_NASTY], []),
-    Scenario('crash', 'the broker killed at twelve transitions of an episode, each another episode', 110,
-             '. /guest/crash\npause 60\n', [*LIMITS, ONLY_HOG, ROUNDS_DONE, NOTHING_LEFT, NOT_TWICE], []),
+    Scenario('crash', 'the broker killed at fourteen transitions of an episode, each another episode', 130,
+             '. /guest/crash\npause 60\n', [*LIMITS, ONLY_HOG, ROUNDS_DONE, FROZEN_DONE, NOTHING_LEFT, NOT_TWICE], []),
     Scenario('memfd', 'a file without a name that grows by 20 MiB/s', 12,
              other('failsoft-load steady --adj=0 --rate=20 --in=memfd'), [*SAVED, ONLY_WRITER], []),
     Scenario('lock', 'a file larger than memory, locked into it at 20 MiB/s', 15,
