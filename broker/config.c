@@ -187,7 +187,8 @@ const struct config_option config_options[] = {
 	 "that runs out of memory as soon as it is up is not to do it for ever. 0: never reboot."},
 	{"Acting", "reboots_within_ms", CONFIG_MS, AT(reboots_within_us), MS(1000), MS(604800000),
 	 MS(3600000), NULL,
-	 "A boot that lasts longer begins the count anew. It counts from boot, so that it needs no clock."},
+	 "A boot that lasts longer begins the count anew: so there are never more than reboots_most within "
+	 "it, and slow ones are counted, too, if they follow each other. It needs no clock."},
 	{"Acting", "watchdog_device", CONFIG_PATH, AT(watchdog_device), 0, 0, 0, "",
 	 "A hardware watchdog that is armed when a reboot begins, in case it hangs: /dev/watchdog. Not if "
 	 "systemd has it (RuntimeWatchdogSec=), which does the same by RebootWatchdogSec=. Empty: none."},
