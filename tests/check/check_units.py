@@ -13,7 +13,7 @@ INTERFACES = tap.SOURCE / 'interfaces'
 # On a scale to 10. It was 2.2 with PrivateNetwork and without CAP_NET_ADMIN, but the kernel tells
 # births and ends of processes in the first network namespace only, before Linux 6.6 only to who has
 # that capability, and delays never without it; then 2.9, until CAP_SYS_PTRACE: without it nobody knows
-# who fills a tmpfs.
+# who fills a tmpfs. PrivateIPC is of no weight here, but hides who made System V shared memory.
 EXPOSURE_MAX = 3.1
 # What is left: it may speak to any host, read /sys, and lock memory.
 TELEMETRY_EXPOSURE_MAX = 1.2
@@ -43,6 +43,13 @@ def network_open():
     lines = (INTERFACES / 'failsoftd.service.in').read_text().splitlines()
     return [f'{setting} is {found}, not {value}' for setting, value in NETWORK_CLOSED.items()
             if (found := [line for line in lines if line.startswith(f'{setting}=')]) != [f'{setting}={value}']]
+
+
+def own_view():
+    """What would hide from the broker what it must see: comment lines say why each is left out."""
+    hides = re.compile(r'(PrivateIPC|PrivateNetwork|PrivateUsers|ProtectProc|ProtectKernelLogs|ProtectControlGroups)=(?!no\b)')
+    return [f'{path.name} has {line}' for path in (INTERFACES / 'failsoftd.service.in', INTERFACES / 'failsoftd.reboot.conf')
+            for line in path.read_text().splitlines() if hides.match(line)]
 
 
 def unknown_settings(directory):
@@ -172,6 +179,7 @@ def well_formed():
 with tempfile.TemporaryDirectory(prefix='failsoft-check-') as scratch:
     tap.check(f'the unit\'s exposure is at most {EXPOSURE_MAX}', exposure(scratch))
     tap.check('the unit has no network but netlink', network_open())
+    tap.check('the unit hides nothing that the broker must see', own_view())
     tap.check('systemd knows every setting of the unit', unknown_settings(scratch))
     tap.check(f'the telemetry\'s unit: bounded, below the applications, exposure at most {TELEMETRY_EXPOSURE_MAX}',
               telemetry(scratch))
