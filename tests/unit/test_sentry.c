@@ -361,12 +361,12 @@ static void the_aim_changes(void **state)
 	p->basis.flags &= ~(uint64_t)GUARD_MAY_END;
 	set_left(p, MIB);
 	before = open_descriptors();
-	for (unsigned i = 0; i < 400; i++) {
+	for (unsigned i = 0; i < 900; i++) {
 		const struct victim v = hogs_victim(&p->scene->hogs, i % 3, 2);
 
 		refused += !sentry_aim(&p->sentry, &v);
-		if (i % 100 == 0)
-			turn(p, 0);
+		if (i % 300 == 0)
+			turn(p, 0); /* and not again for three times what it waits for */
 		usleep(1000);
 	}
 	turn(p, NEVER_US);
