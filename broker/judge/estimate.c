@@ -382,6 +382,7 @@ void estimate_step(struct estimator *e, const struct estimate_policy *p, const s
 		view = (struct fall_view){
 			s->time_us, e->last.time_us, now.headroom_bytes, e->last.headroom_bytes,
 			pools_bytes(s), trend_fall_bytes_per_s(&e->trend, TREND_250MS),
+			e->is_ours || (now.distress & DISTRESS_OOM),
 		};
 		fall_step(&e->fall, &view);
 		forecast(e, s, &view, &now);

@@ -57,6 +57,7 @@ struct estimator {
 	uint32_t stretch_permyriad;	/* kept when a sample has no load */
 	struct stall stall;
 	uint64_t late_us;		/* the caller came so late with this sample */
+	bool is_ours;			/* what comes back with this sample may be the caller's doing */
 	uint64_t shmem_bytes, kernel_bytes, unseen_bytes; /* newest: what no process shows */
 	struct estimate last;
 };
