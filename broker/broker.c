@@ -401,6 +401,8 @@ static int start_loop(struct broker *b)
 
 	r = sense_attach(b->sense, b->event, &handler);
 	if (r >= 0)
+		r = outlook_attach(b);
+	if (r >= 0)
 		r = sd_event_add_time(b->event, &b->timer, CLOCK_MONOTONIC, clock_now_us(), 1,
 				      on_timer, b);
 	if (r >= 0)

@@ -29,6 +29,14 @@ void outlook_baseline(struct broker *b, uint64_t now_us);
 
 /* The kernel has killed: was it a client whose end was just told? */
 void outlook_kernel_oom(struct broker *b, int32_t pid);
+/* This client leaves: if a signal ended it, that is told a moment later. */
+void outlook_client_left(struct broker *b, const struct session *s);
+
+/* For outlook.c: near the cliff all births and ends are listened to, else only ends by a signal; whose
+ * end nobody explains in time was somebody else's doing. */
+void outlook_listen(struct broker *b, bool to_all);
+void outlook_settle_ends(struct broker *b, uint64_t now_us);
+uint64_t outlook_ends_due_us(const struct broker *b);
 
 /* Whom the kernel would end now, and which rivals run; looked up anew when older than 2 s. */
 const struct outlook_choice *outlook_choose(struct broker *b, uint64_t now_us);
