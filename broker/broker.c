@@ -224,6 +224,7 @@ static void read_samples(struct broker *b, uint64_t now_us)
 			trip_sample(b, &sample);
 			standby_sample(b, &sample);
 		}
+		outlook_pools(b, &sample);
 		core_sample(&b->core, &sample);
 		broker_drain(b);
 	}

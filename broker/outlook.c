@@ -110,11 +110,12 @@ static void change_focus(struct broker *b, uint32_t focus)
 	o->table_of = focus;
 }
 
-static void see_pools(struct outlook *o, const struct sample *s)
+void outlook_pools(struct broker *b, const struct sample *s)
 {
+	struct outlook *o = &b->outlook;
 	uint64_t unseen = s->unseen_bytes > s->zram_used_bytes ? s->unseen_bytes - s->zram_used_bytes : 0;
 
-	if (!(s->has & SAMPLE_HAS_POOLS))
+	if (s->domain != o->focus || !(s->has & SAMPLE_HAS_POOLS))
 		return;
 	growth_pool(&o->growth, GROWTH_POOL_SHMEM, s->shmem_bytes, s->time_us);
 	growth_pool(&o->growth, GROWTH_POOL_KERNEL, s->kernel_bytes, s->time_us);
@@ -276,7 +277,6 @@ void outlook_sample(struct broker *b, struct sample *s)
 		o->delays_us = s->time_us;
 		return;
 	}
-	see_pools(o, s);
 	if (!o->has_netlink || o->delays.source.error)
 		return;
 	if (s->time_us >= o->delays_us + DELAYS_US && core_stage(&b->core) < STAGE_SHUTDOWN)

@@ -24,6 +24,9 @@ uint64_t outlook_due_us(const struct broker *b);
 /* Adds what taskstats said to a sample of the system, and lets the rivals look at it. */
 void outlook_sample(struct broker *b, struct sample *s);
 
+/* What grows beside programs, in the domain whose growers are looked for; of every sample. */
+void outlook_pools(struct broker *b, const struct sample *s);
+
 /* Takes what all processes hold as what growth is measured from, if a fall has just begun. */
 void outlook_baseline(struct broker *b, uint64_t now_us);
 
