@@ -33,7 +33,8 @@
 #define STAT_V2 "anon 4096\ninactive_file 4096\nactive_file 163840\n"
 #define STAT_V1 "inactive_file 8192\nactive_file 163840\n" \
 	"total_inactive_file 41947136\ntotal_active_file 100925440\n"
-#define POOLS_V2 "anon 1000\nfile 200\nkernel 99\nkernel_stack 3\npagetables 5\npercpu 7\nsock 9\nshmem 150\n" \
+#define POOLS_V2 "anon 1000\nfile 200\nkernel 99\nkernel_stack 3\npagetables 5\npercpu 7\n" \
+	"sock 9\nshmem 150\n" \
 	"zswap 20\ninactive_file 30\nactive_file 20\nslab_reclaimable 11\nslab_unreclaimable 13\n"
 #define POOLS_V1 "cache 1\nrss 1\nshmem 1\n" STAT_V1 "total_cache 200\ntotal_rss 1000\ntotal_shmem 150\n"
 #define EVENTS "low 0\nhigh 3\nmax 2\noom 1\noom_kill 9\noom_group_kill 0\n"
