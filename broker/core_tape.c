@@ -13,6 +13,7 @@ static const struct tape_field machine_fields[] = {
 	TAPE_U(core_tape_machine, total_bytes), TAPE_U(core_tape_machine, swap_total_bytes),
 	TAPE_U(core_tape_machine, cpus), TAPE_U(core_tape_machine, page_bytes),
 	TAPE_B(core_tape_machine, is_stand_alone), TAPE_T(core_tape_machine, kernel),
+	TAPE_T(core_tape_machine, rules),
 };
 
 static const struct tape_field note_fields[] = {
@@ -101,7 +102,8 @@ static const struct tape_field estimator_fields[] = {
 	DU(estimator.fall.since_us), DU(estimator.fall.from_bytes), DU(estimator.fall.from_pools_bytes),
 	DU(estimator.fall.low_bytes), DU(estimator.fall.low_us), DU(estimator.fall.lows),
 	DU(estimator.fall.peak_bytes), DU(estimator.fall.trough_bytes), DU(estimator.fall.usual_bytes),
-	DU(estimator.fall.usual_us),
+	DU(estimator.fall.usual_us), DU(estimator.fall.given_bytes), DU(estimator.fall.before_bytes),
+	DU(estimator.fall.learned_us),
 	DU(estimator.distress_us[0]), DU(estimator.distress_us[1]), DU(estimator.distress_us[2]),
 	DU(estimator.distress_us[3]), DU(estimator.distress_us[4]), DU(estimator.distress_us[5]),
 	DU(estimator.distress_us[6]), DU(estimator.distress_us[7]), DU(estimator.distress_us[8]),

@@ -61,6 +61,7 @@ enum core_tape_kind {
 	CORE_TAPE_KIND_COUNT
 };
 
+#define CORE_TAPE_RULES_MAX	24
 #define CORE_TAPE_TEXT_MAX	CORE_DOMAIN_NAME_MAX
 
 /* Where it was recorded. */
@@ -70,6 +71,7 @@ struct core_tape_machine {
 	uint32_t cpus, page_bytes;
 	bool is_stand_alone;		/* no broker: nobody was asked, nobody was ended */
 	char kernel[64];		/* release and machine, "6.1.0-22-amd64 x86_64" */
+	char rules[CORE_TAPE_RULES_MAX]; /* hash of what decides; "": by an older program, unknown */
 };
 
 struct core_tape_note {
