@@ -118,6 +118,15 @@ static const struct tape_field estimator_fields[] = {
 	DU(estimator.stretch_permyriad), ESTIMATE(estimator.last),
 };
 
+/* One shape would have too many fields. */
+static const struct tape_field saw_fields[] = {
+	TAPE_U(core_tape_domain, index),
+	DB(estimator.saw.is_rising), DU(estimator.saw.high_bytes), DU(estimator.saw.low_bytes),
+	DU(estimator.saw.low_us), DU(estimator.saw.height_bytes), DU(estimator.saw.dip_bytes),
+	DU(estimator.saw.dip_us), DU(estimator.saw.period_us), DU(estimator.saw.teeth),
+	DD(estimator.saw.rate_bytes_per_s),
+};
+
 static const struct tape_field episode_fields[] = {
 	TAPE_U(core_episode, number), TAPE_U(core_episode, domain),
 	TAPE_T(core_episode, domain_name), TAPE_U(core_episode, highest),
@@ -259,6 +268,7 @@ const struct tape_shape core_tape_shapes[CORE_TAPE_KIND_COUNT] = {
 	[CORE_TAPE_CORE] = SHAPE("core", struct core_tape_core, core_fields),
 	[CORE_TAPE_DOMAIN] = SHAPE("domain", struct core_tape_domain, domain_fields),
 	[CORE_TAPE_ESTIMATOR] = SHAPE("estimator", struct core_tape_domain, estimator_fields),
+	[CORE_TAPE_SAW] = SHAPE("saw", struct core_tape_domain, saw_fields),
 	[CORE_TAPE_EPISODE] = SHAPE("episode", struct core_episode, episode_fields),
 	[CORE_TAPE_SESSION] = SHAPE("session", struct core_tape_session, session_fields),
 	[CORE_TAPE_READY] = CALL("ready", moment_fields),
@@ -368,6 +378,7 @@ static void put_domains(const struct core *c, struct tape *t)
 		put_victim(t, &c->domain[i].escalate.victim);
 		tape_put(t, CORE_TAPE_DOMAIN, &domain);
 		tape_put(t, CORE_TAPE_ESTIMATOR, &domain);
+		tape_put(t, CORE_TAPE_SAW, &domain);
 	}
 }
 

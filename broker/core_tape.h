@@ -21,8 +21,9 @@ enum core_tape_kind {
 	/* the state */
 	CORE_TAPE_POLICY,		/* struct core_policy */
 	CORE_TAPE_CORE,			/* struct core_tape_core */
-	CORE_TAPE_DOMAIN,		/* struct core_tape_domain; ESTIMATOR follows */
+	CORE_TAPE_DOMAIN,		/* struct core_tape_domain; ESTIMATOR and SAW follow */
 	CORE_TAPE_ESTIMATOR,		/* struct core_tape_domain */
+	CORE_TAPE_SAW,			/* struct core_tape_domain */
 	CORE_TAPE_EPISODE,		/* struct core_episode */
 	CORE_TAPE_SESSION,		/* struct core_tape_session; also of free slots */
 	CORE_TAPE_READY,		/* struct core_call: the state is complete */

@@ -81,7 +81,7 @@ def redecide():
             if made or done.returncode or done.stderr or not said:
                 problems.append(f'{name}: {made} {done.returncode} {done.stderr} {done.stdout[-200:]}')
             decisions += int(said[1]) if said else 0
-    tap.check('each, decided anew and recorded again, is replayed to the very same decisions', problems)
+    tap.check('each, decided anew and recorded again, is replayed to the very same decisions', problems[:3])
     tap.check('... of which there are many', [] if decisions > 500 else [f'{decisions}'])
 
 
