@@ -490,6 +490,7 @@ void broker_stop(struct broker *b)
 	if (b->pump) {
 		core_note(&b->core, &stopped, clock_now_us());
 		(void)on_pump(b->pump, b); /* the last events; the source goes next */
+		state_keep_episodes(b->options.episode_directory, b->core.last_episode);
 	}
 	respond_close(b);
 	resort_close(b);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Clients that a signal ends, on this machine itself: in a tree that we write no process ends."""
 
+import pathlib
 import signal
 import time
 
@@ -52,7 +53,18 @@ def all_at_once(w):
                             [f"many{i}" for i in range(6)])))
 
 
+def what_limits_a_source(w):
+    off = pathlib.Path("/proc/sys/kernel/task_delayacct")
+    have = next((s for s in w.call("ListSources") if s[0] == "taskstats"), None)
+    if not have or have[1] != "ok" or not off.exists():
+        tap.skip("delay accounting that is off is told", "there is none here")
+        return
+    tap.check("delay accounting that is off is told",
+              expect(told=("delay accounting is off" in have[3], off.read_text().strip() == "0")))
+
+
 with World(ONLY_LOOKS, ["--root=/"]) as world:
+    what_limits_a_source(world)
     if has_events(world):
         by_signals(world)
         all_at_once(world)
