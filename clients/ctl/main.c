@@ -61,7 +61,7 @@ static void print_help(FILE *out)
 	      "  --note=TEXT    record --stand-alone: words kept with it; SIGUSR1 adds \"mark\"\n"
 	      "  --config=FILE  replay, backtest: decided under this configuration; backtest\n"
 	      "                 takes several\n"
-	      "  --strict       replay: other decisions are a failure (1) under other rules, too\n"
+	      "  --strict       replay: other decisions are a failure, whatever made it\n"
 	      "  --draw         replay: on the screen of top, as fast as it happened; q ends it\n"
 	      "  --speed=N      replay --draw: N times as fast\n"
 	      "  -n, --count=N  top, watch, replay --draw, monitor: end after N looks or events\n"
