@@ -27,7 +27,7 @@ static const struct tape_field policy_fields[] = {
 	P(estimate.stall.permyriad), P(estimate.stall.window_us),
 	P(stage.floor_permyriad[1]), P(stage.floor_permyriad[2]), P(stage.floor_permyriad[3]),
 	P(stage.floor_max_bytes[1]), P(stage.floor_max_bytes[2]), P(stage.floor_max_bytes[3]),
-	P(stage.confirm_us), P(stage.hold_us),
+	P(stage.confirm_us), P(stage.hold_us), P(stage.warning_permyriad),
 	P(session.max_clients), P(session.max_per_uid), P(session.max_budget_us),
 	P(session.default_budget_us[0]), P(session.default_budget_us[1]),
 	P(session.default_budget_us[2]), P(session.default_budget_us[3]),

@@ -89,6 +89,19 @@ def redecide():
     tap.check('... of which there are many', [] if decisions > 500 else [f'{decisions}'])
 
 
+def warns_later():
+    """warning_share_percent: what README.md says of it."""
+    with tempfile.TemporaryDirectory(prefix='failsoft-share-') as folder:
+        later = pathlib.Path(folder) / 'later.json'
+        later.write_text('{"warning_share_percent": 50}', encoding='utf-8')
+        done = run('backtest', '--json', f'--config={later}', DATA)
+    some = [json.loads(line) for line in done.stdout.splitlines()]
+    false = sum(not r['kill_us'] and any(w['time_us'] for w in r['words'] if w['word'] == 'warning')
+                for r in some)
+    tap.check('with warning_share_percent 50 only four of 25 harmless ones warn',
+              [] if false == 4 else [f'{false}'])
+
+
 def backtest_tables(names):
     """What failsoftctl backtest prints of these recordings alone."""
     with tempfile.TemporaryDirectory(prefix='failsoft-backtest-') as folder:
@@ -190,4 +203,5 @@ for row in rows:
         problems.append(f'{row["recording"]}: {done.returncode} {done.stderr}, strictly {strict.returncode}')
 tap.check('each can be replayed to its end; those of older rules say so, and are a failure with --strict', problems)
 redecide()
+warns_later()
 tap.done()
