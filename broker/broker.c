@@ -7,7 +7,6 @@
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,19 +46,6 @@
  * double: clients without a lifeline are told 0.5 ms later.
  */
 #define PUBLISH_AFTER_US (500u)
-
-void broker_warn(struct broker *b, const char *format, ...)
-{
-	char *room = b->warnings[MIN_OF(b->warnings_count, BROKER_WARNINGS_MAX - 1)];
-	va_list args;
-
-	va_start(args, format);
-	(void)vsnprintf(room, sizeof(b->warnings[0]), format, args); /* cut is still a sentence */
-	va_end(args);
-	log_warning("%s", room);
-	if (b->warnings_count < BROKER_WARNINGS_MAX)
-		b->warnings_count++;
-}
 
 /* ---- carrying out ---- */
 
@@ -296,6 +282,7 @@ void broker_step(struct broker *b)
 		service_publish(b);
 	}
 	outlook_baseline(b, now_us);
+	victims_feeders(b, now_us);
 	if (b->domains_stale)
 		drop_stale_domains(b, now_us);
 	respond_start(b, now_us);
@@ -386,6 +373,7 @@ int broker_reload(struct broker *b, char *error, size_t error_size)
 		b->core.domain[d].is_configured = false;
 	b->domains_stale = true;
 	trip_reload(b);
+	start_lists(b);
 	start_domains(b);
 	broker_drain(b);
 	broker_step(b);
@@ -453,6 +441,7 @@ int broker_start(struct broker *b, const struct broker_options *options, const s
 	memset(b->kept_episode, 0xff, sizeof(b->kept_episode)); /* what the file holds is the past */
 	core_note(&b->core, &started, clock_now_us());
 	start_protection(b);
+	victims_first_feeders(b);
 	respond_open(b);
 	resort_open(b);
 	trip_start(b);

@@ -30,6 +30,7 @@
 #include "keep/writer.h"
 #include "sense/census.h"
 #include "sense/delays.h"
+#include "sense/feeders.h"
 #include "sense/procwatch.h"
 #include "sense/sense.h"
 #include "sense/survey.h"
@@ -47,6 +48,18 @@ struct broker_options {
 	struct config_source config;
 	const char *responder;		/* failsoft-responder, or its socket; NULL: where it is installed */
 	bool dry_run;			/* in addition to the configuration's */
+};
+
+/* What a sentence of Warnings is about; see warning.h. */
+enum warning_kind {
+	WARNING_BAREBONE, WARNING_BUS, WARNING_DESCRIPTORS, WARNING_DOMAINS, WARNING_ENDING, WARNING_GUARD,
+	WARNING_IPC, WARNING_LISTS, WARNING_MEMORY, WARNING_PAST, WARNING_PRIORITY, WARNING_PROCEDURES,
+	WARNING_SHIELD, WARNING_TRIPWIRE, WARNING_KIND_COUNT
+};
+
+struct warning {
+	enum warning_kind kind;
+	char text[256];
 };
 
 /* A client as the shell sees it; the slot is the one of its session. */
@@ -254,7 +267,8 @@ struct broker {
 	struct victims_order order;
 	struct respond respond;
 	struct resort resort;
-	int32_t protect_pids[2];
+	struct feeders feeders;
+	int32_t protect_pids[1 + FEEDERS_MAX]; /* the bus, then who feeds a watchdog; 0: nobody */
 	bool is_bus_judged;		/* whether it is held in memory; once */
 
 	/* keep */
@@ -265,7 +279,7 @@ struct broker {
 	uint64_t written;		/* number of the newest event handed to the writer */
 	struct stream *streams;
 	struct recorder recorder;
-	char warnings[BROKER_WARNINGS_MAX][256];
+	struct warning warnings[BROKER_WARNINGS_MAX];
 	uint32_t warnings_count;
 	enum stage_word stage_shown;	/* last PropertiesChanged */
 	bool domains_stale;		/* a client left: is each domain still needed? */
@@ -289,6 +303,3 @@ void broker_drain(struct broker *b);
 
 /* Reads the configuration again. 0, or -EINVAL and the sentences of what is wrong. */
 int broker_reload(struct broker *b, char *error, size_t error_size);
-
-/* One more sentence for the property Warnings and the log. */
-__attribute__((format(printf, 2, 3))) void broker_warn(struct broker *b, const char *format, ...);

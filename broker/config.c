@@ -182,8 +182,8 @@ const struct config_option config_options[] = {
 	 "doubled, a machine that is lost stands for a second more."},
 	{"Acting", "barebone_keep", CONFIG_COMMS, AT(barebone_keep), 0, 0, 0, "",
 	 "What keeps running in barebone operation, by name as in /proc/PID/comm; * and ? stand for any text "
-	 "and any byte. Process 1, failsoft, the bus and sshd are kept anyway. It is also what follows when "
-	 "the machine was rebooted too often."},
+	 "and any byte. Process 1, failsoft, the bus, sshd, what protect names and clients that may not be "
+	 "ended are kept anyway. It is also what follows when the machine was rebooted too often."},
 	{"Acting", "sync_ms", CONFIG_MS, AT(sync_us), 0, MS(600000), MS(5000), NULL,
 	 "For writing back file systems before a reboot, at most: then it comes all the same. An SD card "
 	 "writes some 10 MB/s, and a small machine has seldom more than that to write. Halved, a slow card "
@@ -193,7 +193,8 @@ const struct config_option config_options[] = {
 	 "that runs out of memory as soon as it is up is not to do it for ever. 0: never reboot."},
 	{"Acting", "reboots_within_ms", CONFIG_MS, AT(reboots_within_us), MS(1000), MS(604800000),
 	 MS(3600000), NULL,
-	 "A boot that lasts longer begins the count anew. It counts from boot, so that it needs no clock."},
+	 "A boot that lasts longer begins the count anew: so there are never more than reboots_most within "
+	 "it, and slow ones are counted, too, if they follow each other. It needs no clock."},
 	{"Acting", "watchdog_device", CONFIG_PATH, AT(watchdog_device), 0, 0, 0, "",
 	 "A hardware watchdog that is armed when a reboot begins, in case it hangs: /dev/watchdog. Not if "
 	 "systemd has it (RuntimeWatchdogSec=), which does the same by RebootWatchdogSec=. Empty: none."},
@@ -210,7 +211,8 @@ const struct config_option config_options[] = {
 	 "Processes that are never ended, by name as in /proc/PID/comm (at most 15 bytes), by the "
 	 "path of their program, by \"unit:logger.service\", \"cgroup:/apps/loggers\" with all "
 	 "below it, or \"uid:1000\"; * and ? stand for any text and any byte. PID 1, kernel threads, "
-	 "the broker and the bus are protected anyway. A list here replaces the default."},
+	 "the broker, the bus and who holds /dev/watchdog* open are protected anyway. A list here "
+	 "replaces the default."},
 	{"Acting", "prefer", CONFIG_NAMES, AT(prefer), 0, 0, 0, "",
 	 "Processes that are ended before all others if they hold 1 MiB or more, the largest first, "
 	 "whoever grew; written as in protect, which wins. Paths, units and cgroups cost one more "

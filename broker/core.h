@@ -116,7 +116,7 @@ struct core_effect {
 	enum stage_word stage;		/* ORDER: the domain's */
 	uint64_t episode;		/* ORDER, ANNOUNCE */
 	int signal;			/* SIGNAL_VICTIM: 15 or 9 */
-	bool dry_run;			/* SIGNAL_VICTIM, FREE_FILES: record only */
+	bool dry_run;			/* FREE_FILES: record only; the others are not there then */
 	uint64_t sequence;		/* ANNOUNCE: of the signal */
 	enum last_policy last;		/* LAST_RUN, END_MACHINE */
 	uint64_t limit_bytes;		/* TRIPWIRE; TRIPWIRE_NONE: none */

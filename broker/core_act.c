@@ -78,16 +78,28 @@ struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)
 
 static void signal_victim(struct core *c, uint32_t domain, int signal, uint64_t now_us)
 {
-	struct core_domain *d = &c->domain[domain];
-	struct core_effect *effect = core_push(c, EFFECT_SIGNAL_VICTIM, domain);
+	const struct escalate *ladder = &c->domain[domain].escalate;
 	struct event e = {
-		.b = d->escalate.victim.pids_count, .c = d->escalate.deadline_us,
-		.d = c->policy.escalate.dry_run,
+		.b = ladder->victim.pids_count, .c = ladder->deadline_us, .d = ladder->is_dry,
 	};
 
-	effect->signal = signal;
-	effect->dry_run = c->policy.escalate.dry_run;
+	if (!ladder->is_dry)
+		core_push(c, EFFECT_SIGNAL_VICTIM, domain)->signal = signal;
+	else if (signal == SIGKILL) /* told last: it stays there */
+		e.c = time_add_us(now_us, c->policy.escalate.kill_us);
 	core_note_victim(c, EVENT_ACTION, domain, e, now_us);
+}
+
+/* What it would be asked, and by when it would have to answer. */
+static void tell_final(struct core *c, uint32_t domain, uint64_t now_us)
+{
+	struct escalate *e = &c->domain[domain].escalate;
+	const struct session *s = session_get(&c->sessions, e->victim.client);
+
+	e->deadline_us = time_add_us(now_us, s ? s->offer.budget_us[STEP_SHUTDOWN] : 0);
+	if (s)
+		core_note_victim(c, EVENT_ACTION, domain, (struct event){
+			.b = e->victim.pids_count, .c = e->deadline_us, .d = true }, now_us);
 }
 
 static void note_ended(struct core *c, uint32_t domain, uint64_t now_us)
@@ -145,7 +157,10 @@ bool core_climb(struct core *c, uint32_t domain, struct escalate_view view)
 		core_push(c, EFFECT_SURVEY, domain);
 		return false;
 	case ESCALATE_ASK_FINAL:
-		core_ask_final(c, domain, view.now_us);
+		if (e->is_dry)
+			tell_final(c, domain, view.now_us);
+		else
+			core_ask_final(c, domain, view.now_us);
 		return true;
 	case ESCALATE_PROCEDURE:
 		core_start_procedure(c, domain, view.now_us);

@@ -75,6 +75,8 @@ bool core_guard(struct core *c, const struct guard_report *r, uint64_t now_us)
 		return false;
 	enter(c, r, now_us);
 	note(c, r, now_us);
+	/* The next one was chosen before: from stage normal it may be seconds away, and so whom it let go. */
+	d->sample_due_us = MIN_OF(d->sample_due_us, now_us);
 	if (r->is_dry)
 		return false;
 	if (r->ended) {

@@ -30,7 +30,7 @@ static struct hold_view view_of(struct core *c, uint32_t domain, uint64_t now_us
 		.is_ending = c->policy.escalate.enabled &&
 			     ((rung != RUNG_IDLE && rung != RUNG_SETTLE) ||
 			      core_is_ending_wanted(c, domain, now_us)),
-		.is_asked_to_end = rung == RUNG_TERM,
+		.is_asked_to_end = rung == RUNG_TERM || (rung == RUNG_KILL && d->escalate.is_dry),
 		.deadline_us = latest_deadline_us(c, domain),
 		.e = &d->estimate,
 	};

@@ -19,13 +19,12 @@ static void note(struct core *c, uint32_t domain, struct event e, uint64_t now_u
 void core_start_procedure(struct core *c, uint32_t domain, uint64_t now_us)
 {
 	const struct escalate *e = &c->domain[domain].escalate;
-	bool is_dry = c->policy.escalate.dry_run;
+	bool is_dry = e->is_dry;
 
 	if (!is_dry)
 		core_push(c, EFFECT_PROCEDURE, domain);
 	note(c, domain, (struct event){ .kind = EVENT_PROCEDURE, .b = e->victim.procedure,
-		.c = is_dry ? time_add_us(now_us, e->victim.procedure_us) : e->deadline_us,
-		.d = is_dry }, now_us);
+		.c = e->deadline_us, .d = is_dry }, now_us);
 	c->domain[domain].escalate.procedure_ended = is_dry;
 }
 

@@ -88,7 +88,7 @@ static const struct tape_field domain_fields[] = {
 	DI(promise.pid), D(promise.name, TAPE_TEXT), DU(promise.bytes), DU(promise.headroom_bytes),
 	DU(promise.chosen_us),
 	DU(last.policy), DU(last.phase), DU(last.running), DB(last.was_told), DU(last.began_us),
-	DU(last.deadline_us),
+	DU(last.deadline_us), DB(escalate.is_dry),
 };
 
 #define SUMS(m) DD(m.weight), DD(m.t), DD(m.tt), DD(m.y), DD(m.ty)

@@ -129,7 +129,10 @@ static bool is_client(struct broker *b, int32_t pid)
 	for (struct session *s = session_next(t, NULL); s; s = session_next(t, s))
 		if (s->offer.pid == pid)
 			return true;
-	return pid == 1 || pid == b->protect_pids[0] || pid == getpid();
+	for (unsigned i = 0; i < ARRAY_LEN(b->protect_pids); i++)
+		if (pid == b->protect_pids[i])
+			return true;
+	return pid == 1 || pid == getpid();
 }
 
 static void take_slice(struct broker *b, uint64_t now_us)

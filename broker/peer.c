@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "outlook.h"
 #include "trip.h"
+#include "warning.h"
 
 #define GARBAGE_MAX	16u	/* datagrams that are no answers; then it is no client of ours */
 #define RECEIVE_MAX	16u	/* answers per wake, so that one client cannot hold the loop */
@@ -204,8 +205,10 @@ static void cannot_shield(struct peer *p, int error)
 		note_shield(p, EVENT_SHIELD_FAILED, (uint64_t)-error);
 	p->shield_failed = true;
 	if (!p->broker->cannot_shield)
-		broker_warn(p->broker, "clients cannot be shielded from the kernel's OOM killer (%s): "
-			    "give failsoftd CAP_SYS_RESOURCE", strerror(-error));
+		warning_set(p->broker, WARNING_SHIELD,
+			    "clients cannot be shielded from the kernel's OOM killer (%s): "
+			    "give failsoftd CAP_SYS_RESOURCE",
+			    strerror(-error));
 	p->broker->cannot_shield = true;
 }
 

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "respond.h"
+#include "warning.h"
 
 /* ---- how the last boot ended ---- */
 
@@ -29,7 +30,7 @@ static void tell_past(struct broker *b)
 	text_copy_tail(e.name, sizeof(e.name), past->domain);
 	core_note(&b->core, &e, clock_now_us());
 	(void)event_sentence(&e, sentence, sizeof(sentence));
-	broker_warn(b, "%s", sentence);
+	warning_set(b, WARNING_PAST, "%s", sentence);
 }
 
 /* ---- what is ready ---- */
@@ -85,14 +86,19 @@ static void stop_ending(struct broker *b)
 static void look_at_rights(struct broker *b)
 {
 	if (!may_reboot())
-		broker_warn(b, "a last policy ends the machine, but the broker has no right to it: give "
-			    "it CAP_SYS_BOOT, see WHEN NO PROCESS HELPS in failsoftd(8); without it "
-			    "barebone follows");
+		warning_add(
+			b, WARNING_ENDING,
+			"a last policy ends the machine, but the broker has no right to it: give "
+			"it CAP_SYS_BOOT, see WHEN NO PROCESS HELPS in failsoftd(8); without it "
+			"barebone follows");
 	if (b->config.watchdog_device[0] && access(b->config.watchdog_device, W_OK) < 0)
-		broker_warn(b, "watchdog_device %s: %s", b->config.watchdog_device, strerror(errno));
+		warning_add(b, WARNING_ENDING, "watchdog_device %s: %s", b->config.watchdog_device,
+			    strerror(errno));
 	if (b->resort.reboots.fd < 0)
-		broker_warn(b, "reboots cannot be counted, so that a machine that runs out of memory at its "
-			    "start does so for ever: %s must be writable", b->options.episode_directory);
+		warning_add(b, WARNING_ENDING,
+			    "reboots cannot be counted, so that a machine that runs out of memory "
+			    "at its start does so for ever: %s must be writable",
+			    b->options.episode_directory);
 }
 
 /* Patterns are lent to the worker: not while it may still read them. */
@@ -117,6 +123,7 @@ void resort_reload(struct broker *b)
 	bool is_wanted = config_ends_machine(&b->config), is_ready = b->resort.ending.go_thread.stack;
 	int r = 0;
 
+	warning_clear(b, WARNING_ENDING);
 	b->resort.is_stale = true;
 	take_files(b);
 	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
@@ -127,8 +134,9 @@ void resort_reload(struct broker *b)
 	if (is_wanted && !b->resort.ending.go_thread.stack)
 		r = start_ending(b);
 	if (r < 0)
-		broker_warn(b, "the machine cannot be ended as a last policy: %s", strerror(-r));
-	if (is_wanted && !is_ready)
+		warning_add(b, WARNING_ENDING, "the machine cannot be ended as a last policy: %s",
+			    strerror(-r));
+	if (is_wanted)
 		look_at_rights(b);
 }
 

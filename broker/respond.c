@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "sense/parse_process.h"
+#include "warning.h"
 
 #ifndef FAILSOFT_LIBEXECDIR
 #define FAILSOFT_LIBEXECDIR "/usr/libexec"
@@ -53,10 +55,12 @@ static void tell_longest(struct broker *b)
 
 static void note(struct broker *b, const struct procedure *p, struct event e)
 {
-	const char *slash = strrchr(p->spec.program, '/');
+	bool is_broken = e.kind == EVENT_RESPONDER && p->error;
+	const char *path = is_broken ? respond_broken_path(b, p) : p->spec.program;
+	const char *slash = strrchr(path, '/');
 
 	if (!e.name[0])
-		text_copy_tail(e.name, sizeof(e.name), slash ? slash + 1 : p->spec.program);
+		text_copy_tail(e.name, sizeof(e.name), slash ? slash + 1 : path);
 	core_note(&b->core, &e, clock_now_us());
 }
 
@@ -120,12 +124,18 @@ static const char *place_of(const struct broker *b)
 	return stat(PLACE_SOCKET, &st) == 0 && S_ISSOCK(st.st_mode) ? PLACE_SOCKET : PLACE_PROGRAM;
 }
 
+const char *respond_broken_path(const struct broker *b, const struct procedure *p)
+{
+	return p->is_without_responder ? place_of(b) : p->spec.program;
+}
+
 static void start(struct broker *b, struct procedure *p)
 {
 	struct respond_slot *slot = respond_slot_of(b, p);
 	int r = responder_open(place_of(b), &p->spec, &slot->fd);
 
 	slot->since_us = clock_now_us();
+	p->is_without_responder = r < 0;
 	if (r >= 0)
 		r = sd_event_add_io(b->event, &slot->source, slot->fd, EPOLLIN, on_responder, b);
 	if (r >= 0)
@@ -270,6 +280,32 @@ static void barebone_path(const struct broker *b, char *ret, size_t size)
 	(void)snprintf(ret, size, "%.*s/failsoft-barebone", (int)(slash - place), place); /* see -ENOENT */
 }
 
+/* A line each; false: no room, or a text that cannot be told so. */
+static bool join(char *to, size_t size, const struct config_list *list)
+{
+	size_t used = strlen(to);
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		int n = snprintf(to + used, size - used, "%s%s", i ? "\n" : "", list->text[i]);
+
+		if (n < 0 || (size_t)n >= size - used || strchr(list->text[i], '\n'))
+			return false;
+		used += (size_t)n;
+	}
+	return true;
+}
+
+/* Whom it spares: who is protected is not ended by this way either. */
+static bool add_lists(struct procedure_words *words, const struct config *c)
+{
+	char protect[PROCEDURE_WORDS_BYTES] = "--protect=", keep[PROCEDURE_WORDS_BYTES] = "";
+
+	if (!join(protect, sizeof(protect), &c->protect) || !join(keep, sizeof(keep), &c->barebone_keep))
+		return false;
+	return procedure_words_add(words, "--end") && procedure_words_add(words, protect) &&
+	       procedure_words_add(words, "--") && procedure_words_add(words, keep);
+}
+
 /* It may also follow a reboot too many, or one that did not come about. */
 static void add_barebone(struct broker *b)
 {
@@ -284,16 +320,19 @@ static void add_barebone(struct broker *b)
 	spec.deadline_us = BAREBONE_US;
 	strcpy(spec.match, PROCEDURE_BAREBONE);
 	barebone_path(b, spec.program, sizeof(spec.program));
-	(void)procedure_words_add(&spec.arguments, "--end");
-	for (uint32_t i = 0; i < b->config.barebone_keep.count; i++)
-		if (!procedure_words_add(&spec.arguments, b->config.barebone_keep.text[i]))
-			broker_warn(b, "barebone_keep: \"%s\" is left out, there are too many names",
-				    b->config.barebone_keep.text[i]);
+	if (!add_lists(&spec.arguments, &b->config)) {
+		warning_add(b, WARNING_BAREBONE,
+			    "barebone does not stand ready: what it has to spare (protect and "
+			    "barebone_keep) is longer than %u bytes, or has a line break",
+			    PROCEDURE_WORDS_BYTES);
+		return;
+	}
 	p = procedure_add(&b->respond.table, &spec);
 	if (p)
 		p->is_configured = true;
 	else
-		broker_warn(b, "there is no room for barebone: there are %u procedures already",
+		warning_add(b, WARNING_BAREBONE,
+			    "there is no room for barebone: there are %u procedures already",
 			    PROCEDURES_MAX);
 }
 
@@ -303,6 +342,8 @@ static void take_config(struct broker *b)
 	const struct config_procedures *list = &b->config.procedures;
 
 	b->respond.is_stale = false;
+	warning_clear(b, WARNING_PROCEDURES);
+	warning_clear(b, WARNING_BAREBONE);
 	for (struct procedure *p = b->respond.table.slot; p < b->respond.table.slot + PROCEDURES_MAX; p++)
 		if (p->state != PROCEDURE_FREE && p->is_configured)
 			drop(b, p);
@@ -312,7 +353,9 @@ static void take_config(struct broker *b)
 		if (p)
 			p->is_configured = true;
 		else
-			broker_warn(b, "procedure %s of the configuration is left out: there are %u already",
+			warning_add(b, WARNING_PROCEDURES,
+				    "procedure %s of the configuration is left out: there are %u "
+				    "already",
 				    list->spec[i].program, PROCEDURES_MAX);
 	}
 	add_barebone(b);
@@ -366,6 +409,8 @@ enum respond_outcome respond_add(struct broker *b, const struct procedure_spec *
 {
 	struct procedure *p;
 
+	if (spec->kind == PROCEDURE_PID && atoi(spec->match) == getpid())
+		return RESPOND_E_NEVER;
 	if (spec->uid && count_of(b, spec->uid) >= PER_USER_MOST)
 		return RESPOND_E_USER_FULL;
 	p = procedure_add(&b->respond.table, spec);

@@ -36,11 +36,13 @@ void respond_run(struct broker *b, uint32_t domain);
 void respond_run_last(struct broker *b, uint32_t domain, enum last_policy policy);
 
 /* Among its own files. */
+/* What could not be started: its program, or what stands ready for all of them. Borrowed. */
+const char *respond_broken_path(const struct broker *b, const struct procedure *p);
 struct respond_slot *respond_slot_of(struct broker *b, const struct procedure *p);
 void respond_close_slot(struct respond_slot *slot);
 
-enum respond_outcome { RESPOND_OK, RESPOND_E_FULL, RESPOND_E_USER_FULL, RESPOND_E_NO_PROCESS, RESPOND_E_BUSY,
-	RESPOND_E_CONFIGURED };
+enum respond_outcome { RESPOND_OK, RESPOND_E_FULL, RESPOND_E_USER_FULL, RESPOND_E_NO_PROCESS, RESPOND_E_NEVER,
+	RESPOND_E_BUSY, RESPOND_E_CONFIGURED };
 
 /* What was added by the bus lives until the broker ends. */
 enum respond_outcome respond_add(struct broker *b, const struct procedure_spec *spec, uint32_t *ret_id);

@@ -105,6 +105,25 @@ static struct procedure *last_of(struct broker *b, uint32_t domain, enum last_po
 									: b->core.domain[domain].name);
 }
 
+/* Who may not be ended is not told by a pattern. More than there is room for are counted. */
+static void spare_clients(struct broker *b, struct failsoft_responder_run *run)
+{
+	struct session_table *t = &b->core.sessions;
+
+	for (struct session *s = session_next(t, NULL); s; s = session_next(t, s)) {
+		if (s->offer.may_be_ended)
+			continue;
+		if (run->pids_count < FAILSOFT_RESPONDER_PIDS_MAX)
+			run->pids[run->pids_count] = s->offer.pid;
+		run->pids_count++;
+	}
+	for (uint32_t i = 0; i < b->feeders.count; i++) {
+		if (run->pids_count < FAILSOFT_RESPONDER_PIDS_MAX)
+			run->pids[run->pids_count] = b->feeders.pids[i];
+		run->pids_count++;
+	}
+}
+
 void respond_run_last(struct broker *b, uint32_t domain, enum last_policy policy)
 {
 	struct procedure *p = last_of(b, domain, policy);
@@ -115,6 +134,7 @@ void respond_run_last(struct broker *b, uint32_t domain, enum last_policy policy
 
 	if (p) {
 		run.run.deadline_usec = clock_now_us() + p->spec.deadline_us;
+		spare_clients(b, &run.run);
 		respond_slot_of(b, p)->domain = domain;
 		p->state = PROCEDURE_RUNNING;
 		p->runs++;

@@ -88,7 +88,7 @@ static int get_warnings(sd_bus *bus, const char *path, const char *interface, co
 
 	(void)bus, (void)path, (void)interface, (void)property, (void)error;
 	for (uint32_t i = 0; r >= 0 && i < b->warnings_count; i++)
-		r = sd_bus_message_append(reply, "s", b->warnings[i]);
+		r = sd_bus_message_append(reply, "s", b->warnings[i].text);
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 

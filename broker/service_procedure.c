@@ -94,6 +94,8 @@ static int take_identity(struct procedure_spec *s, const struct service_caller *
 
 static int add_error(enum respond_outcome outcome, const char *match, sd_bus_error *error)
 {
+	if (outcome == RESPOND_E_NEVER)
+		return refuse(error, "that process is failsoft itself, which is never ended");
 	if (outcome == RESPOND_E_NO_PROCESS)
 		return refuse(error, "there is no process of that pid");
 	return service_error(error, "TooManyProcedures",
@@ -154,6 +156,7 @@ static int go_on_remove(struct service_call *p, const struct service_caller *cal
 	case RESPOND_E_FULL:
 	case RESPOND_E_USER_FULL:
 	case RESPOND_E_NO_PROCESS:
+	case RESPOND_E_NEVER:
 		break;
 	}
 	return sd_bus_reply_method_return(p->call, NULL);
@@ -188,8 +191,9 @@ static int put_words(sd_bus_message *m, const struct procedure_words *words)
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static int put_detail(sd_bus_message *m, const struct procedure *p, uint64_t held_bytes)
+static int put_detail(sd_bus_message *m, struct broker *b, const struct procedure *p)
 {
+	const uint64_t held_bytes = respond_slot_of(b, p)->held_bytes;
 	const struct procedure_spec *s = &p->spec;
 	int r = sd_bus_message_open_container(m, 'a', "{sv}");
 
@@ -203,6 +207,8 @@ static int put_detail(sd_bus_message *m, const struct procedure *p, uint64_t hel
 	if (r >= 0)
 		r = sd_bus_message_append(m, "{sv}{sv}", "Runs", "t", p->runs, "Errno", "u",
 					  p->state == PROCEDURE_BROKEN ? (uint32_t)p->error : 0);
+	if (r >= 0 && p->state == PROCEDURE_BROKEN)
+		r = sd_bus_message_append(m, "{sv}", "Broken", "s", respond_broken_path(b, p));
 	if (r >= 0 && p->runs)
 		r = sd_bus_message_append(m, "{sv}", "LastResult", "s", procedure_outcome_name(p->outcome));
 	return r < 0 ? r : sd_bus_message_close_container(m);
@@ -219,7 +225,7 @@ static int put_procedure(sd_bus_message *m, struct broker *b, const struct proce
 	if (r >= 0)
 		r = put_words(m, &s->arguments);
 	if (r >= 0)
-		r = put_detail(m, p, respond_slot_of(b, p)->held_bytes);
+		r = put_detail(m, b, p);
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

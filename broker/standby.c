@@ -9,6 +9,7 @@
 #include "peer.h"
 #include "respond.h"
 #include "victims.h"
+#include "warning.h"
 
 /* The thread looks at the system: its figures are a file that can be read without the loop. */
 #define DOMAIN		CORE_DOMAIN_SYSTEM
@@ -60,8 +61,10 @@ void standby_start(struct broker *b)
 	int r = sentry_start(&b->sentry, &setup);
 
 	if (r < 0)
-		broker_warn(b, "no guard stands by (%s): if the broker's loop stands still, nobody acts",
-			    strerror(-r));
+		warning_set(
+			b, WARNING_GUARD,
+			"no guard stands by (%s): if the broker's loop stands still, nobody acts",
+			strerror(-r));
 }
 
 /* ---- what it needs to know ---- */
@@ -87,7 +90,8 @@ static bool is_armed(const struct broker *b)
 static uint64_t flags_of(const struct broker *b)
 {
 	const struct core_policy *p = &b->core.policy;
-	bool may_end = p->escalate.enabled && b->core.domain[DOMAIN].escalate.rung != RUNG_KILL;
+	const struct escalate *e = &b->core.domain[DOMAIN].escalate;
+	bool may_end = p->escalate.enabled && (e->rung != RUNG_KILL || e->is_dry);
 
 	return (is_armed(b) ? GUARD_IS_ARMED : 0) | (p->brake ? GUARD_MAY_STOP : 0) |
 	       (may_end ? GUARD_MAY_END : 0) |
@@ -105,7 +109,7 @@ static uint64_t owed_us(struct broker *b)
 	     s = session_next(&b->core.sessions, s))
 		if (s->request.sequence && s->request.domain == DOMAIN && s->request.step != STEP_RESUME)
 			latest_us = MAX_OF(latest_us, s->request.deadline_us);
-	return e->rung == RUNG_IDLE ? latest_us : MAX_OF(latest_us, e->deadline_us);
+	return e->rung == RUNG_IDLE || e->is_dry ? latest_us : MAX_OF(latest_us, e->deadline_us);
 }
 
 static void leave(struct broker *b, uint64_t due_us)

@@ -24,6 +24,7 @@
 #include "resort.h"
 #include "standby.h"
 #include "trip.h"
+#include "warning.h"
 
 /* Our own place on the kernel's list of victims; -1000 is not taken: two things at -1000 that
  * between them hold the memory are a panic. Source: systemd-oomd and dbus run at -900. */
@@ -135,6 +136,7 @@ int start_memory(struct broker *b)
 {
 	int r;
 
+	b->feeders.proc_fd = b->feeders.dev_fd = -1;
 	b->root_fd = b->terminate.poll_fd = b->recorder.fd = b->worker.wake_fd = -1;
 	b->resort.reboots.fd = -1;
 	b->writer.send_fd = b->writer.receive_fd = b->writer.file_fd = -1;
@@ -172,6 +174,7 @@ void start_free(struct broker *b)
 	}
 	if (b->terminate.poll_fd >= 0)
 		terminate_fini(&b->terminate);
+	feeders_close(&b->feeders);
 	b->survey = survey_close(b->survey);
 	b->sense = sense_close(b->sense);
 	b->event = sd_event_unref(b->event);
@@ -271,8 +274,11 @@ static void lock_memory(struct broker *b)
 	}
 	if (errno == EINVAL && mlockall(MCL_CURRENT | MCL_FUTURE) == 0) /* before Linux 4.4 */
 		return;
-	broker_warn(b, "the broker's memory is not locked (%s): it may stall when memory runs out; give "
-		    "it CAP_IPC_LOCK", strerror(errno));
+	warning_set(
+		b, WARNING_MEMORY,
+		"the broker's memory is not locked (%s): it may stall when memory runs out; give "
+		"it CAP_IPC_LOCK",
+		strerror(errno));
 }
 
 static void take_priority(struct broker *b)
@@ -280,8 +286,10 @@ static void take_priority(struct broker *b)
 	int r = b->config.realtime_priority ? priority_take((int)b->config.realtime_priority) : 0;
 
 	if (r < 0)
-		broker_warn(b, "no real-time priority (%s): a busy CPU delays orders; give the broker "
-			    "CAP_SYS_NICE", strerror(-r));
+		warning_set(b, WARNING_PRIORITY,
+			    "no real-time priority (%s): a busy CPU delays orders; give the broker "
+			    "CAP_SYS_NICE",
+			    strerror(-r));
 }
 
 /*
@@ -300,7 +308,9 @@ static void take_descriptors(struct broker *b)
 	want = (struct rlimit){ limit.rlim_max, limit.rlim_max };
 	if (setrlimit(RLIMIT_NOFILE, &want) == 0 && limit.rlim_max >= DESCRIPTORS_LEAST)
 		return;
-	broker_warn(b, "the broker may have %llu open files only: of a large group of processes not all can "
+	warning_set(b, WARNING_DESCRIPTORS,
+		    "the broker may have %llu open files only: of a large group of processes not "
+		    "all can "
 		    "be stopped or ended; raise its limit (LimitNOFILE=, ulimit -n) to %u",
 		    (unsigned long long)limit.rlim_max, DESCRIPTORS);
 }
@@ -315,8 +325,10 @@ static void lower_own_score(struct broker *b)
 		r = shield_write(self, OWN_OOM_SCORE_ADJ);
 	if (r >= 0)
 		return;
-	broker_warn(b, "the broker's own oom_score_adj cannot be lowered (%s), nor can its clients be "
-		    "shielded: give it CAP_SYS_RESOURCE", strerror(-r));
+	warning_set(b, WARNING_SHIELD,
+		    "the broker's own oom_score_adj cannot be lowered (%s), nor can its clients be "
+		    "shielded: give it CAP_SYS_RESOURCE",
+		    strerror(-r));
 	b->cannot_shield = true;
 }
 
@@ -338,21 +350,39 @@ static void look_at_sources(struct broker *b)
 	}
 }
 
+/* The kernel tells who made System V shared memory to readers of the same namespace only. */
+static void look_at_ipc(struct broker *b)
+{
+	char own[64] = "", first[64] = "";
+
+	if (readlinkat(b->root_fd, "proc/self/ns/ipc", own, sizeof(own) - 1) < 0 ||
+	    readlinkat(b->root_fd, "proc/1/ns/ipc", first, sizeof(first) - 1) < 0 || !strcmp(own, first))
+		return;
+	warning_set(
+		b, WARNING_IPC,
+		"the broker is in an IPC namespace of its own: who fills System V shared memory is "
+		"not seen, and another may be ended for it; leave PrivateIPC= out of its unit");
+}
+
 /* Accepted, because somebody may want just the warnings; but not in silence. */
-static void look_at_lists(struct broker *b)
+void start_lists(struct broker *b)
 {
 	static const char *const all[] = { "*", "/*", "cgroup:/" };
 
+	warning_clear(b, WARNING_LISTS);
 	for (uint32_t i = 0; i < b->config.protect.count; i++)
 		for (unsigned k = 0; k < ARRAY_LEN(all); k++)
 			if (!strcmp(b->config.protect.text[i], all[k]))
-				broker_warn(b, "\"protect\" contains \"%s\": nobody is ever ended here, and "
-					    "the kernel will choose by its own rule", all[k]);
+				warning_add(b, WARNING_LISTS,
+					    "\"protect\" contains \"%s\": nobody is ever ended "
+					    "here, and the kernel will choose by its own rule",
+					    all[k]);
 }
 
 void start_protection(struct broker *b)
 {
-	look_at_lists(b);
+	start_lists(b);
+	look_at_ipc(b);
 	lock_memory(b);
 	take_priority(b);
 	take_descriptors(b);
@@ -364,6 +394,7 @@ void start_protection(struct broker *b)
 
 void start_domains(struct broker *b)
 {
+	warning_clear(b, WARNING_DOMAINS);
 	for (uint32_t i = 0; i < b->config.domains.count; i++) {
 		const char *name = b->config.domains.text[i];
 		bool is_new = core_domain_find(&b->core, name) == CORE_DOMAINS_MAX;
@@ -375,7 +406,8 @@ void start_domains(struct broker *b)
 
 		if (r >= 0)
 			continue;
-		broker_warn(b, "domain %s of the configuration is not watched: %s", name, strerror(-r));
+		warning_add(b, WARNING_DOMAINS, "domain %s of the configuration is not watched: %s",
+			    name, strerror(-r));
 		if (d != CORE_DOMAINS_MAX)
 			core_domain_remove(&b->core, d, clock_now_us());
 	}

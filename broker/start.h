@@ -23,6 +23,9 @@ void start_protection(struct broker *b);
 /* When the bus has given us our name: who must not be touched, and is it held in memory? */
 void start_bus(struct broker *b);
 
+/* What the configuration's lists mean, if that may surprise. */
+void start_lists(struct broker *b);
+
 /* The cgroups that the configuration names. */
 void start_domains(struct broker *b);
 

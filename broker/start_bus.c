@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "sense/pidwalk.h"
 #include "start.h"
+#include "warning.h"
 
 #define HOLDER "failsoft-hold\n"
 
@@ -59,7 +60,9 @@ void start_bus(struct broker *b)
 		return;
 	b->is_bus_judged = true;
 	if (locked_kib(pid) == 0 && !has_holder())
-		broker_warn(b, "the bus (pid %d) was not held in memory when the broker started: "
-			    "clients without a lifeline may be told too late; see failsoftctl doctor",
-			    (int)pid);
+		warning_set(
+			b, WARNING_BUS,
+			"the bus (pid %d) was not held in memory when the broker started: "
+			"clients without a lifeline may be told too late; see failsoftctl doctor",
+			(int)pid);
 }

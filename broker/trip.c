@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "resort.h"
 #include "sense/parse_process.h"
+#include "warning.h"
 
 /*
  * Three files of the cgroup, 60 us on a slow CPU, not with every sample. Half: 1 % more of that CPU
@@ -58,7 +59,8 @@ static void close_wire(struct broker *b, int error)
 
 static void lose(struct broker *b, int error)
 {
-	broker_warn(b, "no tripwire, %s; cgroup %s: %s", cannot, b->trip.cgroup, why(error));
+	warning_set(b, WARNING_TRIPWIRE, "no tripwire, %s; cgroup %s: %s", cannot, b->trip.cgroup,
+		    why(error));
 	close_wire(b, error);
 }
 
@@ -239,11 +241,14 @@ static void take_config(struct broker *b)
 	t->may_make = b->config.tripwire_create;
 	t->read_us = 0;
 	t->wait = (struct tripwire_wait){ 0 };
+	warning_clear(b, WARNING_TRIPWIRE);
 	if (t->cgroup[0])
 		open_wire(b);
 	else
-		broker_warn(b, "no tripwire, %s; start ordinary programs in a cgroup of their own and name "
-			    "it in tripwire_cgroup, see failsoftd(8)", cannot);
+		warning_set(b, WARNING_TRIPWIRE,
+			    "no tripwire, %s; start ordinary programs in a cgroup of their own and "
+			    "name it in tripwire_cgroup, see failsoftd(8)",
+			    cannot);
 }
 
 static void pass_on(void *userdata, const struct worker_result *result)

@@ -25,6 +25,9 @@
  * second away; double: more are ended than must be. */
 #define CALM_FLOORS	2u
 
+/* At the start all of 4096 processes are looked at, in 80 ms at most. */
+#define FIRST_PIECES	128u
+
 /* The lists as the survey takes them. */
 struct lists {
 	const char *picks[CONFIG_LIST_MAX], *preferred[CONFIG_LIST_MAX];
@@ -42,6 +45,36 @@ static void make_lists(const struct broker *b, struct lists *ret)
 		.picks = ret->picks, .picks_count = b->config.protect.count,
 		.preferred = ret->preferred, .preferred_count = b->config.prefer.count,
 	};
+}
+
+static void take_feeders(struct broker *b)
+{
+	int32_t *pids = b->protect_pids + 1;
+
+	for (uint32_t i = 0; i < FEEDERS_MAX; i++) {
+		int32_t pid = i < b->feeders.count ? b->feeders.pids[i] : 0;
+
+		if (pid && pid != pids[i])
+			log_info("pid %d feeds a watchdog: it is never stopped or ended", (int)pid);
+		pids[i] = pid;
+	}
+}
+
+void victims_feeders(struct broker *b, uint64_t now_us)
+{
+	if (core_stage(&b->core) == STAGE_NORMAL && feeders_step(&b->feeders, now_us))
+		take_feeders(b);
+}
+
+void victims_first_feeders(struct broker *b)
+{
+	feeders_open(&b->feeders, b->root_fd);
+	for (uint64_t pieces = 0; pieces < FIRST_PIECES; pieces++) {
+		b->feeders.due_us = 0;
+		if (feeders_step(&b->feeders, clock_now_us()))
+			break;
+	}
+	take_feeders(b);
 }
 
 static uint32_t take_survey(struct broker *b, uint32_t domain)
@@ -142,7 +175,7 @@ static void follow_kill(struct broker *b, uint32_t domain)
  */
 void victims_signal(struct broker *b, const struct core_effect *e)
 {
-	if (e->dry_run || !standby_sign(b, e))
+	if (!standby_sign(b, e))
 		return;
 	terminate_signal(&b->terminate, e->domain, e->signal);
 	standby_signed(b, e->domain);

@@ -21,6 +21,11 @@ const struct victims_order *victims_order(struct broker *b, uint32_t domain);
 /* Looks for the domain's victim, for the second thread. */
 bool victims_find(struct broker *b, uint32_t domain, struct victim *ret);
 
+/* Who feeds a hardware watchdog is protected: all are looked for once at the start, then a few with every
+ * step of stage normal. */
+void victims_first_feeders(struct broker *b);
+void victims_feeders(struct broker *b, uint64_t now_us);
+
 /* With every step: what a stopped group has forked. */
 void victims_hold(struct broker *b, uint64_t now_us);
 

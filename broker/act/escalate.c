@@ -47,6 +47,7 @@ void escalate_ended(struct escalate *e, const struct victim *v, uint64_t deadlin
 {
 	e->victim = *v;
 	e->rung = RUNG_KILL;
+	e->is_dry = false;
 	e->deadline_us = deadline_us;
 }
 
@@ -65,8 +66,8 @@ static bool wants_victim(const struct escalate *e, const struct escalate_policy 
 static bool has_client(const struct escalate *e, const struct escalate_policy *p,
 		       const struct escalate_view *v)
 {
-	(void)v;
-	return e->victim.kind != VICTIM_NONE && e->victim.client && !p->dry_run;
+	(void)p, (void)v;
+	return e->victim.kind != VICTIM_NONE && e->victim.client;
 }
 
 static bool has_victim(const struct escalate *e, const struct escalate_policy *p,
@@ -90,12 +91,12 @@ static bool is_gone(const struct escalate *e, const struct escalate_policy *p,
 	return v->victim_gone;
 }
 
-/* The dry run is over: from now on it is meant. */
+/* The dry run is over, from now on it is meant; or nothing is told any more. */
 static bool was_dry(const struct escalate *e, const struct escalate_policy *p,
 		    const struct escalate_view *v)
 {
 	(void)v;
-	return e->deadline_us == NEVER_US && !p->dry_run;
+	return e->is_dry && (!p->dry_run || !p->enabled);
 }
 
 /* Switched off: nothing more happens to the victim; what was killed is waited for. */
@@ -110,7 +111,7 @@ static bool is_relieved(const struct escalate *e, const struct escalate_policy *
 			const struct escalate_view *v)
 {
 	(void)p;
-	return v->is_back && (v->final_ended || is_due(e, v));
+	return v->is_back && ((v->final_ended && !e->is_dry) || is_due(e, v));
 }
 
 /* Memory may come back before the process has ended: its end is waited for all the same. */
@@ -138,14 +139,14 @@ static bool procedure_is_over(const struct escalate *e, const struct escalate_po
 			      const struct escalate_view *v)
 {
 	(void)p;
-	return e->procedure_ended || is_due(e, v);
+	return (e->procedure_ended && !e->is_dry) || is_due(e, v);
 }
 
 static bool has_answered(const struct escalate *e, const struct escalate_policy *p,
 			 const struct escalate_view *v)
 {
-	(void)e, (void)p;
-	return v->final_ended && !v->final_missed;
+	(void)p;
+	return v->final_ended && !v->final_missed && !e->is_dry;
 }
 
 /*
@@ -167,6 +168,7 @@ static const struct {
 	{ RUNG_IDLE,	has_victim,	RUNG_TERM,	ESCALATE_TERM },
 	{ RUNG_IDLE,	wants_victim,	RUNG_IDLE,	ESCALATE_CHOOSE },
 	{ RUNG_FINAL,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
+	{ RUNG_FINAL,	was_dry,	RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_FINAL,	is_off,		RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_FINAL,	is_relieved,	RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_FINAL,	has_answered,	RUNG_LEAVE,	ESCALATE_NOTHING },
@@ -178,6 +180,7 @@ static const struct {
 	{ RUNG_LEAVE,	has_missed_with_procedure, RUNG_PROCEDURE, ESCALATE_PROCEDURE },
 	{ RUNG_LEAVE,	has_missed,	RUNG_TERM,	ESCALATE_TERM },
 	{ RUNG_PROCEDURE, is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
+	{ RUNG_PROCEDURE, was_dry,	RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_PROCEDURE, is_off,	RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_PROCEDURE, procedure_is_over, RUNG_TERM,	ESCALATE_TERM },
 	{ RUNG_TERM,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
@@ -186,6 +189,7 @@ static const struct {
 	{ RUNG_TERM,	is_relieved_late, RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_TERM,	has_missed,	RUNG_KILL,	ESCALATE_KILL },
 	{ RUNG_KILL,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
+	{ RUNG_KILL,	was_dry,	RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_KILL,	has_missed,	RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_SETTLE,	has_missed,	RUNG_IDLE,	ESCALATE_NOTHING },
 };
@@ -209,7 +213,7 @@ static uint64_t deadline_of(const struct escalate *e, const struct escalate_poli
 	case RUNG_LEAVE:
 		return time_add_us(v->now_us, moment_us(MIN_OF(p->term_us, LEAVE_MOST_US), v));
 	case RUNG_PROCEDURE: /* whole: who gave it has said what it may cost */
-		return time_add_us(v->now_us, p->dry_run ? 0 : e->victim.procedure_us);
+		return time_add_us(v->now_us, e->victim.procedure_us);
 	case RUNG_KILL:
 		return time_add_us(v->now_us, p->kill_us);
 	case RUNG_SETTLE:
@@ -232,8 +236,9 @@ static void climb(struct escalate *e, const struct escalate_policy *p, const str
 	}
 	if (to == RUNG_IDLE || to == RUNG_SETTLE)
 		e->victim.kind = VICTIM_NONE;
-	/* Nothing ends in a dry run, so its TERM lasts as long as the episode. */
-	e->deadline_us = to == RUNG_TERM && p->dry_run ? NEVER_US : deadline_of(e, p, v, to);
+	e->is_dry = p->dry_run && to != RUNG_IDLE && to != RUNG_SETTLE;
+	/* Nothing ends in a dry run, so its last rung lasts as long as the episode. */
+	e->deadline_us = to == RUNG_KILL && e->is_dry ? NEVER_US : deadline_of(e, p, v, to);
 	e->rung = to;
 }
 
@@ -241,7 +246,7 @@ enum escalate_do escalate_step(struct escalate *e, const struct escalate_policy 
 			       const struct escalate_view *view)
 {
 	/* The final request's deadline moves when the client says busy. */
-	if (e->rung == RUNG_FINAL)
+	if (e->rung == RUNG_FINAL && !e->is_dry)
 		e->deadline_us = view->final_deadline_us;
 	for (unsigned i = 0; i < ARRAY_LEN(ladder); i++) {
 		if (ladder[i].at != e->rung || !ladder[i].when(e, p, view))

@@ -2,6 +2,7 @@
 /*
  * Escalate: the ladder for one domain in stage shutdown: final request, the victim's procedure,
  * SIGTERM, SIGKILL, each on the missed deadline of the one before, until headroom is back. Pure.
+ * A dry run tells each rung at its time, as if the victim took no notice, and stays on the last one.
  * The ladder is the table in escalate.c; a later rung (system action) is a row more.
  */
 #pragma once
@@ -39,6 +40,7 @@ struct escalate {
 	struct victim victim;
 	bool procedure_ended;		/* by itself, not by its deadline */
 	uint64_t procedure_began_us;
+	bool is_dry;			/* the rung it stands on was only told */
 };
 
 /* What the ladder sees at one step. */
@@ -57,10 +59,12 @@ struct escalate_view {
 enum escalate_do {
 	ESCALATE_NOTHING,
 	ESCALATE_CHOOSE,		/* survey, choose a victim, escalate_take() */
-	ESCALATE_ASK_FINAL,		/* ask the client `victim.client` to shut down for good */
+	ESCALATE_ASK_FINAL,		/* ask the client `victim.client` to shut down for good; in a dry
+					 * run only tell, and set deadline_us to what it would have */
 	ESCALATE_PROCEDURE,		/* run the victim's procedure; in a dry run only tell */
-	ESCALATE_TERM,			/* SIGTERM to the victim */
-	ESCALATE_KILL,			/* SIGKILL to the victim; its group is looked up again first */
+	ESCALATE_TERM,			/* SIGTERM to the victim; the same */
+	ESCALATE_KILL,			/* SIGKILL to the victim; its group is looked up again first; the
+					 * same */
 	ESCALATE_DONE,			/* victim gone, headroom is watched */
 	ESCALATE_DO_COUNT
 };

@@ -87,6 +87,13 @@ static bool is_pid(const char *text)
 	       strspn(text, "0123456789") == strlen(text);
 }
 
+static bool has_ending(const char *text, const char *ending)
+{
+	size_t length = strlen(text), end = strlen(ending);
+
+	return length > end && !strcmp(text + length - end, ending);
+}
+
 struct procedure_spec procedure_default(void)
 {
 	return (struct procedure_spec){
@@ -103,6 +110,8 @@ const char *procedure_refuse(const struct procedure_spec *spec)
 		return "who is meant is not said";
 	if (spec->kind == PROCEDURE_PID && !is_pid(spec->match))
 		return "the pid is not a number";
+	if (spec->kind == PROCEDURE_PID && !strcmp(spec->match, "1"))
+		return "process 1 is never ended, so nothing would run before its end";
 	if (spec->kind == PROCEDURE_CGROUP && spec->match[0] != '/')
 		return "the cgroup is not a path as in /proc/PID/cgroup";
 	if (spec->kind == PROCEDURE_LAST && spec->match[0] != '/' && strcmp(spec->match, "system") &&
@@ -110,6 +119,11 @@ const char *procedure_refuse(const struct procedure_spec *spec)
 		return "last is neither \"system\" nor a cgroup's path";
 	if (spec->kind == PROCEDURE_UNIT && strchr(spec->match, '/'))
 		return "the unit is a path, not a name like logger.service";
+	if (spec->kind == PROCEDURE_UNIT && !has_ending(spec->match, ".service") &&
+	    !has_ending(spec->match, ".scope"))
+		return "the unit is no name like logger.service or session.scope";
+	if (spec->kind == PROCEDURE_NAME && spec->match[0] != '/' && strchr(spec->match, '/'))
+		return "the name has a slash: the path of a program begins with one";
 	if (spec->kind == PROCEDURE_NAME && spec->match[0] != '/' && strlen(spec->match) > 15)
 		return "the name is longer than the 15 bytes that the kernel keeps of it";
 	return NULL;

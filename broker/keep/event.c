@@ -225,12 +225,21 @@ static void say_victim(struct text *t, const struct event *e)
 
 static void say_action(struct text *t, const struct event *e)
 {
-	text_add(t, "%s%s %s to %s (pid %" PRIu64, e->e ? "the guard " : "",
-		 e->d ? "would send" : "sends",
-		 e->rung == RUNG_KILL ? "SIGKILL" : "SIGTERM", e->name, e->a);
+	if (e->rung == RUNG_FINAL) /* of a dry run; else it is a request */
+		text_add(t, "would ask %s (pid %" PRIu64, e->name, e->a);
+	else
+		text_add(t, "%s%s %s to %s (pid %" PRIu64, e->e ? "the guard " : "",
+			 e->d ? "would send" : "sends",
+			 e->rung == RUNG_KILL ? "SIGKILL" : "SIGTERM", e->name, e->a);
 	if (e->b > 1)
 		text_add(t, ", %" PRIu64 " processes", e->b);
 	text_add(t, ")");
+	if (e->rung == RUNG_FINAL) {
+		text_add(t, " to shut down for good within ");
+		text_add_us(t, e->c > e->time_us ? e->c - e->time_us : 0);
+	} else if (e->d && e->rung == RUNG_KILL && e->b > 1) {
+		text_add(t, ", and to its whole cgroup if nobody else lives there");
+	}
 }
 
 static void say_ended(struct text *t, const struct event *e)

@@ -122,9 +122,13 @@ int call_method(struct ctl *c, sd_bus_message **ret_reply, const char *method, c
 int call_monitor(struct ctl *c, bool history);	/* a descriptor, or -errno */
 int call_record(struct ctl *c);			/* the same */
 
-/* print.c */
+/* print.c, clean.c */
 /* What may steer a terminal becomes '?', and so does what is no UTF-8; cut between characters. */
 void print_clean(char *to, size_t size, const char *from);
+/* Bytes of the UTF-8 character at `at`, its code in *ret_code; 0: none. Not mbrtowc: what comes from the
+ * bus is UTF-8, whatever the locale. */
+size_t print_character(const char *at, uint32_t *ret_code);
+bool print_is_harmful(uint32_t code);	/* steers a terminal */
 /* `text` in so many columns of the terminal's own characters. Too long: cut at the end, or at the
  * front where columns is negative. print_cell fills up with blanks, print_cut does not. */
 const char *print_cell(const char *text, int columns, char buffer[CELL_MAX_BYTES]);

@@ -7,56 +7,6 @@
 
 #include "ctl.h"
 
-/* Bytes of the UTF-8 character at `at`, its code in *ret_code; 0: none. Not mbrtowc: what comes
- * from the bus is UTF-8, whatever the locale. */
-static size_t utf8_character(const char *at, uint32_t *ret_code)
-{
-	const unsigned char *b = (const unsigned char *)at;
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t length = b[0] < 0x80 ? 1 : b[0] < 0xc0 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : 4;
-	uint32_t code = length == 1 ? b[0] : b[0] & (0xffu >> (length + 1));
-
-	for (size_t i = 1; i < length; i++) {
-		if ((b[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (b[i] & 0x3f);
-	}
-	if (code < least[length] || code > 0x10ffff)
-		return 0;
-	*ret_code = code;
-	return length;
-}
-
-/* C0 and C1 (U+009B is the CSI of an escape sequence), and what turns the direction of writing. */
-static bool is_harmful(uint32_t code)
-{
-	return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x61c || code == 0x200e ||
-	       code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
-	       (code >= 0x2066 && code <= 0x2069);
-}
-
-void print_clean(char *to, size_t size, const char *from)
-{
-	size_t used = 0;
-
-	while (*from && used + 1 < size) {
-		uint32_t code = 0;
-		size_t length = utf8_character(from, &code);
-
-		if (!length || is_harmful(code)) {
-			to[used++] = '?';
-			from += length ? length : 1;
-			continue;
-		}
-		if (used + length >= size)
-			break;
-		memmove(to + used, from, length); /* to and from may be the same */
-		used += length;
-		from += length;
-	}
-	to[used] = 0;
-}
-
 static unsigned columns_of(uint32_t code)
 {
 	int width = print_is_utf8() ? wcwidth((wchar_t)code) : 1;
@@ -70,7 +20,7 @@ static unsigned columns_in(const char *text)
 	uint32_t code;
 	size_t length;
 
-	for (; (length = utf8_character(text, &code)) && *text; text += length)
+	for (; (length = print_character(text, &code)) && *text; text += length)
 		columns += columns_of(code);
 	return columns;
 }
@@ -82,7 +32,7 @@ static const char *fit(const char *text, int columns, char buffer[CELL_MAX_BYTES
 	size_t used = 0, length;
 	uint32_t code;
 
-	for (; (length = utf8_character(text, &code)) && *text; text += length) {
+	for (; (length = print_character(text, &code)) && *text; text += length) {
 		unsigned width = columns_of(code);
 
 		if (columns < 0 && have > wanted) {
@@ -243,7 +193,7 @@ static size_t line_of(const char *text, unsigned room)
 	size_t take = 0, blank = 0, length;
 	uint32_t code;
 
-	for (; (length = utf8_character(text + take, &code)) && text[take]; take += length) {
+	for (; (length = print_character(text + take, &code)) && text[take]; take += length) {
 		unsigned width = columns_of(code);
 
 		if (text[take] == ' ')

@@ -5,6 +5,7 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl.h"
 
@@ -116,7 +117,8 @@ static int put_wish(sd_bus_message *m, const struct wish *w, char **program)
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static int send_wish(struct ctl *c, const struct wish *w, char **program)
+/* Its number; negative: refused, complained of. */
+static int64_t send_wish(struct ctl *c, const struct wish *w, char **program)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	sd_bus_message *m = NULL, *reply = NULL;
@@ -133,31 +135,10 @@ static int send_wish(struct ctl *c, const struct wish *w, char **program)
 		call_complain("AddProcedure", &error, r);
 	if (r >= 0)
 		r = sd_bus_message_read(reply, "u", &id);
-	if (r >= 0)
-		printf("%" PRIu32 "\n", id);
 	sd_bus_error_free(&error);
 	sd_bus_message_unref(reply);
 	sd_bus_message_unref(m);
-	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
-}
-
-static int add(struct ctl *c, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "deadline", required_argument, NULL, 'd' }, { "memory", required_argument, NULL, 'm' },
-		{ "keep", required_argument, NULL, 'k' }, { "responder", no_argument, NULL, 'r' },
-		{ "no-hold", no_argument, NULL, 'l' }, { NULL, 0, NULL, 0 },
-	};
-	struct wish w = { .deadline_ms = UINT64_MAX, .memory_bytes = UINT64_MAX };
-	int option;
-
-	optind = 0; /* a second list of options: glibc and musl start over with 0 */
-	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1)
-		if (take_option(&w, option) < 0)
-			return usage();
-	if (argc - optind < 2 || take_who(&w, argv[optind]) < 0)
-		return usage();
-	return send_wish(c, &w, argv + optind + 1);
+	return r < 0 ? r : (int64_t)id;
 }
 
 static int remove_one(struct ctl *c, const char *text)
@@ -177,6 +158,7 @@ static int remove_one(struct ctl *c, const char *text)
 
 struct procedure_row {
 	uint32_t id, error;
+	char broken[DOMAIN_MAX_BYTES];
 	char kind[16], who[DOMAIN_MAX_BYTES], state[16], program[DOMAIN_MAX_BYTES], command[512], result[16];
 	uint64_t deadline_us, held_bytes, runs;
 };
@@ -198,6 +180,8 @@ static int read_detail(sd_bus_message *m, struct procedure_row *ret)
 			r = sd_bus_message_read(m, "v", "t", &ret->runs);
 		else if (!strcmp(key, "Errno"))
 			r = sd_bus_message_read(m, "v", "u", &ret->error);
+		else if (!strcmp(key, "Broken") && (r = sd_bus_message_read(m, "v", "s", &text)) >= 0)
+			print_clean(ret->broken, sizeof(ret->broken), text);
 		else if (strcmp(key, "LastResult"))
 			r = sd_bus_message_skip(m, "v");
 		else if ((r = sd_bus_message_read(m, "v", "s", &text)) >= 0)
@@ -283,7 +267,7 @@ static void row_line(struct ctl *c, const struct procedure_row *p)
 	       print_us(c, p->deadline_us, deadline, sizeof(deadline)),
 	       print_bytes(c, p->held_bytes, held, sizeof(held)), print_cut(p->command, 26, command));
 	if (p->error)
-		printf("      %s\n", strerror((int)p->error));
+		printf("      %s%s%s\n", p->broken, p->broken[0] ? ": " : "", strerror((int)p->error));
 	else if (p->runs)
 		printf("      run %" PRIu64 " times, last: %s\n", p->runs, p->result);
 }
@@ -306,6 +290,75 @@ static int list(struct ctl *c)
 	}
 	sd_bus_message_unref(reply);
 	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
+}
+
+/* ---- add ---- */
+
+/* To stand ready takes 10 to 60 ms; a slow disk may be in the way. Half: a slow one is not waited for;
+ * double: who adds it to a busy machine waits so much longer. */
+#define READY_MS	1000
+#define LOOK_MS		20
+
+/* 0: not there; negative: no answer, complained of. */
+static int find_row(struct ctl *c, uint32_t id, struct procedure_row *ret)
+{
+	sd_bus_message *reply = NULL;
+	int r = call_method(c, &reply, "ListProcedures", NULL);
+
+	if (r >= 0)
+		r = sd_bus_message_enter_container(reply, 'a', "(ussssasa{sv})");
+	while (r >= 0 && (r = read_row(reply, ret)) > 0 && ret->id != id)
+		continue;
+	sd_bus_message_unref(reply);
+	return r;
+}
+
+/* It was added all the same, and is tried again every minute. */
+static int wait_ready(struct ctl *c, uint32_t id)
+{
+	struct procedure_row row = { 0 };
+
+	for (unsigned waited = 0; waited < READY_MS; waited += LOOK_MS) {
+		int r = find_row(c, id, &row);
+
+		if (r <= 0)
+			return r < 0 ? EXIT_UNKNOWN : EXIT_OK; /* somebody has removed it */
+		if (!strcmp(row.state, "broken")) {
+			fprintf(stderr, "failsoftctl: procedure %" PRIu32 " cannot stand ready: %s: %s\n", id,
+				row.broken[0] ? row.broken : row.program, strerror((int)row.error));
+			return EXIT_WARNING;
+		}
+		if (strcmp(row.state, "starting"))
+			return EXIT_OK;
+		usleep(LOOK_MS * 1000);
+	}
+	fprintf(stderr, "failsoftctl: procedure %" PRIu32 " does not stand ready yet: ask again with "
+			"failsoftctl procedure\n", id);
+	return EXIT_WARNING;
+}
+
+static int add(struct ctl *c, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "deadline", required_argument, NULL, 'd' }, { "memory", required_argument, NULL, 'm' },
+		{ "keep", required_argument, NULL, 'k' }, { "responder", no_argument, NULL, 'r' },
+		{ "no-hold", no_argument, NULL, 'l' }, { NULL, 0, NULL, 0 },
+	};
+	struct wish w = { .deadline_ms = UINT64_MAX, .memory_bytes = UINT64_MAX };
+	int64_t id;
+	int option;
+
+	optind = 0; /* a second list of options: glibc and musl start over with 0 */
+	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1)
+		if (take_option(&w, option) < 0)
+			return usage();
+	if (argc - optind < 2 || take_who(&w, argv[optind]) < 0)
+		return usage();
+	id = send_wish(c, &w, argv + optind + 1);
+	if (id < 0)
+		return EXIT_UNKNOWN;
+	printf("%" PRId64 "\n", id);
+	return wait_ready(c, (uint32_t)id);
 }
 
 int procedure_verb(struct ctl *c)

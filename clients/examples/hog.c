@@ -15,10 +15,11 @@
 
 #define CHUNK	(64u << 10)
 #define MIB	(1u << 20)
+#define SHARED	(256u << 10)
 
 struct hog {
 	double rate, after_s, limit, free_after_s, fork, each;
-	const char *tmpfs;
+	const char *tmpfs, *shm;
 	int file;			/* -1: anonymous memory */
 };
 
@@ -102,6 +103,23 @@ static void storm(const struct hog *h)
 	}
 }
 
+/* For who saves what it shares before it is ended. */
+static bool share(const char *name)
+{
+	char path[256];
+	void *p = MAP_FAILED;
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/shm/%s", name);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd >= 0 && ftruncate(fd, SHARED) == 0)
+		p = mmap(NULL, SHARED, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return false;
+	memset(p, 0x5a, SHARED);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct hog h = { .rate = 10, .each = 512, .file = -1 };
@@ -114,6 +132,7 @@ int main(int argc, char **argv)
 		{ "fork", "endless tree of small processes, so deep", NULL, &h.fork, NULL },
 		{ "each", "KiB that each of them takes", NULL, &h.each, NULL },
 		{ "tmpfs", "write this file instead", &h.tmpfs, NULL, NULL },
+		{ "shm", "share 256 KiB of this name in /dev/shm beside it", &h.shm, NULL, NULL },
 		{ "ignore-term", "ignore SIGTERM", NULL, NULL, &ignore_term },
 		{ NULL, NULL, NULL, NULL, NULL },
 	};
@@ -127,6 +146,10 @@ int main(int argc, char **argv)
 			perror(h.tmpfs);
 			return 2;
 		}
+	}
+	if (h.shm && !share(h.shm)) {
+		perror(h.shm);
+		return 2;
 	}
 	pause_s(h.after_s);
 	if (h.fork > 0)

@@ -37,11 +37,12 @@ struct place {
 
 static struct place places[PLACES_MAX];
 static unsigned places_count;
+static bool wants_answer;
 
 static int usage(void)
 {
 	fputs("usage: failsoft-alarm [--write=FILE=TEXT] [--console=FILE] [--udp=ADDRESS:PORT]\n"
-	      "                      [--tcp=ADDRESS:PORT] [--message=TEXT]\n"
+	      "                      [--tcp=ADDRESS:PORT] [--answer] [--message=TEXT]\n"
 	      "  at most 8 of the first four; ADDRESS in figures, [::1]:5140 for IPv6\n", stderr);
 	return 2;
 }
@@ -139,6 +140,18 @@ static bool reach(const struct place *p, const struct failsoft_responder_run *ru
 	return true;
 }
 
+/* What the host says is its own; that it says something is what counts. */
+static bool is_answered(const struct place *p, const struct failsoft_responder_run *run)
+{
+	struct pollfd in = { .fd = p->fd, .events = POLLIN };
+	char byte;
+
+	if (p->kind != KIND_TCP || !wants_answer)
+		return true;
+	errno = ETIMEDOUT;
+	return poll(&in, 1, left_ms(run) / 2) > 0 && recv(p->fd, &byte, 1, 0) == 1;
+}
+
 static bool say(struct place *p, const char *message, const struct failsoft_responder_run *run)
 {
 	const char *text = p->kind == KIND_WRITE ? p->text : message;
@@ -149,6 +162,8 @@ static bool say(struct place *p, const char *message, const struct failsoft_resp
 	if (p->fd >= 0 && reach(p, run))
 		n = p->kind == KIND_WRITE || p->kind == KIND_CONSOLE
 			? write(p->fd, text, strlen(text)) : send(p->fd, text, strlen(text), MSG_NOSIGNAL);
+	if (n >= 0 && !is_answered(p, run))
+		n = -1;
 	if (n < 0)
 		fprintf(stderr, "%s: %s\n", p->name, strerror(errno));
 	return n >= 0;
@@ -175,6 +190,7 @@ int main(int argc, char **argv)
 		{ "write", required_argument, NULL, KIND_WRITE },
 		{ "console", required_argument, NULL, KIND_CONSOLE },
 		{ "udp", required_argument, NULL, KIND_UDP }, { "tcp", required_argument, NULL, KIND_TCP },
+		{ "answer", no_argument, NULL, 'a' },
 		{ "message", required_argument, NULL, 'm' }, { NULL, 0, NULL, 0 },
 	};
 	struct failsoft_responder_run run;
@@ -184,6 +200,8 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'm')
 			words = optarg;
+		else if (option == 'a')
+			wants_answer = true;
 		else if (option == '?' || !add((enum kind)option, optarg))
 			return usage();
 	}

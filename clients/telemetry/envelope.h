@@ -42,15 +42,20 @@ struct envelope_state {
 	struct spool_counts spool;
 };
 
-/* Each returns the bytes written, or -errno: -ENOMEM. `ret` has TOPIC_PAYLOAD_MAX bytes. */
+/*
+ * Each returns the bytes written, without the NUL behind them, or -errno: -ENOMEM, -EINVAL (a name, boot or
+ * sequence that no message may have). `ret` has TOPIC_PAYLOAD_MAX bytes. Texts may be any bytes: what is no
+ * UTF-8 and what controls a terminal becomes '?'. Figures above 2^63-1 are told as that. A synchronised
+ * clock beyond the years 1970 to 9999 is told as unsynchronised.
+ */
 int envelope_state(const struct envelope *v, const struct envelope_moment *m,
 		   const struct envelope_state *state, bool is_heartbeat, char *ret);
 int envelope_alarm(const struct envelope *v, const struct envelope_moment *m, enum topic_alarm alarm,
 		   bool is_raised, const struct tally_episode *episode, uint64_t deadline_us,
-		   const char *text, char *ret);
+		   const char *text, char *ret);	/* episode NULL: outside of one; deadline 0: none */
 int envelope_event(const struct envelope *v, const struct envelope_moment *m, const struct feed_event *e,
 		   char *ret);
-/* outcome: of a boot that is over, in that boot's words; NULL: of an episode that ended now. */
+/* outcome: of a boot that is over, `past`: its crumb; both NULL: of an episode that ended now. */
 int envelope_report(const struct envelope *v, const struct envelope_moment *m,
 		    const struct tally_episode *episode, const struct outcome *outcome,
-		    const char *past_boot, char *ret);
+		    const struct crumb_note *past, char *ret);

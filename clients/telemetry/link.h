@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Link: one MQTT 3.1.1 connection on an sd-event loop, with libmosquitto. It never blocks the loop: names
- * are resolved in a child of the resolver's (sd-resolve is not everywhere), connecting is not waited for. Lost
- * connections come back by themselves, after a pause that backoff.h draws, at the next server of the list.
- * Used by device and fleet. Edge; decides nothing but when to try again.
+ * are resolved in a thread (lookup.h; numbers need none), neither connecting nor TLS is waited for. Lost
+ * connections come back by themselves, after a pause that backoff.h draws, at the next server of the
+ * list. Used by device and fleet. Edge; decides nothing but when to try again. SIGPIPE is ignored from
+ * link_new() on.
  */
 #pragma once
 
@@ -27,6 +28,7 @@ struct link_options {
 	bool is_clean;				/* false: the server keeps the session */
 	unsigned keepalive_s;			/* 5..3600 */
 	uint64_t pause_first_us, pause_last_us;	/* backoff */
+	uint64_t connect_us;			/* for name, TCP, TLS and the server's answer; 0: 30 s */
 	uint64_t spread_us;			/* the first attempt is made within this; 0: at once */
 	const char *subscription[LINK_SUBSCRIPTIONS_MAX]; /* QoS 1, at every connect */
 	uint32_t subscriptions;
@@ -39,13 +41,14 @@ struct link_message {
 	bool is_retained;
 };
 
-/* Called from the loop. */
+/* Called from the loop, or from link_publish() (`acknowledged` of QoS 0). No link_free() there. */
 struct link_events {
 	/* About to connect: sets will_topic and will_payload (retained, QoS 1), borrowed until connected or
 	 * lost; untouched: no will. NULL: none. */
 	void (*will)(void *userdata, const char **topic, const void **payload, size_t *length);
 	void (*connected)(void *userdata);
-	/* why: one sentence that says what is wrong and, where a person must mend it, what to do. */
+	/* Also of an attempt that failed. why: one sentence that says what is wrong and, where a person
+	 * must mend it, what to do. */
 	void (*lost)(void *userdata, const char *why);
 	void (*acknowledged)(void *userdata, int message);	/* PUBACK, or sent at QoS 0 */
 	void (*received)(void *userdata, const struct link_message *m);

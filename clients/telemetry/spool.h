@@ -6,9 +6,11 @@
  *
  * A record fills one slot and carries a CRC32 over all of it, so one that the end of power tore is void
  * and its neighbours are not. No slot is written over while it holds what is more important than what
- * comes, or what is as important and was not sent. The file's head, written in two copies in turn, holds
- * what must outlive the process: instance, the highest sequence and session that may have been used.
- * What the head cannot tell any more (both copies are torn) is taken from the slots.
+ * comes and was not sent; of what is as important the oldest gives way. The last record of each alarm kind
+ * stays, sent or not. The file's head, written in two copies in turn, holds what must outlive the process:
+ * instance, the highest sequence and session that may have been used. What the head cannot tell any more
+ * (both copies are torn) is taken from the slots. spool_file.h has the layout and why it holds.
+ * Not for several threads.
  */
 #pragma once
 
@@ -18,9 +20,8 @@
 #include "topic.h"
 
 #define SPOOL_SLOT_BYTES	2048u
-#define SPOOL_SLOTS_MIN		16u	/* 36 KiB */
+#define SPOOL_SLOTS_MIN		16u	/* 40 KiB */
 #define SPOOL_SLOTS_MAX		4096u	/* 8 MiB */
-#define SPOOL_HEAD_BYTES	4096u
 
 /* More important is higher. */
 enum spool_priority {
@@ -32,13 +33,13 @@ enum spool_priority {
 
 enum spool_phase {
 	SPOOL_FREE,
-	SPOOL_WAITING,			/* to be sent */
-	SPOOL_SENT,			/* the server has it (PUBACK); an alarm stays for a while, see spool_resend() */
+	SPOOL_WAITING, /* to be sent */
+	SPOOL_SENT, /* the server has it (PUBACK); an alarm stays for a while, see spool_resend() */
 };
 
 struct spool_record {
 	uint64_t sequence;		/* 0: none */
-	uint64_t sent_s;		/* seconds of the device's own time count when it was acknowledged */
+	uint64_t sent_s;		/* when it was acknowledged, see spool_acknowledge() */
 	uint32_t type;			/* enum topic_type */
 	uint32_t alarm;			/* enum topic_alarm, of TOPIC_ALARM */
 	uint32_t is_raised;		/* of TOPIC_ALARM: 0 cleared */
@@ -55,43 +56,64 @@ struct spool_counts {
 struct spool;
 
 /*
- * Opens or makes `path` with `slots` slots; a file of another size is carried over: what fits, the
- * important first. Damaged slots are freed and counted. The file is locked against a second process.
- * Returns 0 or -errno: -EBUSY another process has it, -ENOSPC (the disk has no room, before anything was
- * lost), -EINVAL slots, -EPROTO it is no spool or from a newer version (left as it is).
+ * Opens or makes `path` with `slots` slots; a file of another size is carried over into a new one: what
+ * fits, the important first. Damaged slots are freed and counted. `path`.lock is locked against a second
+ * process. Returns 0 or -errno: -EBUSY another process has it, -ENOSPC (the disk has no room, before
+ * anything was lost), -EINVAL slots, -ENAMETOOLONG, -EPROTO it is no spool or from another version (left
+ * as it is: move it away), or what the system said.
  */
 int spool_open(struct spool **ret, const char *path, uint32_t slots);
-void spool_close(struct spool *s);
+struct spool *spool_close(struct spool *s);	/* NULL is fine; returns NULL */
+
+/* mlock took it. Otherwise its pages may have to be read again, RLIMIT_MEMLOCK is too low. */
+bool spool_is_locked(const struct spool *s);
 
 /* Of the file: a random number made with it. Two devices with one identity differ in it. */
 uint32_t spool_instance(const struct spool *s);
 
-/* The next message's and the next connection's number; blocks of them are reserved on the disk. */
+/*
+ * The next message's and the next connection's number; blocks of them are reserved on the disk, so that
+ * one in SPOOL_SEQUENCE_BLOCK waits for it. Never one twice; after an end without spool_close() up to a
+ * block is left out, after the loss of one head two, of both 2^32.
+ */
+#define SPOOL_SEQUENCE_BLOCK	1024u
+#define SPOOL_SESSION_BLOCK	16u
 uint64_t spool_next_sequence(struct spool *s);
 uint64_t spool_next_session(struct spool *s);
+
+/* Alarms and reports, events, all the rest. */
+enum spool_priority spool_priority(enum topic_type type);
 
 /*
  * Stores a record that has its sequence. Takes a free slot; else the oldest sent one; else the oldest
  * waiting one of the lowest priority that is not above its own: that one is lost and counted. is_urgent:
- * return when it is on the disk (msync), for alarms. Returns 0, or -ENOBUFS nothing may be evicted for
- * it (it is counted as evicted), -EMSGSIZE, or what msync returned (it is stored in memory all the same).
+ * return when it is on the disk (msync), for alarms and reports. Returns 0, or -ENOBUFS nothing may be
+ * evicted for it (it is counted as evicted), -EMSGSIZE, -EINVAL (sequence, type, alarm), or what msync
+ * returned (it is stored in memory all the same).
  */
 int spool_put(struct spool *s, const struct spool_record *record, bool is_urgent);
 
+/* Returns when a record that was put without haste is on the disk: 0, -ENOENT, or what msync returned. For
+ * an alarm that must leave before a deadline while the disk is slow: put, send, then sync. */
+int spool_sync(struct spool *s, uint64_t sequence);
+
 /*
- * The next waiting record to send after `after` (0: from the beginning): alarms and reports before
- * events before heartbeats where `is_urgent_first`, otherwise in order of sequence. NULL: none. Valid
- * until the next spool_put.
+ * The waiting record with the lowest sequence above `after` (0: from the beginning) among those of
+ * priority `lowest` or more: with SPOOL_ALARM the urgent ones alone, with SPOOL_HEARTBEAT all in order.
+ * NULL: none. Valid until the next spool_put.
  */
 const struct spool_record *spool_next(const struct spool *s, enum spool_priority lowest, uint64_t after);
 
 /* The server has it: alarms and reports are kept as sent (until their slot is needed), others freed.
- * `now_s`: the device's own count of seconds (spool_clock). Not on the disk at once: what is sent twice
- * is recognised by its id. */
+ * `now_s`: CLOCK_BOOTTIME in seconds. Not on the disk at once: what is sent twice is recognised by its
+ * id. Unknown sequences are ignored. */
 void spool_acknowledge(struct spool *s, uint64_t sequence, uint64_t now_s);
 
-/* A server may forget what it acknowledged when it is killed: in a new session, what was sent in the
- * last `window_s` waits again. Returns how many. */
+/*
+ * A server may forget what it acknowledged when it is killed: in a new session, what was sent in the
+ * last `window_s` waits again. Returns how many. What was sent in an earlier boot waits again if the count
+ * of seconds cannot exclude the window, so rather once too often: since then this boot alone took now_s.
+ */
 uint32_t spool_resend(struct spool *s, uint64_t now_s, uint64_t window_s);
 
 /* The last record of an alarm kind, raised or cleared; NULL: none known. */

@@ -51,12 +51,13 @@ extern "C" {
  */
 struct failsoft_responder_run {
 	uint32_t version;		/* FAILSOFT_RESPONDER_VERSION; later ones only add members */
-	int32_t pid;			/* the process that is about to be ended */
+	int32_t pid;			/* that is about to be ended; 0: nobody's, it is a last policy */
 	uint64_t start_ticks;		/* field 22 of /proc/PID/stat: is it still the same one? */
 	uint64_t episode;		/* number of the crisis, as in failsoftctl episodes */
 	uint64_t deadline_usec;		/* then the program is killed */
 	uint32_t pids_count;		/* all processes that are about to be ended, `pid` among them; */
-	int32_t pids[FAILSOFT_RESPONDER_PIDS_MAX]; /* more than the array: its first ones */
+	int32_t pids[FAILSOFT_RESPONDER_PIDS_MAX]; /* more than the array: its first ones.
+						    * pid 0: clients that may not be ended */
 	char name[16];			/* as in /proc/PID/comm */
 	char cgroup[256];		/* as in /proc/PID/cgroup; "" when not known */
 };

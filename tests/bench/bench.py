@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The figures of the README: each line is measured side by side in one run, quote the ratios.
 
-usage: bench.py BUILD
+usage: bench.py BUILD [procedures]
 """
 
 import json
@@ -186,11 +186,72 @@ def leak(build):
             print(line.removeprefix("LEAK "))
 
 
+RATIO_MOST = 1.5
+RUNS_INSIDE = 10
+
+
+def read_procedures(text):
+    """{name: ([us outside], [event inside], [MiB of headroom at it])}"""
+    found, name, headroom = {}, None, None
+    for line in text.replace("\r", "").splitlines():
+        if line.startswith("outside "):
+            name = line.split()[1]
+            found[name] = ([], [], [])
+        elif line.isdigit() and name:
+            found[name][0].append(int(line))
+        elif line.startswith("{"):
+            event = json.loads(line)
+            if event["event"] == "inside":
+                name = event["name"]
+            elif event["event"] == "procedure_ended":
+                found[name][1].append(event)
+                found[name][2].append(headroom)
+            headroom = event.get("headroom_bytes", headroom)
+    return found
+
+
+def median(values):
+    return sorted(values)[len(values) // 2] if values else 0
+
+
+def judge_procedures(found):
+    """Prints a line each; True: all have done their work, and none took longer than is wanted."""
+    good = len(found) == 5
+    for name, (outside, inside, headrooms) in found.items():
+        done = [e["taken_us"] for e in inside if e["outcome"] == 0]
+        ratio = median(done) / max(median(outside), 1)
+        is_good = len(outside) == RUNS_INSIDE and len(done) == RUNS_INSIDE and ratio <= RATIO_MOST
+        least = min((h for h in headrooms if h is not None), default=0)
+        print(f"{name:<8} {len(done):2} of {RUNS_INSIDE} done; {median(outside):6} us outside, {median(done):6} us "
+              f"inside, ratio {ratio:.2f}; headroom at least {least / 1048576:.1f} MiB" + ("" if is_good else "  NOT MET"))
+        good = good and is_good
+    return good
+
+
+def procedures(build):
+    """Five programs before the end of a process: outside, and inside real crises."""
+    print("\n# in the small machine: procedures outside and inside a crisis, medians of 10", flush=True)
+    here = os.path.dirname(os.path.abspath(__file__))
+    if shutil.which("qemu-system-x86_64") is None:
+        print("qemu-system-x86 is not installed, not measured")
+        return True
+    programs = ["/bin/true", "/bin/dd", "/bin/cp", f"{build}/tests/bench/failsoft-procedure-time"]
+    result = subprocess.run(
+        [sys.executable, os.path.join(here, "..", "vm", "vm.py"), "run", "--build", build, "--script",
+         os.path.join(here, "..", "vm", "procedures.sh"), "--timeout", "420",
+         *[word for p in programs for word in ("--with", p)]], capture_output=True, text=True, check=False)
+    is_good = judge_procedures(read_procedures(result.stdout))
+    print(f"procedures: {'all' if is_good else 'NOT all'} done, and at most {RATIO_MOST} times as long")
+    return is_good
+
+
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3) or sys.argv[2:] not in ([], ["procedures"]):
         print(__doc__, file=sys.stderr)
         return 2
     build = os.path.abspath(sys.argv[1])
+    if sys.argv[2:]:
+        return 0 if procedures(build) else 1
     print("# one step of the pure core", flush=True)
     subprocess.run([f"{build}/tests/bench/bench-core"], check=True)
     print("\n# from the call until a group of processes stands still", flush=True)
@@ -201,7 +262,7 @@ def main():
     idle(build)
     thrash(build)
     leak(build)
-    return 0
+    return 0 if procedures(build) else 1
 
 
 if __name__ == "__main__":

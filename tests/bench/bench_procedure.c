@@ -2,13 +2,18 @@
 /*
  * How long a procedure takes from its call to its end, in microseconds, one line a run:
  * failsoft-procedure-time RUNS LAUNCHER [--responder] PROGRAM [ARGUMENT]...
- * The one that is about to be ended is this program's parent.
+ * The one that is about to be ended is this program's parent. With --serve=PORT instead it is a host for
+ * failsoft-alarm --answer on this machine, locked, as one elsewhere would not lack memory either.
  */
+#include <arpa/inet.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "act/responder.h"
@@ -41,11 +46,32 @@ static bool run_once(const char *launcher, const struct procedure_spec *spec)
 	return true;
 }
 
+static int serve(const char *port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+	static char text[1024];
+
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 4) < 0)
+		return 1;
+	for (;;) {
+		int client = accept(fd, NULL, NULL);
+
+		if (recv(client, text, sizeof(text), 0) > 0)
+			(void)send(client, "heard\n", 6, MSG_NOSIGNAL); /* gone: it has missed it */
+		close(client);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct procedure_spec spec = procedure_default();
 	int at = 3;
 
+	if (argc == 2 && !strncmp(argv[1], "--serve=", 8))
+		return serve(argv[1] + 8);
 	if (argc > 4 && !strcmp(argv[at], "--responder")) {
 		spec.is_responder = true;
 		at++;

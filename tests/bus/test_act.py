@@ -88,6 +88,33 @@ def dry_run():
               expect(status=(status, None), dry=(action and action["dry_run"], 1)) + true(told=told))
 
 
+def dry_run_tells_each_rung():
+    """A client caused it: each rung at its time, and nobody is asked for good nor ended."""
+    with World({"procedures": [{"name": "logger", "program": "/bin/true", "deadline_ms": 300}]},
+               options=["--dry-run", f"--responder={tap.program('failsoft-responder')}"]) as w:
+        client = w.client("logger")
+        w.add_process(client.pid, "logger")
+        w.wait_event(event="responder", errno=0)
+        run_out(w)
+        w.wait_event(event="action", rung="kill")
+        time.sleep(0.3)
+        events = w.events()
+        status, asked = client.poll(), client.lines.wait("final", 0.1)
+        episode = next(e["episode"] for e in events if e["event"] == "episode_opened")
+        said = tap.run(tap.program("failsoftctl"), f"--bus={w.address}", "explain", str(episode)).stdout
+    told = [(e["event"], e.get("rung")) for e in events if e["event"] in ("action", "procedure")]
+    times = [e["time_us"] for e in events if e["event"] in ("action", "procedure")]
+    tap.check("--dry-run tells each rung at its time, to the last one",
+              expect(status=(status, None), asked=(asked, False),
+                     told=(told, [("action", "final"), ("procedure", None), ("action", "term"),
+                                  ("action", "kill")]),
+                     dry=([e["dry_run"] for e in events if e["event"] in ("action", "procedure")], [1] * 4),
+                     ended=([e for e in events if e["event"] == "ended"], []),
+                     pauses=([times[i + 1] - times[i] >= 20000 for i in range(3)], [True] * 3))
+              + true(final="would ask logger" in said and "to shut down for good within" in said,
+                     term="would send SIGTERM to logger" in said, kill="would send SIGKILL to logger" in said))
+
+
 def switched_off_and_protected():
     with World({"act": False}) as w:
         hog = sleeper(w)
@@ -138,6 +165,7 @@ leaker_is_ended()
 stubborn_leaker_is_killed()
 client_is_asked_first()
 dry_run()
+dry_run_tells_each_rung()
 switched_off_and_protected()
 tree_is_ended_as_a_whole()
 reused_pid()

@@ -29,14 +29,14 @@ def sleeper(folder, name):
     return subprocess.Popen([path, "60"])
 
 
-def call(program, *arguments):
-    """As failsoft-responder does it."""
+def call(program, *arguments, pid=7, pids=(7,)):
+    """As failsoft-responder does it; pid 0: as a last policy."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     process = subprocess.Popen([program, *arguments], pass_fds=[theirs.fileno()], stdout=subprocess.PIPE, text=True,
                                env={"FAILSOFT_RESPONDER_FD": str(theirs.fileno())})
     theirs.close()
     assert struct.unpack("=I", ours.recv(4)) == (1,)
-    ours.send(RUN.pack(1, 7, 0, 0, 1 << 62, 1, 7, *[0] * 63, b"hog", b"/"))
+    ours.send(RUN.pack(1, pid, 0, 0, 1 << 62, len(pids), *[*pids, *[0] * 64][:64], b"hog", b"/"))
     return process.communicate(timeout=20)[0].strip()
 
 
@@ -50,10 +50,15 @@ def inside(program, folder):
     stopped = [state(p) for p in sleepers]
     subprocess.run([program, "--continue"], check=True, stdout=subprocess.DEVNULL)
     gone_on = [state(p) for p in sleepers]
+    protect = f"--protect=none\n{folder}/pump-*\nunit:none.service\ncgroup:/none"
+    says += " " + call(program, "--end", protect, "none\npump", pid=0, pids=[sleepers[2].pid])
+    says += " " + call(program, "--end", "--protect=uid:0", "none", pid=0, pids=())
+    says += " " + call(program, "--end", "none", pid=0, pids=range(1000, 1065)).split(",")[0]
+    spared = [state(p) for p in sleepers]
     call(program, "--term", "pump")
     time.sleep(0.2)
     ended = [p.poll() is not None for p in sleepers]
-    print(says, "|", *stopped, "|", *gone_on, "|", *ended)
+    print(says, "|", *stopped, "|", *gone_on, "|", *spared, "|", *ended)
     return 0
 
 
@@ -69,8 +74,10 @@ def main():
     if result.returncode == 77 or "unshare" in result.stderr:
         tap.skip_all("no namespace of processes: " + result.stderr.strip())
     have = result.stdout.strip()
-    want = "1 processes stopped | S S T S | S S S S | False True True False"
-    tap.check("it stops the rest, lets it go on, tells it to end; the named set and sshd run on",
+    want = ("1 processes stopped 0 processes told to end 0 processes told to end 65 clients may not be ended "
+            "| S S T S | S S S S | S S S S | False True True False")
+    tap.check("it stops the rest, lets it go on, tells it to end; the named set, sshd and whom "
+              "protect or a client's word spares run on",
               [] if have == want else [f"have {have} {result.stderr}", f"want {want}"])
     tap.done()
 

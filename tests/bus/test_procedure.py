@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import dbus
@@ -159,7 +160,7 @@ def who_is_meant():
     with world() as w:
         hog = sleeper(w, cgroup="/a.slice/hog.service/inner")
         to = w.folder / "who"
-        for kind, match in [("name", "hog"), ("name", "hag"), ("unit", "hog.service"), ("unit", "a.slice"),
+        for kind, match in [("name", "hog"), ("name", "hag"), ("unit", "hog.service"), ("unit", "hag.service"),
                             ("cgroup", "/a.slice"), ("cgroup", "/b.slice"), ("pid", hog.pid)]:
             give(w, kind, match, SHELL, "-c", f"echo {kind} {match} >> {to}")
         run_out(w)
@@ -295,6 +296,9 @@ def ready_made():
         run_out(w)
         alarm = udp.recv(500).decode()
         raised = w.wait_event(event="procedure_output", name="3 of 3 alarms raised")
+    answers = [answered(reply) for reply in (b"heard", b"")]
+    tap.check("failsoft-alarm --answer waits for the host's answer, and fails without one",
+              expect(answers=(answers, [(True, "done"), (True, "failed")])))
     size = len(content)
     tap.check("failsoft-save writes the shared memory of the dying process to a file",
               expect(result=(saved and saved["result"], "done"), rest=(content[300001:].strip(b"\0"), b""),
@@ -323,8 +327,63 @@ def by_failsoftctl():
     tap.check("wrong use is said", expect(wrong=(wrong, [2] * 5), refused=(refused.returncode, 3)) + true(words="number" in refused.stderr))
 
 
+def what_is_added_broken():
+    """failsoftctl says so, names what is in the way, and tells it by its exit status."""
+    with world() as w:
+        plain = w.folder / "plain"
+        plain.write_text("no program")
+        rows = [("missing", [f"{w.folder}/none"], f"{w.folder}/none", "No such file"),
+                ("not executable", [str(plain)], str(plain), "Permission denied")]
+        have = []
+        for name, command, path, why in rows:
+            said = ctl(w, "procedure", "add", "name=hog", *command)
+            have.append((name, said.returncode, said.stdout.strip().isdigit(), path in said.stderr, why in said.stderr))
+    tap.check("one that cannot stand ready is said, with what is in its way",
+              expect(added=(have, [(r[0], 1, True, True, True) for r in rows])))
+    with World(options=["--responder=/none/failsoft-responder"]) as w:
+        said = ctl(w, "procedure", "add", "name=hog", SHELL, "-c", "exit 0")
+        listed = ctl(w, "procedure", "list").stdout
+        event = w.wait_event(event="responder")
+    tap.check("when what stands ready for all is missing, that is named, not the program",
+              expect(code=(said.returncode, 1), program=(SHELL in said.stderr, False),
+                     event=(event and event["name"], "failsoft-responder"))
+              + true(path="/none/failsoft-responder: No such file" in said.stderr,
+                     listed="/none/failsoft-responder: No such file" in listed))
+
+
+def answered(reply):
+    """How an alarm ends whose host says this to it, and what the host heard."""
+    with world() as w, socket.create_server(("127.0.0.1", 0)) as host:
+        host.settimeout(20)
+        sleeper(w, "hag")
+        give(w, "name", "hag", tap.program("failsoft-alarm"), "--answer", f"--tcp=127.0.0.1:{host.getsockname()[1]}",
+             Responder=True)
+        heard = []
+        thread = threading.Thread(target=serve_once, args=(host, reply, heard))
+        thread.start()
+        run_out(w)
+        ended = w.wait_event(event="procedure_ended")
+        thread.join()
+    return "memory runs out" in "".join(heard), ended and ended["result"]
+
+
+def serve_once(host, reply, heard):
+    with host.accept()[0] as connection:
+        heard.append(connection.recv(500).decode())
+        connection.send(reply)
+
+
+def who_is_never_ended():
+    with world() as w:
+        said = [w.error_of("AddProcedure", "pid", str(pid), SHELL, dbus.Array([], "s"), options(), signature="sssasa{sv}")
+                for pid in (1, w.broker.pid)]
+    tap.check("a procedure for who is never ended is refused", expect(said=(said, ["InvalidArgument"] * 2)))
+
+
 in_its_order()
 without_hold()
+what_is_added_broken()
+who_is_never_ended()
 bad_ones()
 what_cannot_stand_ready()
 who_is_meant()

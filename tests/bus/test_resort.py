@@ -5,6 +5,7 @@ what ends it ends no more than the broker."""
 
 import os
 import pathlib
+import shutil
 import signal
 import sys
 import tempfile
@@ -196,8 +197,59 @@ def garbage_is_no_reboot():
               true(said=said, line="count 0" in line) + expect(length=(len(line), 512)))
 
 
+SPY = """#!/usr/bin/python3
+import os, pathlib, socket, struct, sys
+s = socket.socket(fileno=int(os.environ["FAILSOFT_RESPONDER_FD"]))
+s.send(struct.pack("=I", 1))
+run = s.recv(4096)
+if run:
+    pid, count, first = struct.unpack_from("=4xi24xIi", run)
+    pathlib.Path(__file__).with_name("told").write_text(repr((sys.argv[1:], pid, count, first)))
+"""
+
+
+def barebone_spares():
+    """What it is told to spare: protect, its own list, and the client that may not be ended."""
+    long = {"protect": [f"/{'x' * 200}{i}" for i in range(6)]}
+    with World() as w:
+        responder = w.folder / "failsoft-responder"
+        shutil.copy(tap.program("failsoft-responder"), responder)
+        (w.folder / "failsoft-barebone").write_text(SPY)
+        (w.folder / "failsoft-barebone").chmod(0o755)
+        w.options.append(f"--responder={responder}")
+        w.kill_broker(signal.SIGTERM)
+        w.write_settings(last_policy="barebone", barebone_keep=["pump*", "valve"],
+                         **{**NOBODY, "protect": ["*", "unit:a.service"]})
+        w.start_broker()
+        w.wait_event(event="responder", errno=0)
+        bus, quick = w.connection(), dbus.UInt64(1000)
+        keeper = options(FlushUSec=quick, DegradeUSec=quick, ShutdownUSec=quick, MayBeEnded=False)
+        lifeline = w.call("Register", "keeper", keeper, signature="sa{sv}", bus=bus)[2].take()
+        run_out(w)
+        ended = w.wait_event(event="last_ended")
+        os.close(lifeline)
+        told = (w.folder / "told").read_text() if (w.folder / "told").exists() else ""
+        w.set_free(PLENTY)
+        w.wait_event(event="stage", to="normal")
+        w.write_settings(**long)
+        w.call("Reload")
+        time.sleep(0.3)
+        warned = warnings_of(w)
+        rows = len(w.call("ListProcedures"))
+    want = (["--end", "--protect=*\nunit:a.service", "--", "pump*\nvalve"], 0, 1, os.getpid())
+    tap.check("barebone is told whom protect and clients spare", expect(told=(told, repr(want)))
+              + true(ended=ended))
+    tap.check("what cannot be told to it is said, and it does not stand ready",
+              expect(rows=(rows, 0), warned=(sum("barebone does not stand ready" in s for s in warned), 1)))
+
+
+def warnings_of(w):
+    return [str(s) for s in w.connection().get_object(tap.NAME, tap.PATH, introspect=False).Get(
+        tap.NAME, "Warnings", dbus_interface=dbus.PROPERTIES_IFACE)]
+
+
 CASES = (files_are_deleted_then_the_program_runs, dry_run_only_tells, nothing_is_deleted_on_a_disk,
-         garbage_is_no_reboot)
+         garbage_is_no_reboot, barebone_spares)
 OF_A_MACHINE = (machine_goes_and_knows_why, power_goes, headroom_calls_it_off)
 
 

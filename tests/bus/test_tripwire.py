@@ -169,6 +169,38 @@ def where_there_is_none():
                    no_cgroups="no memory cgroups" in no_cgroups and words in no_cgroups))
 
 
+def told_is_true_after_a_reload():
+    """A sentence stands as long as it is true, and once."""
+    words = "no tripwire"
+    with Tree({"tripwire_cgroup": ""}) as w:
+        before = w.warnings()
+        w.reload(tripwire_cgroup=NAME)
+        armed, status = w.warnings(), w.status()
+        w.reload(tripwire_cgroup="/missing")
+        missing = w.warnings()
+        w.reload(tripwire_cgroup="/missing2")
+        again = w.warnings()
+        w.add_cgroup("/missing3")
+        w.reload(tripwire_cgroup="/missing3", protect=["*"])
+        protects = w.warnings()
+        w.reload(protect=["sshd"], last_policy="reboot", watchdog_device="/dev/none",
+                 domains=["/none"])
+        reboots = w.warnings()
+        w.reload(last_policy="relieve", watchdog_device="", domains=[])
+        after = w.warnings()
+    others = [s for s in before if words not in s]
+    tap.check("what the broker says that it lacks is true after a reload, and said once",
+              expect(before=(sum(words in s for s in before), 1), armed=(armed, others),
+                     missing=(sum(words in s and "/missing:" in s for s in missing), 1),
+                     again=(sum(words in s for s in again), 1),
+                     protects=(sum("nobody is ever ended" in s for s in protects), 1),
+                     reboots=(sorted(s[:8] for s in reboots if s not in others),
+                              sorted(s[:8] for s in reboots if "watchdog_device /dev/none" in s
+                                     or "domain /none" in s or "CAP_SYS_BOOT" in s)),
+                     watchdog=(sum("/dev/none" in s for s in reboots), 1), after=(after, others))
+              + true(status="tripwire     armed" in status and words not in status))
+
+
 def tripped():
     with Tree() as w:
         logger = w.client("logger")
@@ -257,6 +289,7 @@ it_follows()
 a_broker_that_is_killed()
 dry_run_and_reload()
 where_there_is_none()
+told_is_true_after_a_reload()
 tripped()
 files_only()
 it_vanishes()

@@ -56,6 +56,56 @@ def order_and_why():
                    same=len(again) == len(rows)) + expect(error=(unknown, "UnknownDomain")))
 
 
+def another_namespace():
+    """Whose System V shared memory the broker cannot see."""
+    class Namespaces(World):
+        own = "ipc:[4026531839]"
+
+        def start_bus(self):
+            for who, link in (("self", self.own), ("1", "ipc:[4026531839]")):
+                (self.folder / f"root/proc/{who}/ns").mkdir(parents=True)
+                (self.folder / f"root/proc/{who}/ns/ipc").symlink_to(link)
+            super().start_bus()
+
+    class Elsewhere(Namespaces):
+        own = "ipc:[4026532000]"
+
+    said = []
+    for kind in (Namespaces, Elsewhere):
+        with kind() as w:
+            said.append(warnings(w))
+    tap.check("a broker in an IPC namespace of its own says what it cannot see",
+              expect(same=("IPC namespace" in said[0], False), other=("IPC namespace" in said[1], True)))
+
+
+def warnings(w):
+    return " ".join(w.connection().get_object(tap.NAME, tap.PATH, introspect=False).Get(
+        tap.NAME, "Warnings", dbus_interface="org.freedesktop.DBus.Properties"))
+
+
+def who_feeds_a_watchdog():
+    """By what it holds open, whatever its name; the hog beside it is ended in its place."""
+    class Watchdog(World):
+        def start_bus(self):
+            self.feeder = sleeper(self, "feedme", 1000)
+            (self.folder / "root/dev").mkdir()
+            (self.folder / "root/dev/watchdog0").touch()
+            (self.folder / f"root/proc/{self.feeder.pid}/fd").mkdir()
+            (self.folder / f"root/proc/{self.feeder.pid}/fd/3").symlink_to("/dev/watchdog0")
+            super().start_bus()
+
+    with Watchdog() as w:
+        w.add_process(w.feeder.pid, "feedme", 600000)
+        small = sleeper(w, "small", 300000)
+        rows = [json.loads(line) for line in ctl(w, "--json", "victims").stdout.splitlines()]
+        run_out(w)
+        w.wait_event(event="ended")
+        status = w.feeder.poll(), small.poll()
+    why = {row["name"]: row["why"] for row in rows}
+    tap.check("who feeds a watchdog is never ended, whatever its name is",
+              expect(why=(why.get("feedme"), "protected"), status=(status, (None, -signal.SIGTERM))))
+
+
 def lists_decide():
     with World({"protect": ["hog"], "prefer": ["uid:0"]}) as w:
         hog, other = sleeper(w, "hog", 600000), sleeper(w, "other", 30000)
@@ -70,14 +120,13 @@ def lists_decide():
 
 def protects_everybody():
     with World({"protect": ["*"]}) as w:
-        warnings = " ".join(w.connection().get_object(tap.NAME, tap.PATH, introspect=False).Get(
-            tap.NAME, "Warnings", dbus_interface="org.freedesktop.DBus.Properties"))
+        warned = warnings(w)
         sleeper(w, "hog", 600000)
         said = ctl(w, "victims")
     tap.check("a list that protects everybody is accepted, and said",
-              true(warned="nobody is ever ended" in warnings, never="never hog" in said.stdout))
+              true(warned="nobody is ever ended" in warned, never="never hog" in said.stdout))
 
 
-for test in (order_and_why, lists_decide, protects_everybody):
+for test in (order_and_why, another_namespace, who_feeds_a_watchdog, lists_decide, protects_everybody):
     test()
 tap.done()

@@ -55,6 +55,10 @@ def bus_page():
 
 tap.check('failsoftd.8 and --help agree', options_differ('failsoftd', 'failsoftd.8'))
 tap.check('failsoftctl.1 and --help agree', options_differ('failsoftctl', 'failsoftctl.1'))
+if list(tap.BUILD.rglob('failsoft-telemetry')):
+    tap.check('failsoft-telemetry.8 and --help agree', options_differ('failsoft-telemetry', 'failsoft-telemetry.8'))
+if any(tap.BUILD.rglob('failsoft-fleet')):
+    tap.check('failsoft-fleet.1 and --help agree', options_differ('failsoft-fleet', 'failsoft-fleet.1'))
 tap.check('failsoftctl.1 names every verb', verbs_missing('failsoftctl.1'))
 tap.check('the bus page names every member and error', bus_page())
 pages = sorted(p for p in list(INTERFACES.glob('*.[1-8]')) + list(tap.BUILD.glob('interfaces/*.[1-8]')))

@@ -13,8 +13,10 @@ INTERFACES = tap.SOURCE / 'interfaces'
 # On a scale to 10. It was 2.2 with PrivateNetwork and without CAP_NET_ADMIN, but the kernel tells
 # births and ends of processes in the first network namespace only, before Linux 6.6 only to who has
 # that capability, and delays never without it; then 2.9, until CAP_SYS_PTRACE: without it nobody knows
-# who fills a tmpfs.
+# who fills a tmpfs. PrivateIPC is of no weight here, but hides who made System V shared memory.
 EXPOSURE_MAX = 3.1
+# What is left: it may speak to any host, read /sys, and lock memory.
+TELEMETRY_EXPOSURE_MAX = 1.2
 # What closes the network without a namespace of its own.
 NETWORK_CLOSED = {'IPAddressDeny': 'any', 'RestrictAddressFamilies': 'AF_UNIX AF_NETLINK'}
 ID = re.compile(r'[0-9a-f]{32}')
@@ -43,10 +45,37 @@ def network_open():
             if (found := [line for line in lines if line.startswith(f'{setting}=')]) != [f'{setting}={value}']]
 
 
+def own_view():
+    """What would hide from the broker what it must see: comment lines say why each is left out."""
+    hides = re.compile(r'(PrivateIPC|PrivateNetwork|PrivateUsers|ProtectProc|ProtectKernelLogs|ProtectControlGroups)=(?!no\b)')
+    return [f'{path.name} has {line}' for path in (INTERFACES / 'failsoftd.service.in', INTERFACES / 'failsoftd.reboot.conf')
+            for line in path.read_text().splitlines() if hides.match(line)]
+
+
 def unknown_settings(directory):
     result = tap.run('systemd-analyze', 'verify', '--man=no', unit(directory))
     return [line for line in result.stderr.splitlines()
             if 'failsoftd.service' in line and re.search(r'Unknown|Failed to parse|Invalid|ignoring', line)]
+
+
+def telemetry(directory):
+    """A program that speaks to the internet: nearly nothing is open to it, and it cannot cause the shortage."""
+    text = (INTERFACES / 'failsoft-telemetry.service.in').read_text()
+    path = pathlib.Path(directory, 'failsoft-telemetry.service')
+    path.write_text(text.replace('@sbindir@/failsoft-telemetry', '/bin/true'))
+    verify = tap.run('systemd-analyze', 'verify', '--man=no', path)
+    security = tap.run('systemd-analyze', 'security', '--offline=yes', '--no-pager', path)
+    match = re.search(r'Overall exposure level for \S+: ([\d.]+)', security.stdout)
+    wanted = {'DynamicUser': r'yes', 'MemoryMax': r'\d+M', 'OOMScoreAdjust': r'[1-9]\d*', 'CPUWeight': r'\d\d?',
+              'Nice': r'[1-9]\d*', 'Type': 'notify', 'WatchdogSec': r'\d+s', 'LimitMEMLOCK': r'\d+M',
+              'CapabilityBoundingSet': ''}
+    lines = text.splitlines()
+    return ([line for line in verify.stderr.splitlines() if 'failsoft-telemetry.service' in line
+             and re.search(r'Unknown|Failed to parse|Invalid|ignoring', line)]
+            + ([] if match and float(match.group(1)) <= TELEMETRY_EXPOSURE_MAX else
+               [f'exposure {match and match.group(1)}, at most {TELEMETRY_EXPOSURE_MAX}'])
+            + [f'{k}: no line that says {v}' for k, v in wanted.items()
+               if not any(re.fullmatch(f'{k}={v}', line) for line in lines)])
 
 
 def neighbours(directory):
@@ -150,7 +179,10 @@ def well_formed():
 with tempfile.TemporaryDirectory(prefix='failsoft-check-') as scratch:
     tap.check(f'the unit\'s exposure is at most {EXPOSURE_MAX}', exposure(scratch))
     tap.check('the unit has no network but netlink', network_open())
+    tap.check('the unit hides nothing that the broker must see', own_view())
     tap.check('systemd knows every setting of the unit', unknown_settings(scratch))
+    tap.check(f'the telemetry\'s unit: bounded, below the applications, exposure at most {TELEMETRY_EXPOSURE_MAX}',
+              telemetry(scratch))
     tap.check('systemd knows every setting for the bus', neighbours(scratch))
     tap.check('the drop-in for a reboot is known, and opens what it takes', reboot_rights(scratch))
     tap.check('the kernel has every setting of the sysctl drop-in', sysctl())

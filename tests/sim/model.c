@@ -50,12 +50,12 @@ static void take_policy(struct sim *s)
 	m->policy = s->policy;
 	for (uint32_t d = 0; d < SIM_DOMAINS; d++) {
 		struct model_victim *v = &m->domain[d].victim;
-		bool is_over = v->was_termed_dry && !m->policy.escalate.dry_run;
+		bool is_over = v->is_dry && !m->policy.escalate.dry_run;
 
 		/* a procedure that runs is told to be cut first */
 		if (!m->policy.escalate.enabled && v->was_procedure && !v->has_procedure_ended)
 			v->is_dropped = true;
-		else if ((is_over || !m->policy.escalate.enabled) && !v->was_killed)
+		else if (is_over || (!m->policy.escalate.enabled && (v->is_dry || !v->was_killed)))
 			m->domain[d].victim = (struct model_victim){ 0 };
 		m->domain[d].stuck_since_us = 0;
 		if (m->domain[d].headroom_bytes >= model_floor_bytes(m, d, STAGE_IMMINENT))

@@ -50,7 +50,8 @@ struct model_victim {
 	uint64_t procedure_began_us, procedure_deadline_us;
 	bool was_procedure, has_procedure_ended;
 	bool is_dropped;		/* acting was switched off while its procedure ran */
-	bool is_chosen, was_termed, was_termed_dry, was_killed;
+	bool is_chosen, was_told_final, was_termed, was_killed;
+	bool is_dry;			/* what was done to it last was only told */
 	uint64_t client;		/* 0: none, or it had left before it was chosen */
 	uint64_t finals_before;		/* how many the client had ended when it was chosen */
 	uint64_t deadline_us;		/* of the rung it stands on */

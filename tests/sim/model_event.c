@@ -116,6 +116,8 @@ static void check_final(struct sim *s, const struct model_client *k, const struc
 
 	if (s->model.domain[e->domain].last.is_asking && e->step == STEP_SHUTDOWN)
 		return; /* all are, for the machine goes */
+	if (s->model.policy.escalate.dry_run)
+		sim_fail(s, "client %" PRIx64 " is asked for good in a dry run", k->id);
 	if (e->step != STEP_SHUTDOWN || !v->is_chosen || v->client != k->id || v->was_termed)
 		sim_fail(s,
 			 "client %" PRIx64 " is asked for good, but is not the victim of domain %u",

@@ -159,6 +159,9 @@ static void on_victim(struct sim *s, const struct call *c, const struct event *e
 	if (!c->victim->all_growth_bytes && !s->core.domain[e->domain].estimate.distress)
 		sim_fail(s, "domain %u ends somebody, though nobody grew and the kernel is calm",
 			 (unsigned)e->domain);
+	if (!c->victim->client && crash_was_killed(s, c->victim->pid))
+		sim_fail(s, "domain %u: pid %d, killed before the daemon was, is to be ended again",
+			 (unsigned)e->domain, (int)c->victim->pid);
 	k = model_client(s, c->victim->client);
 	d->victim = (struct model_victim){
 		.is_chosen = true,
@@ -182,6 +185,8 @@ static bool has_had_its_say(struct sim *s, const struct model_victim *v)
 
 	if (!k || k->finals_ended > v->finals_before)
 		return true;
+	if (v->was_told_final)
+		return v->is_dry && s->now_us >= v->deadline_us;
 	return k->request.is_final && s->now_us >= k->request.deadline_us;
 }
 
@@ -197,7 +202,7 @@ static void on_procedure(struct sim *s, const struct event *e)
 		sim_fail(s, "domain %u: procedure %" PRIu64 " out of its order", (unsigned)e->domain, e->b);
 	if (v->was_procedure || m->has_run[v->procedure % MODEL_PROCEDURES_MAX] == v->procedure)
 		sim_fail(s, "domain %u: procedure %" PRIu64 " runs twice", (unsigned)e->domain, e->b);
-	if (!m->policy.escalate.dry_run && !has_had_its_say(s, v))
+	if (!has_had_its_say(s, v))
 		sim_fail(s, "a procedure for client %" PRIx64 ", whose final request has not ended",
 			 v->client);
 	if (e->c != s->now_us + v->procedure_deadline_us || e->d != m->policy.escalate.dry_run)
@@ -205,7 +210,8 @@ static void on_procedure(struct sim *s, const struct event *e)
 			 e->c, e->d);
 	v->was_procedure = true;
 	v->procedure_began_us = s->now_us;
-	v->procedure_deadline_us = e->d ? s->now_us : e->c;
+	v->procedure_deadline_us = v->deadline_us = e->c;
+	v->is_dry = e->d;
 	v->has_procedure_ended = e->d;
 	m->has_run[v->procedure % MODEL_PROCEDURES_MAX] = v->procedure;
 	if (!e->d)
@@ -241,18 +247,20 @@ static void on_term(struct sim *s, struct model_domain *d, const struct event *e
 	if (d->victim.was_termed)
 		sim_fail(s, "a second SIGTERM to the victim of domain %u", (unsigned)e->domain);
 	/* a busy that comes later than its deadline, when the procedure runs, is too late */
-	if (!m->policy.escalate.dry_run && !d->victim.was_procedure && !has_had_its_say(s, &d->victim))
+	if (!d->victim.was_procedure && !has_had_its_say(s, &d->victim))
 		sim_fail(s, "SIGTERM to client %" PRIx64 ", whose final request has not ended",
 			 d->victim.client);
-	if (!m->policy.escalate.dry_run &&
-	    (e->c < s->now_us || e->c > s->now_us + m->policy.escalate.term_us))
+	if (e->c < s->now_us || e->c > s->now_us + m->policy.escalate.term_us)
 		sim_fail(s, "SIGTERM at %" PRIu64 " gives until %" PRIu64, s->now_us, e->c);
+	if (d->victim.was_procedure && d->victim.is_dry && s->now_us < d->victim.procedure_deadline_us)
+		sim_fail(s, "SIGTERM in domain %u before its procedure could have ended",
+			 (unsigned)e->domain);
 	if (d->victim.was_procedure && !d->victim.has_procedure_ended)
 		sim_fail(s, "SIGTERM in domain %u while its procedure runs", (unsigned)e->domain);
 	if (d->victim.procedure && m->policy.escalate.procedures && !d->victim.was_procedure)
 		sim_fail(s, "SIGTERM in domain %u before its procedure", (unsigned)e->domain);
 	d->victim.was_termed = true;
-	d->victim.was_termed_dry = m->policy.escalate.dry_run;
+	d->victim.is_dry = e->d;
 	d->victim.deadline_us = e->c;
 	cover_add(&s->cover, m->policy.escalate.dry_run ? COVER_TERM_DRY : COVER_TERM);
 }
@@ -268,8 +276,25 @@ static void on_kill(struct sim *s, struct model_domain *d, const struct event *e
 	if (e->c < s->now_us)
 		sim_fail(s, "SIGKILL at %" PRIu64 " gives until %" PRIu64, s->now_us, e->c);
 	d->victim.was_killed = true;
-	d->victim.deadline_us = e->c;
-	cover_add(&s->cover, COVER_KILL);
+	d->victim.is_dry = e->d;
+	d->victim.deadline_us = e->d ? NEVER_US : e->c; /* nobody ends, so nobody is next */
+	cover_add(&s->cover, e->d ? COVER_KILL_DRY : COVER_KILL);
+}
+
+/* What a client would be asked, and nobody is. */
+static void on_told_final(struct sim *s, struct model_domain *d, const struct event *e)
+{
+	const struct model_client *k = model_client(s, d->victim.client);
+	struct model_victim *v = &d->victim;
+
+	if (!e->d || !k || v->was_told_final || v->was_procedure || v->was_termed)
+		sim_fail(s, "domain %u: a client would be asked for good, out of its order",
+			 (unsigned)e->domain);
+	if (e->c != s->now_us + k->offer.budget_us[STEP_SHUTDOWN])
+		sim_fail(s, "domain %u: its client would have until %" PRIu64, (unsigned)e->domain, e->c);
+	v->was_told_final = v->is_dry = true;
+	v->deadline_us = e->c;
+	cover_add(&s->cover, COVER_FINAL_DRY);
 }
 
 static void on_action(struct sim *s, const struct event *e)
@@ -288,17 +313,21 @@ static void on_action(struct sim *s, const struct event *e)
 	if (e->d != m->policy.escalate.dry_run)
 		sim_fail(s, "domain %u: dry run on record %" PRIu64 ", by policy %d",
 			 (unsigned)e->domain, e->d, m->policy.escalate.dry_run);
-	if (e->rung == RUNG_TERM)
+	if (e->rung == RUNG_FINAL)
+		on_told_final(s, d, e);
+	else if (e->rung == RUNG_TERM)
 		on_term(s, d, e);
 	else if (e->rung == RUNG_KILL)
 		on_kill(s, d, e);
 	else
 		sim_fail(s, "an action on rung %s", escalate_rung_name(e->rung));
+	d->stuck_since_us = 0;
+	if (e->d)
+		return; /* nothing is sent, ever */
 	if (m->acted_count == ARRAY_LEN(m->acted))
 		sim_fail(s, "more than %u actions in one call", (unsigned)ARRAY_LEN(m->acted));
 	m->acted_domain[m->acted_count] = e->domain;
 	m->acted[m->acted_count++] = e->rung == RUNG_TERM ? SIGTERM : SIGKILL;
-	d->stuck_since_us = 0;
 }
 
 static void on_held_back(struct sim *s, const struct call *c, const struct event *e)

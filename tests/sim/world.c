@@ -237,13 +237,22 @@ static void start(struct sim *s)
 			add_domain(s, name);
 }
 
+/* Who dies, dies; nothing else of what was to come does. */
+static void forget_actions(struct sim *s)
+{
+	for (unsigned i = 0; i < WORLD_ACTIONS_MAX; i++)
+		if (s->world.action[i].kind != ACTION_DIE)
+			s->world.action[i] = (struct action){ 0 };
+}
+
 /* Killed and started again: only the state file is left; clients come back, or not. */
-static void restart(struct sim *s)
+void world_restart(struct sim *s)
 {
 	struct model_domain past[SIM_DOMAINS];
 
 	memcpy(past, s->model.domain, sizeof(past));
-	memset(s->world.action, 0, sizeof(s->world.action));
+	forget_actions(s);
+	crash_is_over(s);
 	s->model.ids_count = 0;
 	for (uint32_t i = 0; i < SIM_CLIENTS; i++) {
 		s->world.actor[i].id = 0;
@@ -264,6 +273,7 @@ static void reboot(struct sim *s)
 	memset(s->world.action, 0, sizeof(s->world.action));
 	memset(s->world.actor, 0, sizeof(s->world.actor));
 	memset(s->world.pool, 0, sizeof(s->world.pool));
+	memset(s->world.killed, 0, sizeof(s->world.killed));
 	s->model.ids_count = 0;
 	s->world.reboots++;
 	start(s);
@@ -321,7 +331,7 @@ static void chance(struct sim *s)
 	else if (roll < 200)
 		toggle_domain(s);
 	else if (roll < 203)
-		restart(s);
+		world_restart(s);
 	else if (roll < 213 && s->core.domain[domain].used)
 		call_core(s, &oom);
 	else if (roll < 240 && roll >= 233)
@@ -359,6 +369,7 @@ void world_run(struct sim *s)
 		chance(s);
 		do_actions(s);
 		step(s);
+		crash_chance(s);
 	}
 	s->world.is_over = true;
 	memset(s->world.action, 0, sizeof(s->world.action));

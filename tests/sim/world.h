@@ -63,6 +63,22 @@ struct culprit {
 	uint64_t survey;		/* which choice of the domain it is */
 };
 
+/* Where a domain stood after the newest step. */
+struct crash_state {
+	enum stage_word stage;
+	enum escalate_rung rung;
+	enum hold_phase hold;
+	enum last_phase last;
+};
+
+/* Who got SIGKILL, and when it is gone: that lasts over the daemon's end. */
+#define WORLD_KILLED_MAX	64u
+struct crash_kill {
+	int32_t pid;			/* 0: nobody */
+	uint64_t dead_us;
+	bool is_past;			/* by a daemon that was killed itself meanwhile */
+};
+
 /* The cgroup of the tripwire. */
 struct fence {
 	struct dice dice;
@@ -77,6 +93,9 @@ struct world {
 	struct action action[WORLD_ACTIONS_MAX];
 	struct pool pool[SIM_DOMAINS];
 	struct culprit culprit[SIM_DOMAINS];
+	struct crash_state crash[SIM_DOMAINS];
+	struct crash_kill killed[WORLD_KILLED_MAX];
+	uint32_t killed_count;
 	uint64_t first_episode;
 	uint32_t reboots;		/* of a loop */
 	uint32_t last_procedure;	/* ids are given once, as a responder runs once in a crisis */
@@ -109,6 +128,14 @@ void fence_init(struct sim *s);
 void fence_sample(struct sim *s, const struct sample *a);
 void fence_watch(struct sim *s);
 void fence_undo(struct sim *s);
+void world_restart(struct sim *s);
+void crash_chance(struct sim *s);
+void crash_note_kill(struct sim *s, int32_t pid, uint64_t dead_us);
+void crash_is_over(struct sim *s);
+/* A survey does not show it any more. */
+bool crash_is_dead(const struct sim *s, int32_t pid);
+/* By a daemon that is no more: to end it again would be once too often. */
+bool crash_was_killed(const struct sim *s, int32_t pid);
 void world_later(struct sim *s, struct action a);
 void actor_join(struct sim *s, uint32_t actor);
 void actor_leave(struct sim *s, uint32_t actor);
@@ -118,7 +145,7 @@ void pool_init(struct sim *s, uint32_t domain);
 void pool_turn(struct sim *s, uint32_t domain);
 struct sample pool_sample(struct sim *s, uint32_t domain);
 bool culprit_choose(struct sim *s, uint32_t domain, struct culprit *k, struct victim *ret);
-void culprit_die_later(struct sim *s, uint32_t domain, uint64_t within_us);
+uint64_t culprit_die_later(struct sim *s, uint32_t domain, uint64_t within_us);
 void culprit_die(struct sim *s, uint32_t domain);
 void culprit_watch(struct sim *s);
 void culprit_guard(struct sim *s);

@@ -20,7 +20,10 @@ bool culprit_choose(struct sim *s, uint32_t domain, struct culprit *k, struct vi
 	if (dice_percent(d, 10) || s->world.pool[domain].is_nobodys)
 		return false;
 	ret->kind = dice_between(d, VICTIM_PROCESS, VICTIM_NAMESAKES);
-	ret->pid = ret->pids[0] = (int32_t)(5000 + dice_below(d, 100));
+	ret->pid = (int32_t)(5000 + dice_below(d, 100));
+	while (crash_is_dead(s, ret->pid))
+		ret->pid++;
+	ret->pids[0] = ret->pid;
 	ret->pids_count = 1;
 	strcpy(ret->name, "hog");
 	if (dice_percent(d, 85)) /* else it is the largest, and nobody grew */
@@ -42,12 +45,14 @@ bool culprit_choose(struct sim *s, uint32_t domain, struct culprit *k, struct vi
 	return true;
 }
 
-void culprit_die_later(struct sim *s, uint32_t domain, uint64_t within_us)
+uint64_t culprit_die_later(struct sim *s, uint32_t domain, uint64_t within_us)
 {
-	world_later(s, (struct action){.kind = ACTION_DIE,
-				       .at_us = s->now_us + dice_spread(&s->dice, within_us),
+	uint64_t at_us = s->now_us + dice_spread(&s->dice, within_us);
+
+	world_later(s, (struct action){.kind = ACTION_DIE, .at_us = at_us,
 				       .domain = domain,
 				       .answer.sequence = s->world.culprit[domain].survey});
+	return at_us;
 }
 
 void world_survey(struct sim *s, uint32_t domain)
@@ -96,11 +101,14 @@ void world_look(struct sim *s, uint32_t domain)
 void world_signal(struct sim *s, const struct core_effect *e)
 {
 	struct culprit *k = &s->world.culprit[e->domain];
+	const struct victim *v = &s->core.domain[e->domain].escalate.victim;
+	uint64_t dead_us;
 
-	if (e->dry_run)
+	if (k->mortality != DIES_AT_TERM && (k->mortality != DIES_AT_KILL || e->signal != SIGKILL))
 		return;
-	if (k->mortality == DIES_AT_TERM || (k->mortality == DIES_AT_KILL && e->signal == SIGKILL))
-		culprit_die_later(s, e->domain, e->signal == SIGKILL ? KILL_TAKES_US : US_PER_S);
+	dead_us = culprit_die_later(s, e->domain, e->signal == SIGKILL ? KILL_TAKES_US : US_PER_S);
+	if (e->signal == SIGKILL && !v->client)
+		crash_note_kill(s, v->pid, dead_us);
 }
 
 /* Some end at once, some in time, some after their deadline, some never. */

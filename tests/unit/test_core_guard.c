@@ -77,7 +77,9 @@ static void a_stop_is_held_and_let_go(void **state)
 	struct event e;
 
 	(void)state;
+	core.domain[0].sample_due_us = now_us + US_PER_S; /* at normal's pace */
 	assert_true(core_guard(&core, &r, now_us));
+	assert_true(core_wants_sample(&core, 0, now_us));
 	e = newest(EVENT_GUARD);
 	assert_true(e.a == 7 && e.b == 1 && e.c == 1 && e.e == 570000 && e.episode == 1001);
 	assert_int_equal(core.domain[0].stage.now, STAGE_IMMINENT);

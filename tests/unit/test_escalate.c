@@ -142,24 +142,54 @@ static void a_bomb_has_no_moment_to_leave(void **state)
 	assert_int_equal(escalate_step(&e, &policy, &view), ESCALATE_NOTHING);
 }
 
-static void dry_run_and_off(void **state)
+/* Each rung at the time at which it would be climbed, the last one for good. */
+static void a_dry_run_tells_each_rung(void **state)
 {
-	const struct row client = { .at = RUNG_IDLE, .who = CLIENT, .deadline_us = NEVER_US };
-	const struct row term = { .at = RUNG_TERM, .who = PROGRAM, .deadline_us = NOW };
-	const struct row given = { .at = RUNG_IDLE, .who = GIVEN, .deadline_us = NEVER_US };
-	struct escalate_policy dry = policy, off = policy, none = policy;
-	struct escalate_view view = { .now_us = NOW, .is_wanted = true, .tte_low_us = 0 };
+	static const struct {
+		uint64_t at_us;
+		enum escalate_do what;
+		enum escalate_rung rung;
+	} steps[] = {
+		{ NOW, ESCALATE_ASK_FINAL, RUNG_FINAL },
+		{ NOW + 400 * MS - 1, ESCALATE_NOTHING, RUNG_FINAL },
+		{ NOW + 400 * MS, ESCALATE_PROCEDURE, RUNG_PROCEDURE },
+		{ NOW + 700 * MS - 1, ESCALATE_NOTHING, RUNG_PROCEDURE },
+		{ NOW + 700 * MS, ESCALATE_TERM, RUNG_TERM },
+		{ NOW + 1200 * MS - 1, ESCALATE_NOTHING, RUNG_TERM },
+		{ NOW + 1200 * MS, ESCALATE_KILL, RUNG_KILL },
+		{ NOW + 90 * S, ESCALATE_NOTHING, RUNG_KILL },
+	};
+	const struct row client = { .at = RUNG_IDLE, .who = GIVEN_CLIENT, .deadline_us = NEVER_US };
+	struct escalate_view view = { .is_wanted = true, .tte_low_us = NEVER_US, .final_ended = true };
+	struct escalate_policy dry = policy;
 	struct escalate e = at(&client);
 
 	(void)state;
 	dry.dry_run = true;
+	for (unsigned i = 0; i < ARRAY_LEN(steps); i++) {
+		view.now_us = steps[i].at_us;
+		assert_int_equal(escalate_step(&e, &dry, &view), steps[i].what);
+		assert_int_equal(e.rung, steps[i].rung);
+		assert_true(e.is_dry);
+		if (steps[i].what == ESCALATE_ASK_FINAL) /* by who tells it */
+			e.deadline_us = NOW + 400 * MS;
+	}
+	assert_true(e.deadline_us == NEVER_US);
+	assert_int_equal(escalate_step(&e, &policy, &view), ESCALATE_NOTHING); /* now it is meant */
+	assert_int_equal(e.rung, RUNG_IDLE);
+	assert_int_equal(e.victim.kind, VICTIM_NONE);
+}
+
+static void dry_run_and_off(void **state)
+{
+	const struct row term = { .at = RUNG_TERM, .who = PROGRAM, .deadline_us = NOW };
+	const struct row given = { .at = RUNG_IDLE, .who = GIVEN, .deadline_us = NEVER_US };
+	struct escalate_policy off = policy, none = policy;
+	struct escalate_view view = { .now_us = NOW, .is_wanted = true, .tte_low_us = 0 };
+	struct escalate e;
+
+	(void)state;
 	off.enabled = none.procedures = false;
-	assert_int_equal(escalate_step(&e, &dry, &view), ESCALATE_TERM);
-	assert_true(e.deadline_us == NEVER_US);		/* and stays there: nothing is ended */
-	assert_int_equal(escalate_step(&e, &dry, &view), ESCALATE_NOTHING);
-	e = at(&given);
-	assert_int_equal(escalate_step(&e, &dry, &view), ESCALATE_PROCEDURE);
-	assert_int_equal(escalate_step(&e, &dry, &view), ESCALATE_TERM); /* only told: nothing to wait for */
 	e = at(&given);
 	assert_int_equal(escalate_step(&e, &none, &view), ESCALATE_TERM);
 	escalate_init(&e);
@@ -174,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_ladder),
 		cmocka_unit_test(dry_run_and_off),
+		cmocka_unit_test(a_dry_run_tells_each_rung),
 		cmocka_unit_test(a_bomb_has_no_moment_to_leave),
 	};
 

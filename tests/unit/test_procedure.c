@@ -161,6 +161,11 @@ static void what_is_refused(void **state)
 		{ "a pid that is none", { PROCEDURE_PID, "99999999999", "/bin/true" } },
 		{ "no cgroup", { PROCEDURE_CGROUP, "a.slice", "/bin/true" } },
 		{ "a unit's path", { PROCEDURE_UNIT, "/a.slice/b.service", "/bin/true" } },
+		{ "process 1", { PROCEDURE_PID, "1", "/bin/true" } },
+		{ "a unit without its ending", { PROCEDURE_UNIT, "logger", "/bin/true" } },
+		{ "a slice", { PROCEDURE_UNIT, "system.slice", "/bin/true" } },
+		{ "an ending alone", { PROCEDURE_UNIT, ".service", "/bin/true" } },
+		{ "half a path", { PROCEDURE_NAME, "bin/logger", "/bin/true" } },
 		{ "a long name", { PROCEDURE_NAME, "0123456789abcdef", "/bin/true" } },
 	};
 	const struct procedure_spec good = { PROCEDURE_NAME, "hog", "/bin/true" };

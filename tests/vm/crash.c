@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * failsoft-crash: kills the broker by SIGKILL the moment its event export shows a text. Locked into
+ * failsoft-crash: kills the broker by SIGKILL the moment its event export shows a text, or a cgroup is
+ * frozen. Locked into
  * memory, so that it is as quick in a crisis. Exit status 0: done, 1: the text did not come.
  */
 #include <fcntl.h>
@@ -63,12 +64,29 @@ static pid_t read_pid(const char *path)
 	return (pid_t)atoi(text);
 }
 
+/* Looks on and on, at the end of its time slice others run: there is no event when it is written. */
+static int kill_when_frozen(const char *path, pid_t broker, double end_s)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char is_frozen = '0';
+
+	if (fd < 0 || broker <= 1 || mlockall(MCL_CURRENT) < 0)
+		return fail(path);
+	while (now_s() < end_s) {
+		if (pread(fd, &is_frozen, 1, 0) == 1 && is_frozen == '1')
+			return kill(broker, SIGKILL) < 0 ? fail("kill") : 0;
+		usleep(200);
+	}
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
-	const char *events = "/run/events", *pid_file = "/run/broker.pid", *text = NULL;
+	const char *events = "/run/events", *pid_file = "/run/broker.pid", *text = NULL, *frozen = NULL;
 	double seconds = 10;
 	const struct example_option options[] = {
-		{ "text", "that the events must show (required)", &text, NULL, NULL },
+		{ "text", "that the events must show", &text, NULL, NULL },
+		{ "frozen", "or the cgroup.freeze that must hold a 1", &frozen, NULL, NULL },
 		{ "events", "export file of the broker", &events, NULL, NULL },
 		{ "pid-file", "with the broker's pid", &pid_file, NULL, NULL },
 		{ "seconds", "to wait for the text", NULL, &seconds, NULL },
@@ -82,6 +100,8 @@ int main(int argc, char **argv)
 	double end_s = now_s() + seconds;
 	char drain[4096];
 
+	if (frozen)
+		return kill_when_frozen(frozen, broker, end_s);
 	if (!text || strlen(text) >= KEEP || broker <= 1 || fd < 0 || changes < 0) {
 		fprintf(stderr, "failsoft-crash: give --text, --events and --pid-file; see --help\n");
 		return 2;

@@ -41,6 +41,11 @@ JOB_BYTES = 64 * 1024
 KEEP_SETS = 3       # of images, 140 MB each; the bench and the tests may be at work at once
 MODULES_BOOT = ['libnvdimm', 'nd_e820', 'nd_btt', 'nd_pmem']
 MODULES_TOOLS = ['null_blk', 'lzo-rle', 'zsmalloc', 'zram']
+# In the order in which they are loaded, by guest/device. On the tools disk; without them on this host the
+# machine has no network, or forgets the kernel's last words.
+MODULES_NET = ['virtio_ring', 'virtio', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci',
+               'failover', 'net_failover', 'virtio_net']
+MODULES_LAST_WORDS = ['reed_solomon', 'ramoops']
 CMDLINE = ('console=ttyS0 quiet panic=-1 psi=1 nokaslr transparent_hugepage=never '
            'random.trust_cpu=on ' +
            ' '.join(f'memmap={SIZE[d]}M!{OFFSET[d]}M' for d in ('tools', 'data', 'status')))
@@ -133,6 +138,9 @@ class Images:
         self._make_disks(self.dir / 'root')
         self._make_booted()
 
+    def has_module(self, name):
+        return any(self.modules.rglob(name + '.ko'))
+
     def _module(self, name):
         return next(self.modules.rglob(name + '.ko'))
 
@@ -160,6 +168,8 @@ class Images:
         (root / 'etc/passwd').write_text('root:x:0:0:root:/:/bin/sh\n')
         (root / 'etc/group').write_text('root:x:0:\n')
         for name in MODULES_TOOLS:
+            shutil.copy(self._module(name), root / 'mod')
+        for name in filter(self.has_module, MODULES_NET + MODULES_LAST_WORDS):
             shutil.copy(self._module(name), root / 'mod')
         for path in HERE.glob('guest/*'):
             shutil.copy(path, root / 'guest')
@@ -225,6 +235,10 @@ class Images:
 
 class Machine:
     """One QEMU process with its files in `work`; context manager that leaves nothing running."""
+    accel = 'tcg'
+    clock = ['-icount', 'shift=0,sleep=off']    # [] is the wall's
+    cmdline = CMDLINE
+    more = ['-no-reboot']
 
     def __init__(self, images, work, memory):
         self.images, self.work = images, pathlib.Path(work).resolve()
@@ -250,9 +264,9 @@ class Machine:
         ram = f'memory-backend-file,id=ram,share=on,mem-path={self.memory},size={ALL_RAM}M'
         return [find_program('qemu-system-x86_64'), '-machine', 'pc,memory-backend=ram',
                 '-object', ram, '-m', str(ALL_RAM), '-smp', '1', '-cpu', 'qemu64',
-                '-accel', 'tcg', '-icount', 'shift=0,sleep=off',
-                '-rtc', 'base=2026-01-01,clock=vm', '-nodefaults', '-nographic', '-no-reboot',
-                '-kernel', str(i.kernel), '-initrd', f'{i.dir}/boot.cpio.gz', '-append', CMDLINE,
+                '-accel', self.accel, *self.clock,
+                '-rtc', 'base=2026-01-01,clock=vm', '-nodefaults', '-nographic', *self.more,
+                '-kernel', str(i.kernel), '-initrd', f'{i.dir}/boot.cpio.gz', '-append', self.cmdline,
                 '-serial', first_serial, *files]
 
     def start(self, incoming):

@@ -31,7 +31,8 @@ import show
 GUEST_PROGRAMS = ['failsoftd', 'failsoftctl', 'failsoft-logger', 'failsoft-hog',
                   'failsoft-controller', 'failsoft-viewer', 'failsoft-minimal',
                   'failsoft-load', 'failsoft-loop', 'failsoft-nasty', 'failsoft-crash',
-                  'failsoft-responder', 'failsoft-save', 'failsoft-alarm', 'failsoft-barebone', 'failsoft-hold']
+                  'failsoft-responder', 'failsoft-save', 'failsoft-alarm', 'failsoft-barebone', 'failsoft-hold',
+                  'failsoft-telemetry']
 HOST_PROGRAMS = ['stress-ng', 'earlyoom']     # Debian's; what needs one is skipped without it
 NEEDED = ['failsoft-logger', 'failsoft-hog']
 CACHE = 'tests/vm/cache'
@@ -112,8 +113,8 @@ def play(lab):
         lab.images.fill_disks(memory)    # fresh: this machine boots from its firmware
         write_job(lab.images, memory, '#go\n#seconds play\n')
         m = qemu.Machine(lab.images, d, memory)
-        # for a person the guest's clock must be the wall's
-        argv = [a for a in m.command('mon:stdio') if a not in ('-icount', 'shift=0,sleep=off')]
+        m.clock = []    # for a person the guest's clock must be the wall's
+        argv = m.command('mon:stdio')
         print('The machine boots (about 15 s). Leave with Ctrl-A X.', flush=True)
         return subprocess.call(argv, cwd=d)
 

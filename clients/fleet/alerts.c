@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "alerts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const severities[TOPIC_ALARM_COUNT] = {
+	[TOPIC_ALARM_IMMINENT] = "warning",
+	[TOPIC_ALARM_SHUTDOWN] = "critical",
+	[TOPIC_ALARM_OOM_KILL] = "critical",
+	[TOPIC_ALARM_BROKER_LOST] = "warning",
+};
+
+const char *alerts_severity(enum topic_alarm kind)
+{
+	return severities[kind];
+}
+
+int alerts_init(struct alerts *a)
+{
+	*a = (struct alerts){ .list = calloc(ALERTS_MAX + 1, sizeof(struct alert)) };
+	return a->list ? 0 : -ENOMEM;
+}
+
+void alerts_fini(struct alerts *a)
+{
+	free(a->list);
+	*a = (struct alerts){ 0 };
+}
+
+static uint32_t *slot_of(struct alerts *a, uint32_t number, enum topic_alarm kind)
+{
+	return &a->slot[(number * TOPIC_ALARM_COUNT + kind) % ALERTS_SLOTS];
+}
+
+static struct alert *find(struct alerts *a, uint32_t number, enum topic_alarm kind)
+{
+	for (uint32_t i = *slot_of(a, number, kind); i; i = a->list[i].next)
+		if (a->list[i].number == number && a->list[i].kind == kind)
+			return &a->list[i];
+	return NULL;
+}
+
+static struct alert *make(struct alerts *a, uint32_t number, enum topic_alarm kind)
+{
+	uint32_t *slot = slot_of(a, number, kind);
+	uint32_t fresh = a->free;
+
+	if (fresh)
+		a->free = a->list[fresh].next;
+	else if (a->count < ALERTS_MAX)
+		fresh = ++a->count;
+	if (!fresh) {
+		a->lost++;
+		return NULL;
+	}
+	a->used++;
+	a->list[fresh] = (struct alert){ .number = number, .kind = kind, .next = *slot };
+	*slot = fresh;
+	return &a->list[fresh];
+}
+
+static void drop(struct alerts *a, struct alert *alert)
+{
+	uint32_t place = (uint32_t)(alert - a->list), *at = slot_of(a, alert->number, alert->kind);
+
+	while (*at != place)
+		at = &a->list[*at].next;
+	*at = alert->next;
+	*alert = (struct alert){ .next = a->free };
+	a->free = place;
+	a->used--;
+}
+
+bool alerts_raise(struct alerts *a, const struct roster_device *d, enum topic_alarm kind, uint64_t now_us)
+{
+	struct alert *alert = find(a, d->number, kind);
+	bool is_away = alert && alert->is_away;
+
+	if (!alert)
+		alert = make(a, d->number, kind);
+	if (!alert)
+		return false;
+	*alert = (struct alert){.number = d->number,
+				.kind = kind,
+				.starts_s = d->alarm[kind].since_s,
+				.due_us = now_us,
+				.is_away = is_away,
+				.is_changed = is_away,
+				.next = alert->next};
+	memcpy(alert->fleet, d->fleet, sizeof(alert->fleet));
+	memcpy(alert->device, d->device, sizeof(alert->device));
+	snprintf(alert->firmware, sizeof(alert->firmware), "%s", d->firmware ? d->firmware : "");
+	snprintf(alert->text, sizeof(alert->text), "%.*s", (int)sizeof(alert->text) - 1,
+		 d->alarm[kind].text ? d->alarm[kind].text : "");
+	return true;
+}
+
+void alerts_clear(struct alerts *a, uint32_t number, enum topic_alarm kind, const struct roster_now *now)
+{
+	struct alert *alert = find(a, number, kind);
+
+	if (!alert || alert->ends_s)
+		return;
+	alert->ends_s = now->real_s > alert->starts_s ? now->real_s : alert->starts_s;
+	alert->due_us = now->now_us;
+	alert->is_changed = alert->is_away;
+}
+
+bool alerts_is_end(const struct alert *a)
+{
+	return a->ends_s && a->is_told;
+}
+
+static uint32_t take(struct alerts *a, uint64_t now_us, bool is_told, struct alert **ret, uint32_t taken)
+{
+	for (uint32_t i = 1; i <= a->count && taken < ALERTS_BATCH; i++) {
+		struct alert *alert = &a->list[i];
+
+		if (!alert->number || alert->is_away || alert->is_told != is_told || alert->due_us > now_us)
+			continue;
+		alert->is_away = true;
+		alert->is_changed = false;
+		ret[taken++] = alert;
+	}
+	return taken;
+}
+
+uint32_t alerts_take(struct alerts *a, uint64_t now_us, struct alert *ret[ALERTS_BATCH])
+{
+	return take(a, now_us, true, ret, take(a, now_us, false, ret, 0));
+}
+
+static void told(struct alerts *a, struct alert *alert, uint64_t now_us)
+{
+	alert->is_away = false;
+	if (alerts_is_end(alert) && !alert->is_changed) {
+		drop(a, alert);
+		return;
+	}
+	/* what it was told may be an alert that another one has followed since */
+	alert->due_us = alert->ends_s || (alert->is_changed && !alert->is_told) ? now_us :
+										  now_us + ALERTS_AGAIN_US;
+	if (!alert->is_changed || alert->ends_s)
+		alert->is_told = true;
+}
+
+void alerts_told(struct alerts *a, uint64_t now_us)
+{
+	for (uint32_t i = 1; i <= a->count; i++)
+		if (a->list[i].number && a->list[i].is_away)
+			told(a, &a->list[i], now_us);
+}
+
+void alerts_failed(struct alerts *a)
+{
+	for (uint32_t i = 1; i <= a->count; i++)
+		a->list[i].is_away = false;
+}
+
+uint64_t alerts_due_us(const struct alerts *a)
+{
+	uint64_t due_us = INGEST_NEVER_US;
+
+	for (uint32_t i = 1; i <= a->count; i++)
+		if (a->list[i].number && !a->list[i].is_away && a->list[i].due_us < due_us)
+			due_us = a->list[i].due_us;
+	return due_us;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Alerts: what Alertmanager must be told, and when: raised, once a minute again while raised, cleared. Pure
+ * but for its memory, which is bounded: an alert more is counted as lost. Microseconds of CLOCK_MONOTONIC;
+ * starts and ends in seconds since 1970.
+ */
+#pragma once
+
+#include "roster.h"
+
+/* 12 MB, touched as they are used. A storm of a whole fleet of that size fits with one alarm each. */
+#define ALERTS_MAX	20000u
+#define ALERTS_BATCH	64u		/* of one POST: 40 KiB */
+/* Alertmanager forgets what it was not told for 5 min (its resolve_timeout); so five times within it. */
+#define ALERTS_AGAIN_US	UINT64_C(60000000)
+
+struct alert {
+	uint32_t number;		/* of the device; 0: free */
+	enum topic_alarm kind;
+	char fleet[TOPIC_NAME_MAX], device[TOPIC_NAME_MAX], firmware[INGEST_FIRMWARE_MAX];
+	char text[ROSTER_TEXT_MAX];
+	int64_t starts_s, ends_s;	/* ends 0: raised */
+	uint64_t due_us;
+	bool is_told;			/* as raised */
+	bool is_away;			/* in a POST that has not ended */
+	bool is_changed;		/* since then */
+	uint32_t next;			/* in its slot, or of the free ones; 0: none */
+};
+
+#define ALERTS_SLOTS	8192u
+
+struct alerts {
+	struct alert *list;		/* from 1 to ALERTS_MAX */
+	uint32_t slot[ALERTS_SLOTS], free;
+	uint32_t count;			/* entries ever used: all in use are up to it */
+	uint32_t used;
+	uint64_t lost;
+};
+
+int alerts_init(struct alerts *a);	/* 0 or -ENOMEM */
+void alerts_fini(struct alerts *a);
+
+/* false: no room. */
+bool alerts_raise(struct alerts *a, const struct roster_device *d, enum topic_alarm kind, uint64_t now_us);
+void alerts_clear(struct alerts *a, uint32_t number, enum topic_alarm kind, const struct roster_now *now);
+
+/* What is due, new ones first; marked as away until alerts_told() or alerts_failed(). */
+uint32_t alerts_take(struct alerts *a, uint64_t now_us, struct alert *ret[ALERTS_BATCH]);
+void alerts_told(struct alerts *a, uint64_t now_us);
+void alerts_failed(struct alerts *a);
+uint64_t alerts_due_us(const struct alerts *a);	/* INGEST_NEVER_US: none */
+
+/* Its end is to be told: a short one is told as raised first. */
+bool alerts_is_end(const struct alert *a);
+const char *alerts_severity(enum topic_alarm kind);

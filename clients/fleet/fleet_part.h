@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* Fleet, among its own files: fleet.c (the loop), intake.c (one message), show.c (the screen). */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "../ctl/ctl.h"
+#include "../ctl/terminal.h"
+#include "fleet.h"
+#include "ingest.h"
+#include "lines.h"
+#include "pager.h"
+#include "roster.h"
+
+#define FLEET_SUBSCRIPTIONS	5u
+#define FLEET_PATTERN_MAX	(TOPIC_MAX + 80)	/* with "$share/GROUP/" */
+
+struct fleet {
+	const struct options *options;
+	uint64_t run;			/* names this process to the page */
+	sd_event *event;
+	sd_event_source *tick, *keys, *signals;
+	struct link *link;		/* NULL: a file is read */
+	struct roster *roster;
+	struct pager *pager;		/* NULL: no Alertmanager */
+	struct web *web;		/* NULL: nobody is listened to */
+	struct lines lines;		/* out NULL: nothing is printed */
+	struct ingest_message message;	/* the one that is being looked at */
+	struct ctl ctl;			/* the screen's colours */
+	struct terminal terminal;
+	bool has_terminal, has_ended_output;
+	char why[256];			/* the connection was lost; "": it stands */
+	char client_id[64], pattern[FLEET_SUBSCRIPTIONS][FLEET_PATTERN_MAX];
+};
+
+struct roster_now fleet_now(void);
+
+/* intake.c: one message, to its end. */
+void intake_message(struct fleet *f, const struct ingest_raw *raw);
+void intake_expired(struct fleet *f);	/* alarms that the server no longer keeps */
+int intake_file(struct fleet *f, const char *path);	/* "-": standard input */
+
+/* show.c */
+int show_open(struct fleet *f);
+void show_close(struct fleet *f);
+void show_draw(struct fleet *f);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fleet_part.h"
+
+static void page(struct fleet *f, const struct roster_note *note)
+{
+	struct roster_now now = fleet_now();
+
+	if (!f->pager)
+		return;
+	if (note->kind == ROSTER_RAISED)
+		pager_raise(f->pager, note->device, note->alarm);
+	else if (note->kind == ROSTER_CLEARED)
+		pager_clear(f->pager, note->device, note->alarm, &now);
+	else if (note->kind == ROSTER_FORGOTTEN)
+		pager_forget(f->pager, note->device, &now);
+}
+
+/* Who reads our lines has gone: there is nobody to go on for. */
+static void end_output(struct fleet *f)
+{
+	f->has_ended_output = true;
+	sd_event_exit(f->event, 0);
+}
+
+static void tell(struct fleet *f, const struct roster_note *note, uint32_t notes,
+		 const struct ingest_raw *raw)
+{
+	for (uint32_t i = 0; i < notes; i++) {
+		page(f, &note[i]);
+		if (f->lines.out && !f->has_ended_output &&
+		    !lines_note(&f->lines, &note[i], &f->message, raw))
+			end_output(f);
+	}
+}
+
+void intake_message(struct fleet *f, const struct ingest_raw *raw)
+{
+	struct roster_note note[ROSTER_NOTES_MAX];
+	struct roster_now now = fleet_now();
+	enum ingest_refusal refusal;
+	char why[INGEST_WHY_MAX];
+	uint32_t notes = 0;
+
+	refusal = ingest_message(raw, &f->message, why);
+	if (refusal) {
+		roster_refuse(f->roster, refusal);
+	} else {
+		refusal = roster_apply(f->roster, &f->message, &now, note, &notes);
+		snprintf(why, sizeof(why),
+			 refusal == INGEST_FULL
+				 ? "%u devices are known, and no more are taken: see --devices"
+				 : "%u devices have this name already",
+			 refusal == INGEST_FULL ? f->options->devices : ROSTER_TWINS_MAX);
+	}
+	tell(f, note, notes, raw);
+	if (refusal && f->lines.out && !f->has_ended_output && !lines_refused(&f->lines, raw, refusal, why))
+		end_output(f);
+}
+
+void intake_expired(struct fleet *f)
+{
+	static const struct ingest_raw nothing;
+	struct roster_now now = fleet_now();
+	struct roster_note note;
+
+	if (!f->link || !link_is_connected(f->link))
+		return;
+	while (roster_expire(f->roster, &now, &note)) {
+		f->message.is_empty = true;
+		tell(f, &note, 1, &nothing);
+	}
+}
+
+/* "TOPIC PAYLOAD"; "TOPIC" alone is an empty message. */
+static void take_line(struct fleet *f, char *line, size_t length)
+{
+	struct ingest_raw raw = { .topic = line };
+	char *blank;
+
+	if (length && line[length - 1] == '\n')
+		line[--length] = '\0';
+	blank = memchr(line, ' ', length);
+	if (blank) {
+		*blank = '\0';
+		raw.payload = blank + 1;
+		raw.length = length - (size_t)(blank + 1 - line);
+	}
+	if (*line)
+		intake_message(f, &raw);
+}
+
+int intake_file(struct fleet *f, const char *path)
+{
+	FILE *file = strcmp(path, "-") ? fopen(path, "re") : stdin;
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t length;
+
+	if (!file) {
+		int r = -errno;
+
+		fprintf(stderr, "failsoft-fleet: %s: %s\n", path, strerror(-r));
+		return r;
+	}
+	while ((length = getline(&line, &size, file)) >= 0)
+		take_line(f, line, (size_t)length);
+	free(line);
+	if (file != stdin)
+		fclose(file);
+	return 0;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../ctl/ctl.h"
+#include "roster_part.h"
+
+#define ROOM_FIRST	8u
+
+/* ---- the present state of an alarm ---- */
+
+static void set_text(struct roster_alarm *a, const char *text)
+{
+	free(a->text);
+	a->text = text && *text ? strdup(text) : NULL; /* no memory: an alarm without its sentence */
+}
+
+void roster_clear(struct roster *r, struct roster_device *d, struct roster_alarm *a)
+{
+	a->is_raised = false;
+	set_text(a, NULL);
+	roster_touch(r, d);
+}
+
+void roster_alarm(struct roster_step *s, struct roster_device *d)
+{
+	const struct ingest_message *m = s->m;
+	struct roster_alarm *a = &d->alarm[m->topic.alarm];
+
+	if (!m->is_empty && m->instance == d->instance && m->sequence < a->sequence) {
+		s->roster->totals.out_of_order++;
+		return;
+	}
+	if (m->is_empty || !m->data.is_raised) {
+		if (!a->is_raised)
+			return;
+		roster_clear(s->roster, d, a);
+		roster_note(s, ROSTER_CLEARED, d);
+		return;
+	}
+	if (!a->is_raised || m->sequence != a->sequence)
+		set_text(a, m->data.text);
+	a->sequence = m->sequence;
+	a->said_us = s->now->now_us;
+	roster_touch(s->roster, d);
+	if (a->is_raised)
+		return;
+	a->is_raised = true;
+	a->since_s = m->time_s ? m->time_s : s->now->real_s;
+	roster_note(s, ROSTER_RAISED, d);
+}
+
+/* ---- the log ---- */
+
+static struct roster_moment *make_moment(struct roster_device *d)
+{
+	if (d->moments == d->moment_room && d->moment_room < ROSTER_MOMENTS_MAX) {
+		uint32_t room = d->moment_room ? 2 * d->moment_room : ROOM_FIRST;
+		struct roster_moment *moment = reallocarray(d->moment, room, sizeof(*moment));
+
+		if (!moment)
+			return NULL;
+		d->moment = moment;
+		d->moment_room = room;
+	}
+	if (d->moments < ROSTER_MOMENTS_MAX)
+		return &d->moment[d->moments++];
+	d->moment_next = (d->moment_next + 1) % ROSTER_MOMENTS_MAX;
+	return &d->moment[(d->moment_next + ROSTER_MOMENTS_MAX - 1) % ROSTER_MOMENTS_MAX];
+}
+
+static void set_forecast(struct roster_moment *to, const struct ingest_data *data)
+{
+	to->has_forecast = data->has_forecast;
+	to->headroom_bytes = data->has_forecast ? data->forecast.headroom_bytes : data->headroom_bytes;
+	to->tte_us = data->has_forecast ? data->forecast.tte_us : data->tte_us;
+	to->tte_early_us = data->has_forecast ? data->forecast.tte_early_us : data->tte_early_us;
+	to->tte_late_us = data->has_forecast ? data->forecast.tte_late_us : data->tte_late_us;
+	to->came_after_us = data->forecast.came_after_us;
+	to->limit_bytes = data->limit_bytes;
+}
+
+static void remember(struct roster_step *s, struct roster_device *d)
+{
+	const struct ingest_message *m = s->m;
+	const struct ingest_data *data = &m->data;
+	struct roster_moment *to = make_moment(d);
+
+	if (!to)
+		return; /* it is counted all the same */
+	*to = (struct roster_moment){
+		.sequence = m->sequence, .boottime_us = m->boottime_us, .time_s = m->time_s,
+		.seen_s = s->now->real_s, .type = m->type, .episode = data->episode, .pid = data->pid,
+		.kind = data->kind, .end = data->end, .is_raised = data->is_raised, .from = data->from,
+		.to = data->to, .has_change = data->has_change, .is_drill = data->is_drill,
+		.is_near_miss = data->is_near_miss, .is_false_alarm = data->is_false_alarm,
+	};
+	memcpy(to->boot, m->boot, sizeof(to->boot));
+	print_clean(to->event, sizeof(to->event), data->event);
+	print_clean(to->domain, sizeof(to->domain), data->domain);
+	print_clean(to->name, sizeof(to->name), data->name);
+	print_clean(to->text, sizeof(to->text), data->text);
+	set_forecast(to, data);
+}
+
+/* The firmware that ran then. */
+static struct group *group_then(struct roster_step *s, struct roster_device *d)
+{
+	const struct ingest_message *m = s->m;
+	const char *firmware = m->data.past_firmware[0] ? m->data.past_firmware : m->firmware;
+
+	if (d->firmware && !strcmp(d->firmware, firmware))
+		return d->group;
+	return group_of(&s->roster->groups, d->fleet, firmware);
+}
+
+static void count(struct roster_step *s, struct roster_device *d)
+{
+	const struct ingest_data *data = &s->m->data;
+	struct group *g = group_then(s, d);
+
+	switch (s->m->type) {
+	case TOPIC_ALARM:
+		g->raised[data->kind] += data->is_raised;
+		break;
+	case TOPIC_REPORT:
+		g->reports[data->end]++;
+		g->near_miss_reports += data->is_near_miss;
+		g->false_alarm_reports += data->is_false_alarm;
+		d->near_misses += data->is_near_miss;
+		d->missed += data->missed;
+		break;
+	case TOPIC_EVENT:
+		g->events++;
+		break;
+	case TOPIC_STATE:
+	case TOPIC_HEARTBEAT:
+	case TOPIC_TYPE_COUNT:
+		break;
+	}
+}
+
+void roster_log(struct roster_step *s, struct roster_device *d)
+{
+	struct roster_boot *b = roster_boot(d, s->m->boot, s->now->now_us);
+	enum window_outcome outcome = window_add(&b->window, s->m->sequence);
+
+	if (outcome == WINDOW_SEEN) {
+		s->roster->totals.duplicates++;
+		return;
+	}
+	if (outcome == WINDOW_NO_MEMORY)
+		s->roster->totals.unremembered++;
+	count(s, d);
+	remember(s, d);
+	roster_touch(s->roster, d);
+	roster_note(s, ROSTER_LOGGED, d);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "../ctl/ctl.h"
+#include "roster_part.h"
+
+static void set_online(struct roster_step *s, struct roster_device *d, bool is_online)
+{
+	bool is_news = !d->has_state ? is_online : d->is_online != is_online;
+
+	d->has_state = true;
+	if (d->is_online != is_online || !d->since_s)
+		d->since_s = s->now->real_s;
+	d->is_online = is_online;
+	if (is_news)
+		roster_note(s, is_online ? ROSTER_ONLINE : ROSTER_GONE, d);
+	roster_touch(s->roster, d);
+}
+
+/* The last will: said by the server, of the session that it was left with. */
+static void take_will(struct roster_step *s, struct roster_device *d)
+{
+	if (s->m->data.session < d->session) {
+		s->roster->totals.late_wills++;
+		return;
+	}
+	d->session = s->m->data.session;
+	d->state_us = s->now->now_us;
+	set_online(s, d, false);
+}
+
+/* What happened between two messages, happened under the firmware of the first. */
+static void take_counts(struct roster_step *s, struct roster_device *d)
+{
+	const struct tally_counts *counts = &s->m->data.counts;
+
+	if (d->has_counts && d->group && d->conflict != ROSTER_COPIED_SPOOL)
+		(void)group_count(d->group, &d->counts,
+				  counts); /* shrank: the device counts anew, and so do we */
+	d->counts = *counts;
+	d->has_counts = true;
+}
+
+static void take_figures(struct roster_device *d, const struct ingest_data *data)
+{
+	if (data->has_stage)
+		d->stage = data->stage;
+	if (data->has_broker)
+		d->is_broker_there = data->is_broker_there;
+	print_clean(d->domain, sizeof(d->domain), data->domain);
+	memcpy(d->expect, data->expect, sizeof(d->expect) - 1);
+	d->headroom_bytes = data->headroom_bytes;
+	d->limit_bytes = data->limit_bytes;
+	d->tte_us = data->tte_us;
+	d->spool = data->spool;
+}
+
+/* A boot id that comes back after another one was there. A heartbeat may, it waits in the spool
+ * over a boot; and so may what a server of a cluster has kept. */
+static bool is_copy(struct roster_step *s, struct roster_device *d)
+{
+	const struct ingest_message *m = s->m;
+	struct roster_boot *b;
+
+	if (m->topic.place != TOPIC_AT_STATE || m->is_retained || !strcmp(d->boot, m->boot))
+		return false;
+	b = roster_boot(d, m->boot, s->now->now_us);
+	if (b->is_past) {
+		roster_conflict(s, d, ROSTER_COPIED_SPOOL);
+		return true;
+	}
+	return false;
+}
+
+static void follow_boot(struct roster_step *s, struct roster_device *d)
+{
+	if (!strcmp(d->boot, s->m->boot))
+		return;
+	if (d->boot[0])
+		roster_boot(d, d->boot, s->now->now_us)->is_past = true;
+	memcpy(d->boot, s->m->boot, sizeof(d->boot));
+	(void)roster_boot(d, d->boot, s->now->now_us); /* has a place from now on */
+}
+
+void roster_state(struct roster_step *s, struct roster_device *d)
+{
+	const struct ingest_message *m = s->m;
+	const struct ingest_data *data = &m->data;
+
+	if (!data->is_online) {
+		take_will(s, d);
+		return;
+	}
+	if (is_copy(s, d))
+		return;
+	if (m->topic.place == TOPIC_AT_STATE)
+		d->state_us = s->now->now_us;
+	if (data->session == d->session && m->sequence == d->state_sequence)
+		return; /* kept by the server, and told again */
+	if (data->session < d->session ||
+	    (data->session == d->session && m->sequence < d->state_sequence)) {
+		s->roster->totals.out_of_order++;
+		return;
+	}
+	follow_boot(s, d);
+	(void)window_add(&roster_boot(d, m->boot, s->now->now_us)->window,
+			 m->sequence); /* joins its neighbours */
+	d->session = data->session;
+	d->state_sequence = m->sequence;
+	if (data->has_counts)
+		take_counts(s, d);
+	roster_firmware(s, d);
+	take_figures(d, data);
+	set_online(s, d, true);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* What time alone changes. */
+#include "roster_part.h"
+
+static bool has_other_online(const struct roster *r, const struct roster_device *d)
+{
+	const struct roster_device *other;
+
+	for (uint32_t i = 0; (other = roster_find(r, d->fleet, d->device, i)); i++)
+		if (other != d && other->is_online)
+			return true;
+	return false;
+}
+
+static void end_conflict(struct roster *r, struct roster_device *d)
+{
+	if (d->conflict == ROSTER_TWO_SPOOLS && !d->is_online && has_other_online(r, d)) {
+		roster_forget(r, d);
+		return;
+	}
+	if (d->conflict == ROSTER_TWO_SPOOLS && has_other_online(r, d))
+		return; /* both are still there */
+	d->conflict = ROSTER_ALONE;
+	roster_touch(r, d);
+}
+
+void roster_tick(struct roster *r, const struct roster_now *now)
+{
+	for (uint32_t i = r->count; i-- > 0;) {
+		struct roster_device *d = r->list[i];
+		bool is_silent = d->is_online && now->now_us - d->seen_us > r->limits.silent_us;
+
+		if (is_silent != d->is_silent) {
+			d->is_silent = is_silent;
+			roster_touch(r, d);
+		}
+		if (d->conflict && now->now_us - d->conflict_us > ROSTER_CONFLICT_US)
+			end_conflict(r, d);
+	}
+}
+
+/* ---- alarms that the server no longer keeps ---- */
+
+void roster_connected(struct roster *r, const struct roster_now *now)
+{
+	r->connected_us = now->now_us;
+}
+
+static bool is_expired(const struct roster *r, const struct roster_device *d, const struct roster_alarm *a,
+		       uint64_t now_us)
+{
+	return a->is_raised && a->said_us < r->connected_us && d->state_us >= r->connected_us &&
+	       now_us - d->state_us > ROSTER_EXPIRE_US;
+}
+
+bool roster_expire(struct roster *r, const struct roster_now *now, struct roster_note *ret)
+{
+	for (uint32_t i = 0; i < r->count; i++)
+		for (unsigned k = 0; k < TOPIC_ALARM_COUNT; k++) {
+			struct roster_device *d = r->list[i];
+
+			if (!is_expired(r, d, &d->alarm[k], now->now_us))
+				continue;
+			roster_clear(r, d, &d->alarm[k]);
+			*ret = (struct roster_note){ ROSTER_CLEARED, d, (enum topic_alarm)k };
+			return true;
+		}
+	return false;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* Tally parts: the table of open episodes and what is told of it. Pure; for tally.c alone. */
+#pragma once
+
+#include "tally.h"
+
+#define TALLY_NOWHERE	TALLY_EPISODES	/* no place in the table */
+
+struct tally_notes {
+	struct tally_note *note;
+	uint32_t count;
+};
+
+/* Never more than fit: an end, the alarms that it clears, the stage. The event itself is the least. */
+void tally_add_note(struct tally_notes *n, struct tally_note note);
+
+/* Only if it is another than before. */
+void tally_tell_alarm(struct tally *t, struct tally_notes *n, enum topic_alarm alarm, bool is_raised,
+		      const struct tally_episode *of);
+
+/* After whatever changed a stage. `of`: whose alarm it is; NULL: the worst one's. */
+void tally_tell_stage(struct tally *t, struct tally_notes *n, const struct tally_episode *of);
+
+/* Its place in the table, or TALLY_NOWHERE. */
+uint32_t tally_find(const struct tally *t, uint64_t number);
+
+/* The same; it is open from now on if it was not. Nowhere: it is over, or none. */
+uint32_t tally_open(struct tally *t, struct tally_notes *n, const struct feed_event *e);
+
+/* Takes it off the table, counts and reports it. */
+void tally_close(struct tally *t, struct tally_notes *n, uint32_t i, uint64_t time_us);

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions, wills, twins, alarms and counts: what one message after the other makes of the roster. */
+#include "fleet_rig.h"
+
+#define BIT(kind)	(1u << (kind))
+
+/* A state or will, and what the device shows then. */
+static void sessions(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t session, sequence;
+		int stage;		/* -1: a will */
+		unsigned notes;
+		enum roster_face expect;
+	} rows[] = {
+		{ "birth", 5, 10, 0, BIT(ROSTER_ONLINE), ROSTER_NORMAL },
+		{ "state", 5, 11, 1, 0, ROSTER_WARNING },
+		{ "older state of the session", 5, 9, 3, 0, ROSTER_WARNING },
+		{ "the same again", 5, 11, 3, 0, ROSTER_WARNING },
+		{ "late will", 4, 1, -1, 0, ROSTER_WARNING },
+		{ "state of an older session", 4, 20, 2, 0, ROSTER_WARNING },
+		{ "will", 5, 1, -1, BIT(ROSTER_GONE), ROSTER_OFFLINE },
+		{ "will again", 5, 1, -1, 0, ROSTER_OFFLINE },
+		{ "next birth", 6, 12, 2, BIT(ROSTER_ONLINE), ROSTER_IMMINENT },
+		{ "will of a session we never saw", 9, 1, -1, BIT(ROSTER_GONE), ROSTER_OFFLINE },
+		{ "birth that was overtaken by it", 8, 13, 2, 0, ROSTER_OFFLINE },
+		{ "birth after it", 10, 14, 0, BIT(ROSTER_ONLINE), ROSTER_NORMAL },
+	};
+	struct roster *r = roster_new(&rig_limits);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		unsigned notes = rig_give(r, rows[i].stage < 0 ? rig_will(rows[i].session) :
+			rig_state(rows[i].session, rows[i].sequence, (uint32_t)rows[i].stage), i);
+
+		if (notes != rows[i].notes || roster_face(rig_device(r)) != rows[i].expect)
+			fail_msg("%s: notes %x, shows %s", rows[i].name, notes,
+				 roster_face_name(roster_face(rig_device(r))));
+	}
+	assert_int_equal(roster_totals(r)->late_wills, 1);
+	assert_int_equal(roster_totals(r)->out_of_order, 3);
+	assert_int_equal(roster_count(r), 1);
+	roster_free(r);
+}
+
+static struct ingest_message with(struct ingest_message m, const char *boot, uint32_t instance)
+{
+	memcpy(m.boot, boot, sizeof(m.boot));
+	m.instance = instance;
+	return m;
+}
+
+static void two_spools(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+	struct roster_now later = { 2 * ROSTER_CONFLICT_US, 0 };
+
+	(void)state;
+	rig_give(r, with(rig_state(3, 1, 0), BOOT_A, 1), 1);
+	assert_int_equal(rig_give(r, with(rig_state(1, 1, 2), BOOT_B, 2), 2),
+			 BIT(ROSTER_ONLINE) | BIT(ROSTER_IN_CONFLICT));
+	assert_int_equal(roster_count(r), 2);
+	assert_int_equal(rig_device(r)->conflict, ROSTER_TWO_SPOOLS);
+	assert_int_equal(roster_find(r, "f", "d", 1)->conflict, ROSTER_TWO_SPOOLS);
+	assert_int_equal(roster_face(roster_find(r, "f", "d", 1)), ROSTER_NORMAL);
+	roster_tick(r, &later);
+	assert_int_equal(roster_count(r), 2); /* both are still there */
+	rig_give(r, with(rig_will(3), BOOT_A, 1), 3);
+	roster_tick(r, &later);
+	assert_int_equal(roster_count(r), 1); /* one has gone: the conflict ends */
+	roster_tick(r, &later);
+	assert_int_equal(rig_device(r)->conflict, ROSTER_ALONE);
+	assert_int_equal(rig_device(r)->instance, 2);
+	roster_free(r);
+}
+
+static void a_new_spool(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+
+	(void)state;
+	rig_give(r, with(rig_state(30, 100, 0), BOOT_A, 1), 1);
+	rig_give(r, rig_will(30), 2);
+	assert_int_equal(rig_give(r, with(rig_state(1, 1, 0), BOOT_B, 2), 3), BIT(ROSTER_ONLINE));
+	assert_int_equal(
+		rig_give(r,
+			 with(rig_alarm(TOPIC_AT_ALARM, TOPIC_ALARM_IMMINENT, true, 2), BOOT_B, 2),
+			 4),
+		BIT(ROSTER_RAISED));
+	assert_int_equal(roster_count(r), 1);
+	assert_int_equal(roster_totals(r)->replaced, 1);
+	roster_free(r);
+}
+
+static void a_copied_spool(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+
+	(void)state;
+	rig_give(r, with(rig_state(3, 5, 0), BOOT_A, 1), 1);
+	assert_int_equal(rig_give(r, with(rig_state(4, 6, 0), BOOT_B, 1), 2), 0);	/* a reboot */
+	assert_int_equal(rig_give(r, with(rig_will(3), BOOT_A, 1), 3), 0);		/* its late will */
+	assert_int_equal(rig_give(r, with(rig_state(4, 7, 2), BOOT_A, 1), 4), BIT(ROSTER_IN_CONFLICT));
+	assert_int_equal(roster_face(rig_device(r)), ROSTER_NORMAL); /* not mixed */
+	assert_int_equal(rig_give(r, with(rig_state(5, 8, 2), BOOT_A, 1), 5), 0); /* said once */
+	roster_free(r);
+}
+
+/* The log counts by id; the retained alarm is state. */
+static void log_and_alarms(void **state)
+{
+	static const struct {
+		enum topic_place place;
+		bool is_raised, is_empty;
+		uint64_t sequence;
+		unsigned notes;
+	} rows[] = {
+		{ TOPIC_AT_EVENT, true, false, 7, BIT(ROSTER_LOGGED) },
+		{ TOPIC_AT_EVENT, true, false, 7, 0 },
+		{ TOPIC_AT_ALARM, true, false, 7, BIT(ROSTER_RAISED) },
+		{ TOPIC_AT_ALARM, true, false, 7, 0 },
+		{ TOPIC_AT_EVENT, true, false, 3, BIT(ROSTER_LOGGED) },		/* older, and new */
+		{ TOPIC_AT_ALARM, false, false, 6, 0 },				/* older than what stands */
+		{ TOPIC_AT_ALARM, false, true, 0, BIT(ROSTER_CLEARED) },
+		{ TOPIC_AT_ALARM, false, true, 0, 0 },
+		{ TOPIC_AT_EVENT, false, false, 8, BIT(ROSTER_LOGGED) },
+		{ TOPIC_AT_ALARM, true, false, 9, BIT(ROSTER_RAISED) },
+		{ TOPIC_AT_ALARM, false, false, 10, BIT(ROSTER_CLEARED) },
+	};
+	struct roster *r = roster_new(&rig_limits);
+	const struct group *g;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ingest_message m = rig_alarm(rows[i].place, TOPIC_ALARM_OOM_KILL,
+						    rows[i].is_raised, rows[i].sequence);
+		unsigned notes;
+
+		m.is_empty = rows[i].is_empty;
+		notes = rig_give(r, m, i);
+		if (notes != rows[i].notes)
+			fail_msg("row %zu: notes %x", i, notes);
+	}
+	g = &roster_groups(r)->group[0];
+	assert_int_equal(g->raised[TOPIC_ALARM_OOM_KILL], 2); /* sequences 7 and 3 */
+	assert_int_equal(roster_totals(r)->duplicates, 1);
+	assert_int_equal(rig_device(r)->moments, 3);
+	roster_free(r);
+}
+
+/* Cleared while nobody was connected: the server has its state still, and not the alarm. */
+static void expiry(void **state)
+{
+	const uint64_t wait_s = ROSTER_EXPIRE_US / 1000000;
+	static const struct {
+		bool has_state, has_alarm, expect;
+	} rows[] = {{true, false, true},
+		    {true, true, false},
+		    {false, false, false},
+		    {false, true, false}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct roster *r = roster_new(&rig_limits);
+		struct roster_now now = { 50000000, 50 };
+		struct roster_note note;
+
+		rig_give(r, rig_state(1, 1, 0), 1);
+		rig_give(r, rig_alarm(TOPIC_AT_ALARM, TOPIC_ALARM_IMMINENT, true, 2), 2);
+		roster_connected(r, &now);
+		if (rows[i].has_state)
+			rig_give(r, rig_state(1, 1, 0), 51);
+		if (rows[i].has_alarm)
+			rig_give(r, rig_alarm(TOPIC_AT_ALARM, TOPIC_ALARM_IMMINENT, true, 2), 51);
+		now.now_us = (51 + wait_s) * 1000000;
+		assert_false(roster_expire(r, &now, &note));
+		now.now_us++;
+		assert_int_equal(roster_expire(r, &now, &note), rows[i].expect);
+		assert_int_equal(rig_device(r)->alarm[TOPIC_ALARM_IMMINENT].is_raised, !rows[i].expect);
+		assert_false(roster_expire(r, &now, &note));
+		assert_int_equal(roster_totals(r)->out_of_order, 0);
+		roster_free(r);
+	}
+}
+
+static void partitions(void **state)
+{
+	uint64_t mine = 0, others = 0;
+
+	(void)state;
+	for (uint32_t part = 0; part < 3; part++) {
+		struct roster_limits limits = { 100, part, 3, 1 };
+		struct roster *r = roster_new(&limits);
+
+		for (unsigned i = 0; i < 60; i++) {
+			struct ingest_message m = rig_alarm(TOPIC_AT_EVENT, 0, true, 1);
+
+			snprintf(m.topic.device, sizeof(m.topic.device), "d%u", i);
+			mine += rig_give(r, m, i) == BIT(ROSTER_LOGGED);
+		}
+		others += roster_totals(r)->not_mine;
+		assert_true(roster_count(r) > 5);
+		roster_free(r);
+	}
+	assert_int_equal(mine, 60);
+	assert_int_equal(others, 120);
+}
+
+static void timeline(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+
+	(void)state;
+	for (uint64_t i = 1; i <= 200; i++) {
+		const struct roster_moment *last, *first;
+		uint32_t count = i < ROSTER_MOMENTS_MAX ? (uint32_t)i : ROSTER_MOMENTS_MAX;
+
+		rig_give(r, rig_alarm(TOPIC_AT_EVENT, 0, true, i), i);
+		first = roster_moment(rig_device(r), 0);
+		last = roster_moment(rig_device(r), count - 1);
+		assert_int_equal(first->sequence, i - count + 1);
+		assert_int_equal(last->sequence, i);
+		assert_null(roster_moment(rig_device(r), count));
+	}
+	roster_free(r);
+}
+
+static void limits(void **state)
+{
+	struct roster_limits few = { 2, 0, 1, UINT64_C(5000000) };
+	struct roster *r = roster_new(&few);
+	struct roster_now now = { UINT64_C(20000000), 20 };
+	struct roster_note note[ROSTER_NOTES_MAX];
+	struct ingest_message m = rig_state(1, 1, 0);
+	uint32_t notes;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(m.topic.device, sizeof(m.topic.device), "d%u", i);
+		assert_int_equal(roster_apply(r, &m, &now, note, &notes), i < 2 ? INGEST_OK : INGEST_FULL);
+	}
+	assert_int_equal(roster_totals(r)->refused[INGEST_FULL], 1);
+	now.now_us += UINT64_C(6000000);
+	roster_tick(r, &now);
+	assert_true(roster_at(r, 0)->is_silent);
+	m.topic.device[1] = '0';
+	m.is_empty = true;
+	assert_int_equal(roster_apply(r, &m, &now, note, &notes), INGEST_OK);
+	assert_int_equal(note[0].kind, ROSTER_FORGOTTEN);
+	assert_string_equal(note[0].device->device, "d0");
+	assert_int_equal(roster_count(r), 1);
+	assert_true(roster_removed(r) == roster_version(r));
+	m.is_empty = false;
+	assert_int_equal(roster_apply(r, &m, &now, note, &notes), INGEST_OK); /* there is room again */
+	roster_free(r);
+}
+
+static void many_twins(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+	struct roster_note note[ROSTER_NOTES_MAX];
+	struct roster_now now = { 1, 1 };
+	uint32_t notes;
+
+	(void)state;
+	for (uint32_t i = 0; i <= ROSTER_TWINS_MAX; i++) {
+		struct ingest_message m = with(rig_state(1, 1, 0), BOOT_A, i);
+
+		assert_int_equal(roster_apply(r, &m, &now, note, &notes),
+				 i < ROSTER_TWINS_MAX ? INGEST_OK : INGEST_INSTANCES);
+	}
+	roster_free(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sessions),	  cmocka_unit_test(two_spools),
+		cmocka_unit_test(a_new_spool),	  cmocka_unit_test(a_copied_spool),
+		cmocka_unit_test(log_and_alarms), cmocka_unit_test(expiry), cmocka_unit_test(partitions),
+		cmocka_unit_test(timeline),	  cmocka_unit_test(limits),
+		cmocka_unit_test(many_twins),
+	};
+
+	return cmocka_run_group_tests_name("roster", tests, NULL, NULL);
+}
