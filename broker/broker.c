@@ -210,6 +210,7 @@ static void read_samples(struct broker *b, uint64_t now_us)
 			trip_sample(b, &sample);
 			standby_sample(b, &sample);
 		}
+		outlook_pools(b, &sample);
 		core_sample(&b->core, &sample);
 		broker_drain(b);
 	}
@@ -389,6 +390,8 @@ static int start_loop(struct broker *b)
 
 	r = sense_attach(b->sense, b->event, &handler);
 	if (r >= 0)
+		r = outlook_attach(b);
+	if (r >= 0)
 		r = sd_event_add_time(b->event, &b->timer, CLOCK_MONOTONIC, clock_now_us(), 1,
 				      on_timer, b);
 	if (r >= 0)
@@ -476,6 +479,7 @@ void broker_stop(struct broker *b)
 	if (b->pump) {
 		core_note(&b->core, &stopped, clock_now_us());
 		(void)on_pump(b->pump, b); /* the last events; the source goes next */
+		state_keep_episodes(b->options.episode_directory, b->core.last_episode);
 	}
 	respond_close(b);
 	resort_close(b);

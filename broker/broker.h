@@ -92,6 +92,7 @@ struct stream {
 
 #define OUTLOOK_PLACES	4096u	/* of the growth table: 3072 processes */
 #define OUTLOOK_WAITERS	64u
+#define OUTLOOK_ENDS	8u	/* clients that end at once; those of a cgroup with memory.oom.group do */
 
 /* What a process had waited when it was last asked about. */
 struct outlook_waiter {
@@ -99,11 +100,11 @@ struct outlook_waiter {
 	uint64_t memory_us, cpu_us, run_us;
 };
 
-/* A client that a signal ended, until it is known whose it was. */
+/* A client that left, or that a signal ended, until it is known whose it was. */
 struct outlook_end {
 	int32_t pid;			/* 0: none */
-	uint32_t signal;
-	uint64_t client, until_us;
+	uint32_t signal;		/* 0: none so far */
+	uint64_t client, left_us, until_us;
 	char name[SESSION_NAME_MAX];
 };
 
@@ -130,8 +131,10 @@ struct outlook {
 	uint64_t delays_us;		/* when they were asked for */
 	uint32_t delay_reclaim_permyriad, delay_cpu_permyriad;
 	struct outlook_waiter waiters[OUTLOOK_WAITERS];
-	struct outlook_end end;
-	int32_t killed_pid;		/* the kernel's newest kill */
+	struct outlook_end ends[OUTLOOK_ENDS]; /* ring */
+	int32_t kernel_killed[OUTLOOK_ENDS]; /* ring: the kernel's newest kills, pids */
+	uint32_t ends_next, kernel_killed_next;
+	uint64_t overrun_us;		/* when a loss was told */
 	struct rival_state rivals[RIVAL_COUNT];
 	struct badness_reading *readings;
 	struct outlook_choice choice;

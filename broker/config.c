@@ -77,6 +77,12 @@ const struct config_option config_options[] = {
 	{"Stages", "floor_shutdown_max_bytes", CONFIG_BYTES, AT(floor_max_bytes[STAGE_SHUTDOWN]), 0,
 	 SIZE_MAX_BYTES, (int64_t)(64 * MIB), NULL,
 	 "The same for shutdown: 0.06 s at the fastest plausible rate."},
+	{"Stages", "warning_share_percent", CONFIG_PERCENT, AT(warning_permyriad), 0, 9000, 0, NULL,
+	 "A forecast is a warning only when such a share of the headroom that its fall began with is "
+	 "gone. 0: at once, with all the lead there is. On the recordings of the sources 25 takes a "
+	 "third of the false warnings away and two fifths of those in time, 50 two thirds of the "
+	 "false ones and more than half of those in time; imminent and shutdown come as before. "
+	 "Halved, more false warnings; doubled, less time to flush."},
 	{"Stages", "confirm_ms", CONFIG_MS, AT(confirm_us), 0, MS(60000), MS(3000), NULL,
 	 "A fall that lasts so long is no burst. Recorded bursts of 25 MiB were over within 1.3 s, "
 	 "the teeth of a garbage collector's saw within 2 s. Halved, such a saw makes programs "

@@ -39,6 +39,7 @@ struct config {
 	/* stages; index enum stage_word, [STAGE_NORMAL] unused */
 	uint64_t floor_permyriad[STAGE_COUNT];
 	uint64_t floor_max_bytes[STAGE_COUNT];
+	uint64_t warning_permyriad;	/* of a fall, gone before a forecast warns */
 	uint64_t confirm_us, hold_us;
 	/* asking; index enum session_step */
 	uint64_t default_budget_us[STEP_COUNT];

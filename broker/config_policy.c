@@ -9,7 +9,8 @@ struct core_policy config_policy(const struct config *c)
 	struct core_policy p = {
 		.estimate = { (uint32_t)c->swap_weight_permyriad, c->plausible_bytes_per_s,
 			      { (uint32_t)c->stall_permyriad, c->stall_window_us } },
-		.stage = { .confirm_us = c->confirm_us, .hold_us = c->hold_us },
+		.stage = { .confirm_us = c->confirm_us, .hold_us = c->hold_us,
+			   .warning_permyriad = (uint32_t)c->warning_permyriad },
 		.session = {
 			.max_clients = (uint32_t)c->max_clients,
 			.max_per_uid = (uint32_t)c->max_per_uid,

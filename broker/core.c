@@ -186,6 +186,14 @@ static uint64_t late_us(const struct core_domain *d, uint64_t now_us)
 	return now_us > due_us ? now_us - due_us : 0;
 }
 
+/* From imminent on clients are asked to stop, somebody is held, or ended: what returns then is no
+ * breath of whoever took it. */
+static bool is_ours(const struct core_domain *d)
+{
+	return d->stage.now >= STAGE_IMMINENT || d->hold.phase == HOLD_ON ||
+	       d->escalate.rung != RUNG_IDLE;
+}
+
 static void take_sample(struct core *c, const struct sample *s)
 {
 	struct core_domain *d;
@@ -197,6 +205,7 @@ static void take_sample(struct core *c, const struct sample *s)
 		return;
 	if (d->estimate.time_us)
 		d->estimator.late_us = late_us(d, s->time_us);
+	d->estimator.is_ours = is_ours(d);
 	estimate_step(&d->estimator, &c->policy.estimate, s, &d->estimate);
 	hold_forecast(&d->hold, &d->estimate);
 	d->has_pressure = s->has & SAMPLE_HAS_PRESSURE;

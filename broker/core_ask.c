@@ -12,6 +12,14 @@ static void unshield(struct core *c, struct session *s, uint32_t domain)
 	core_push(c, EFFECT_SHIELD_DOWN, domain)->client = s->id;
 }
 
+/* What it gave counts where it lives. */
+static void take_gift(struct core *c, const struct session *s, uint64_t freed_bytes)
+{
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
+		if (c->domain[d].used && (s->offer.domains & (1u << d)))
+			fall_given(&c->domain[d].estimator.fall, freed_bytes, s->request.issued_us);
+}
+
 static void end_request(struct core *c, struct session *s, enum session_result result,
 			const struct core_answer *a, uint64_t now_us)
 {
@@ -24,6 +32,8 @@ static void end_request(struct core *c, struct session *s, enum session_result r
 	e.a = taken_us;
 	e.b = a ? a->freed_bytes : 0;
 	e.d = r->is_drill;
+	if (e.b)
+		take_gift(c, s, e.b);
 	core_add_event(c, &e, now_us);
 	s->last_result = result;
 	if ((result == RESULT_DONE || result == RESULT_PARTIAL) && taken_us > s->worst_us[r->step])

@@ -89,6 +89,12 @@ static const char *take_estimator(struct core_replay *r, const union core_record
 	return NULL;
 }
 
+static const char *take_saw(struct core_replay *r, const union core_record *record)
+{
+	r->core->domain[record->domain.index].estimator.saw = record->domain.d.estimator.saw;
+	return NULL;
+}
+
 static const char *take_episode(struct core_replay *r, const union core_record *record)
 {
 	r->core->episode[record->episode.number % CORE_EPISODES_MAX] = record->episode;
@@ -370,6 +376,7 @@ static const struct {
 	[CORE_TAPE_CORE] = { core_check_core, take_core, TIMELESS, false },
 	[CORE_TAPE_DOMAIN] = { core_check_domain, take_domain, TIMELESS, false },
 	[CORE_TAPE_ESTIMATOR] = { core_check_domain, take_estimator, TIMELESS, false },
+	[CORE_TAPE_SAW] = { core_check_domain, take_saw, TIMELESS, false },
 	[CORE_TAPE_EPISODE] = { core_check_episode, take_episode, TIMELESS, false },
 	[CORE_TAPE_SESSION] = { core_check_session, take_session, TIMELESS, false },
 	[CORE_TAPE_READY] = { core_check_call, take_ready, AT(call.now_us), false },

@@ -13,6 +13,7 @@ static const struct tape_field machine_fields[] = {
 	TAPE_U(core_tape_machine, total_bytes), TAPE_U(core_tape_machine, swap_total_bytes),
 	TAPE_U(core_tape_machine, cpus), TAPE_U(core_tape_machine, page_bytes),
 	TAPE_B(core_tape_machine, is_stand_alone), TAPE_T(core_tape_machine, kernel),
+	TAPE_T(core_tape_machine, rules),
 };
 
 static const struct tape_field note_fields[] = {
@@ -26,7 +27,7 @@ static const struct tape_field policy_fields[] = {
 	P(estimate.stall.permyriad), P(estimate.stall.window_us),
 	P(stage.floor_permyriad[1]), P(stage.floor_permyriad[2]), P(stage.floor_permyriad[3]),
 	P(stage.floor_max_bytes[1]), P(stage.floor_max_bytes[2]), P(stage.floor_max_bytes[3]),
-	P(stage.confirm_us), P(stage.hold_us),
+	P(stage.confirm_us), P(stage.hold_us), P(stage.warning_permyriad),
 	P(session.max_clients), P(session.max_per_uid), P(session.max_budget_us),
 	P(session.default_budget_us[0]), P(session.default_budget_us[1]),
 	P(session.default_budget_us[2]), P(session.default_budget_us[3]),
@@ -101,7 +102,8 @@ static const struct tape_field estimator_fields[] = {
 	DU(estimator.fall.since_us), DU(estimator.fall.from_bytes), DU(estimator.fall.from_pools_bytes),
 	DU(estimator.fall.low_bytes), DU(estimator.fall.low_us), DU(estimator.fall.lows),
 	DU(estimator.fall.peak_bytes), DU(estimator.fall.trough_bytes), DU(estimator.fall.usual_bytes),
-	DU(estimator.fall.usual_us),
+	DU(estimator.fall.usual_us), DU(estimator.fall.given_bytes), DU(estimator.fall.before_bytes),
+	DU(estimator.fall.learned_us),
 	DU(estimator.distress_us[0]), DU(estimator.distress_us[1]), DU(estimator.distress_us[2]),
 	DU(estimator.distress_us[3]), DU(estimator.distress_us[4]), DU(estimator.distress_us[5]),
 	DU(estimator.distress_us[6]), DU(estimator.distress_us[7]), DU(estimator.distress_us[8]),
@@ -114,6 +116,15 @@ static const struct tape_field estimator_fields[] = {
 	DU(estimator.shmem_bytes), DU(estimator.kernel_bytes), DU(estimator.unseen_bytes),
 	DU(estimator.direct_reclaims), DU(estimator.oom_kills), DB(estimator.have_counters),
 	DU(estimator.stretch_permyriad), ESTIMATE(estimator.last),
+};
+
+/* One shape would have too many fields. */
+static const struct tape_field saw_fields[] = {
+	TAPE_U(core_tape_domain, index),
+	DB(estimator.saw.is_rising), DU(estimator.saw.high_bytes), DU(estimator.saw.low_bytes),
+	DU(estimator.saw.low_us), DU(estimator.saw.height_bytes), DU(estimator.saw.dip_bytes),
+	DU(estimator.saw.dip_us), DU(estimator.saw.period_us), DU(estimator.saw.teeth),
+	DD(estimator.saw.rate_bytes_per_s),
 };
 
 static const struct tape_field episode_fields[] = {
@@ -257,6 +268,7 @@ const struct tape_shape core_tape_shapes[CORE_TAPE_KIND_COUNT] = {
 	[CORE_TAPE_CORE] = SHAPE("core", struct core_tape_core, core_fields),
 	[CORE_TAPE_DOMAIN] = SHAPE("domain", struct core_tape_domain, domain_fields),
 	[CORE_TAPE_ESTIMATOR] = SHAPE("estimator", struct core_tape_domain, estimator_fields),
+	[CORE_TAPE_SAW] = SHAPE("saw", struct core_tape_domain, saw_fields),
 	[CORE_TAPE_EPISODE] = SHAPE("episode", struct core_episode, episode_fields),
 	[CORE_TAPE_SESSION] = SHAPE("session", struct core_tape_session, session_fields),
 	[CORE_TAPE_READY] = CALL("ready", moment_fields),
@@ -366,6 +378,7 @@ static void put_domains(const struct core *c, struct tape *t)
 		put_victim(t, &c->domain[i].escalate.victim);
 		tape_put(t, CORE_TAPE_DOMAIN, &domain);
 		tape_put(t, CORE_TAPE_ESTIMATOR, &domain);
+		tape_put(t, CORE_TAPE_SAW, &domain);
 	}
 }
 

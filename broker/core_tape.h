@@ -21,8 +21,9 @@ enum core_tape_kind {
 	/* the state */
 	CORE_TAPE_POLICY,		/* struct core_policy */
 	CORE_TAPE_CORE,			/* struct core_tape_core */
-	CORE_TAPE_DOMAIN,		/* struct core_tape_domain; ESTIMATOR follows */
+	CORE_TAPE_DOMAIN,		/* struct core_tape_domain; ESTIMATOR and SAW follow */
 	CORE_TAPE_ESTIMATOR,		/* struct core_tape_domain */
+	CORE_TAPE_SAW,			/* struct core_tape_domain */
 	CORE_TAPE_EPISODE,		/* struct core_episode */
 	CORE_TAPE_SESSION,		/* struct core_tape_session; also of free slots */
 	CORE_TAPE_READY,		/* struct core_call: the state is complete */
@@ -61,6 +62,7 @@ enum core_tape_kind {
 	CORE_TAPE_KIND_COUNT
 };
 
+#define CORE_TAPE_RULES_MAX	24
 #define CORE_TAPE_TEXT_MAX	CORE_DOMAIN_NAME_MAX
 
 /* Where it was recorded. */
@@ -70,6 +72,7 @@ struct core_tape_machine {
 	uint32_t cpus, page_bytes;
 	bool is_stand_alone;		/* no broker: nobody was asked, nobody was ended */
 	char kernel[64];		/* release and machine, "6.1.0-22-amd64 x86_64" */
+	char rules[CORE_TAPE_RULES_MAX]; /* hash of what decides; "": by an older program, unknown */
 };
 
 struct core_tape_note {

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -24,14 +23,6 @@
 /* Delays are asked for so often, of at most so many, and not when a kernel allocation may stall us. */
 #define DELAYS_US	(250 * US_PER_MS)
 #define DELAYS_ASKED	16u
-
-/* Process events come in bursts; in between they wait in the kernel's queue, which holds 2700. */
-#define EVENT_WAKEUPS	20u
-#define EVENTS_AT_ONCE	256u
-
-/* From a client's SIGKILL to the kernel's own line about it. Source: it is logged before the signal,
- * but read by another source; half: a slow log looks like somebody else's kill. */
-#define KILL_TOLD_US	(500 * US_PER_MS)
 
 /* Headroom of so many times the floor of warning is far from the cliff. */
 #define FAR_FLOORS	2u
@@ -108,6 +99,8 @@ static void change_focus(struct broker *b, uint32_t focus)
 
 	if (focus == o->focus)
 		return;
+	if (focus == CORE_DOMAINS_MAX || o->focus == CORE_DOMAINS_MAX)
+		outlook_listen(b, focus != CORE_DOMAINS_MAX);
 	o->focus = focus;
 	if (focus == CORE_DOMAINS_MAX)
 		return;
@@ -117,11 +110,12 @@ static void change_focus(struct broker *b, uint32_t focus)
 	o->table_of = focus;
 }
 
-static void see_pools(struct outlook *o, const struct sample *s)
+void outlook_pools(struct broker *b, const struct sample *s)
 {
+	struct outlook *o = &b->outlook;
 	uint64_t unseen = s->unseen_bytes > s->zram_used_bytes ? s->unseen_bytes - s->zram_used_bytes : 0;
 
-	if (!(s->has & SAMPLE_HAS_POOLS))
+	if (s->domain != o->focus || !(s->has & SAMPLE_HAS_POOLS))
 		return;
 	growth_pool(&o->growth, GROWTH_POOL_SHMEM, s->shmem_bytes, s->time_us);
 	growth_pool(&o->growth, GROWTH_POOL_KERNEL, s->kernel_bytes, s->time_us);
@@ -164,34 +158,12 @@ static void take_slice(struct broker *b, uint64_t now_us)
 	broker_drain(b);
 }
 
-static void note_killed(struct broker *b, const struct outlook_end *end, bool by_kernel)
-{
-	struct event e = {
-		.kind = EVENT_CLIENT_KILLED, .client = end->client, .a = (uint64_t)end->pid,
-		.b = end->signal, .c = by_kernel,
-	};
-
-	memcpy(e.name, end->name, sizeof(end->name));
-	core_note(&b->core, &e, clock_now_us());
-}
-
-/* Half a second without a word of the kernel: it was somebody else. */
-static void settle_end(struct broker *b, uint64_t now_us)
-{
-	struct outlook_end *end = &b->outlook.end;
-
-	if (!end->pid || now_us < end->until_us)
-		return;
-	note_killed(b, end, false);
-	end->pid = 0;
-}
-
 void outlook_step(struct broker *b, uint64_t now_us)
 {
 	struct outlook *o = &b->outlook;
 
 	change_focus(b, find_focus(b));
-	settle_end(b, now_us);
+	outlook_settle_ends(b, now_us);
 	if (o->focus == CORE_DOMAINS_MAX || now_us < o->slice_us)
 		return;
 	o->slice_us = now_us + SLICE_US;
@@ -203,8 +175,7 @@ uint64_t outlook_due_us(const struct broker *b)
 {
 	const struct outlook *o = &b->outlook;
 
-	return MIN_OF(o->focus == CORE_DOMAINS_MAX ? NEVER_US : o->slice_us,
-		      o->end.pid ? o->end.until_us : NEVER_US);
+	return MIN_OF(o->focus == CORE_DOMAINS_MAX ? NEVER_US : o->slice_us, outlook_ends_due_us(b));
 }
 
 /* A domain whose headroom has begun to fall, but not yet by enough for a forecast. */
@@ -309,7 +280,6 @@ void outlook_sample(struct broker *b, struct sample *s)
 		o->delays_us = s->time_us;
 		return;
 	}
-	see_pools(o, s);
 	if (!o->has_netlink || o->delays.source.error)
 		return;
 	if (s->time_us >= o->delays_us + DELAYS_US && core_stage(&b->core) < STAGE_SHUTDOWN)
@@ -317,105 +287,6 @@ void outlook_sample(struct broker *b, struct sample *s)
 	s->has |= SAMPLE_HAS_DELAYS;
 	s->delay_reclaim_permyriad = o->delay_reclaim_permyriad;
 	s->delay_cpu_permyriad = o->delay_cpu_permyriad;
-}
-
-/* ---- births and ends ---- */
-
-/* A client that a signal ended: the kernel's log tells whether it was the kernel. */
-static void client_ended(struct broker *b, const struct parse_netlink_event *e)
-{
-	struct session_table *t = &b->core.sessions;
-	struct outlook_end *end = &b->outlook.end;
-	uint32_t signal = e->exit_code & 127;
-
-	for (struct session *s = session_next(t, NULL); s && signal; s = session_next(t, s)) {
-		if (s->offer.pid != e->pid)
-			continue;
-		if (end->pid)
-			note_killed(b, end, false);
-		*end = (struct outlook_end){ .client = s->id, .pid = e->pid, .signal = signal,
-					     .until_us = clock_now_us() + KILL_TOLD_US };
-		memcpy(end->name, s->offer.name, sizeof(end->name));
-		if (e->pid == b->outlook.killed_pid)
-			outlook_kernel_oom(b, e->pid);
-		return;
-	}
-}
-
-void outlook_kernel_oom(struct broker *b, int32_t pid)
-{
-	struct outlook_end *end = &b->outlook.end;
-
-	b->outlook.killed_pid = pid;
-	if (!end->pid || end->pid != pid)
-		return;
-	note_killed(b, end, true);
-	end->pid = 0;
-}
-
-static void take_event(struct broker *b, const struct parse_netlink_event *e)
-{
-	struct outlook *o = &b->outlook;
-
-	switch (e->kind) {
-	case PARSE_NETLINK_FORK:
-		growth_fork(&o->growth, e->pid, e->parent, e->time_us);
-		census_forget(o->census, e->pid);
-		break;
-	case PARSE_NETLINK_EXEC:
-		census_forget(o->census, e->pid);
-		break;
-	case PARSE_NETLINK_EXIT:
-		growth_exit(&o->growth, e->pid);
-		census_forget(o->census, e->pid);
-		client_ended(b, e);
-		break;
-	case PARSE_NETLINK_ACK:
-		break;
-	}
-}
-
-static void note_overrun(struct broker *b)
-{
-	struct event e = { .kind = EVENT_OVERRUN, .name = "proc-events",
-			   .a = b->outlook.procwatch.overruns };
-
-	/* the census sees in its next round who is there */
-	core_note(&b->core, &e, clock_now_us());
-}
-
-static int on_process(sd_event_source *source, int fd, uint32_t revents, void *userdata)
-{
-	struct broker *b = userdata;
-	struct parse_netlink_event e;
-	int r = 0;
-
-	(void)fd;
-	for (uint32_t i = 0; i < EVENTS_AT_ONCE && r != -EAGAIN; i++) {
-		r = procwatch_next(&b->outlook.procwatch, &e);
-		if (r == 0)
-			take_event(b, &e);
-		else if (r == -ENOBUFS)
-			note_overrun(b);
-		else if (r != -EAGAIN)
-			break;
-	}
-	if (revents & (EPOLLERR | EPOLLHUP) && r != -EAGAIN && r != -ENOBUFS && r != 0)
-		(void)sd_event_source_set_enabled(source, SD_EVENT_OFF); /* nothing comes any more */
-	broker_step(b);
-	return 0;
-}
-
-int outlook_attach(struct broker *b)
-{
-	struct outlook *o = &b->outlook;
-	int r;
-
-	o->focus = o->table_of = CORE_DOMAINS_MAX;
-	if (!o->has_netlink || o->procwatch.source.error)
-		return 0;
-	r = sd_event_add_io(b->event, &o->event, o->procwatch.source.fd, EPOLLIN, on_process, b);
-	return r < 0 ? r : sd_event_source_set_ratelimit(o->event, US_PER_S, EVENT_WAKEUPS);
 }
 
 /* ---- for status ---- */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "outlook.h"
 #include "trip.h"
 #include "warning.h"
 
@@ -150,7 +151,10 @@ void peer_hear(struct broker *b)
 void peer_leave(struct peer *p)
 {
 	struct broker *b = p->broker;
+	const struct session *s = session_get(&b->core.sessions, p->id);
 
+	if (s)
+		outlook_client_left(b, s);
 	core_leave(&b->core, p->id, clock_now_us());
 	broker_drain(b); /* lowers its shield, so before the handles close */
 	peer_close(p);

@@ -89,6 +89,7 @@ struct core_tape_machine recorder_machine(void)
 	struct timespec real;
 	struct utsname name;
 
+	memcpy(m.rules, recorder_rules, sizeof(m.rules));
 	clock_gettime(CLOCK_REALTIME, &real);
 	m.real_us = (uint64_t)real.tv_sec * US_PER_S + (uint64_t)real.tv_nsec / 1000;
 	m.cpus = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);

@@ -9,7 +9,10 @@
 #include "broker.h"
 #include "core_tape.h"
 
-/* Where and when this is; without its memory. */
+/* 16 hex digits: the same in programs whose sources decide alike. Made by meson.build. */
+extern const char recorder_rules[CORE_TAPE_RULES_MAX];
+
+/* Where and when this is, and by which rules; without its memory. */
 struct core_tape_machine recorder_machine(void);
 
 /* *ret_fd is the reader's end. -EBUSY: there is a recording already; -ENOMEM, or another errno. */

@@ -314,7 +314,8 @@ int service_list_sources(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	for (uint32_t i = 0; r >= 0 && i < count; i++)
 		r = sd_bus_message_append(reply, "(ssss)", sources[i].name,
 					  sources[i].is_present ? "ok" : "absent", sources[i].gives,
-					  sources[i].is_present ? "" : sources[i].remedy);
+					  !sources[i].is_present ? sources[i].remedy :
+					  sources[i].note	  ? sources[i].note : "");
 	return finish(r, reply);
 }
 

@@ -40,6 +40,9 @@
 #define EARLY_PERCENT		95u
 /* Between two steps of a staircase the short windows see nothing: flatter ones are left out. */
 #define FLATTEST_SHARE		4
+/* Troughs do not sink evenly. Source: saws for tuning; half of the surplus: the end of one in three comes
+ * later still; double: the interval says less. */
+#define SAW_LATE_PERCENT	110u
 #define KERNEL_RECLAIMS_US	(450 * US_PER_MS)
 
 /* How long a cry of the kernel counts. PSI triggers repeat at most once per window (0.5-2 s). */
@@ -295,6 +298,7 @@ static uint64_t time_accelerating_us(uint64_t bytes, double rate, double acceler
 }
 
 struct doubt {
+	uint64_t saw_left_us;		/* or later still; 0: no saw */
 	uint64_t margin_bytes;		/* the cliff may be nearer by so much */
 	uint64_t swap_bytes;		/* or further */
 	uint64_t accelerated_us;
@@ -308,7 +312,7 @@ struct doubt {
  */
 static void interval(const struct trend *t, const struct doubt *d, struct estimate *ret)
 {
-	uint64_t left = ret->headroom_bytes, early_us;
+	uint64_t left = ret->headroom_bytes, early_us, late_us;
 	int64_t steepest = ret->fall_bytes_per_s, flattest = ret->fall_bytes_per_s;
 
 	for (int w = 0; w < TREND_WINDOW_COUNT; w++) {
@@ -323,13 +327,18 @@ static void interval(const struct trend *t, const struct doubt *d, struct estima
 	ret->tte_early_us = MIN_OF(early_us / 100 * EARLY_PERCENT, ret->tte_us);
 	ret->tte_late_us = MAX_OF(ret->tte_us, time_add_us(time_left_us(left + d->swap_bytes, flattest),
 							   KERNEL_RECLAIMS_US));
+	if (d->saw_left_us) {
+		late_us = d->saw_left_us / 100 * SAW_LATE_PERCENT + KERNEL_RECLAIMS_US;
+		ret->tte_late_us = MAX_OF(ret->tte_late_us, late_us);
+	}
 }
 
 static void forecast(const struct estimator *e, const struct sample *s, const struct fall_view *v,
 		     struct estimate *ret)
 {
-	struct doubt doubt = { margin_bytes(s), e->swap_doubt_bytes, NEVER_US };
 	uint64_t left = ret->headroom_bytes;
+	struct doubt doubt = { saw_left_us(&e->saw, v->now_us, left), margin_bytes(s),
+			       e->swap_doubt_bytes, NEVER_US };
 	enum fall_size size = fall_size(&e->fall, v);
 
 	rates(e->fall.since_us ? &e->fall.trend : &e->trend, ret);
@@ -382,8 +391,10 @@ void estimate_step(struct estimator *e, const struct estimate_policy *p, const s
 		view = (struct fall_view){
 			s->time_us, e->last.time_us, now.headroom_bytes, e->last.headroom_bytes,
 			pools_bytes(s), trend_fall_bytes_per_s(&e->trend, TREND_250MS),
+			e->is_ours || (now.distress & DISTRESS_OOM),
 		};
 		fall_step(&e->fall, &view);
+		saw_step(&e->saw, s->time_us, now.headroom_bytes);
 		forecast(e, s, &view, &now);
 	}
 	e->last = now;

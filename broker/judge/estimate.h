@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "judge/fall.h"
+#include "judge/saw.h"
 #include "judge/stall.h"
 #include "judge/trend.h"
 #include "sense/sample.h"
@@ -50,6 +51,7 @@ struct estimate {
 struct estimator {
 	struct trend trend;
 	struct fall fall;
+	struct saw saw;
 	uint64_t swap_doubt_bytes;	/* of the newest sample */
 	uint64_t distress_us[10];	/* when each distress bit was last seen, by bit number */
 	uint64_t direct_reclaims, oom_kills; /* newest counters */
@@ -57,6 +59,7 @@ struct estimator {
 	uint32_t stretch_permyriad;	/* kept when a sample has no load */
 	struct stall stall;
 	uint64_t late_us;		/* the caller came so late with this sample */
+	bool is_ours;			/* what comes back with this sample may be the caller's doing */
 	uint64_t shmem_bytes, kernel_bytes, unseen_bytes; /* newest: what no process shows */
 	struct estimate last;
 };

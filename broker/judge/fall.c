@@ -27,11 +27,11 @@
 /* Slower than this it is no fall: it would take longer to the end. */
 #define HORIZON_S	600.0
 
-/* What came back before is not alarming until a fall is a quarter deeper; but never more than three
- * quarters of the headroom are breathing. Halved: a garbage collector's saw warns at each tooth; doubled: a
- * leak on such a machine is seen later. */
+/* What came back before is not alarming until a fall is a quarter deeper; but what takes more than half
+ * of the headroom is, every time. Source: recordings. Halved: a garbage collector's saw warns at each
+ * tooth; doubled: after one such breath a leak is seen when a quarter of the headroom is left. */
 #define USUAL_QUARTERS	5u
-#define USUAL_MAX_QUARTERS 3u
+#define USUAL_MAX_SHARE	2u
 /* Breathing is forgotten by half in so long. Source: lessons.md, 13 looks back 10 minutes. */
 #define USUAL_HALF_US	(300 * US_PER_S)
 
@@ -40,26 +40,48 @@ void fall_init(struct fall *f)
 	memset(f, 0, sizeof(*f));
 }
 
-/* A breath is over when three quarters of it came back. */
+static void begin_breath(struct fall *f, uint64_t now_bytes)
+{
+	f->peak_bytes = f->trough_bytes = now_bytes;
+	f->given_bytes = 0;
+}
+
+static void learn(struct fall *f, uint64_t depth_bytes, uint64_t now_us)
+{
+	f->learned_us = now_us;
+	f->before_bytes = f->usual_bytes;
+	if (depth_bytes < f->usual_bytes)
+		return;
+	f->usual_bytes = depth_bytes;
+	f->usual_us = now_us;
+}
+
+/* A breath is over when three quarters of it came back, beside what was given on our order. */
 static void breathe(struct fall *f, const struct fall_view *v)
 {
 	uint64_t depth;
 
-	if (!v->before_us || v->now_bytes >= f->peak_bytes)
-		f->peak_bytes = f->trough_bytes = MAX_OF(v->now_bytes, f->peak_bytes);
-	f->trough_bytes = MIN_OF(f->trough_bytes, v->now_bytes);
-	depth = f->peak_bytes - f->trough_bytes;
 	if (f->usual_bytes && v->now_us - f->usual_us > USUAL_HALF_US) {
 		f->usual_bytes /= 2;
 		f->usual_us = v->now_us;
 	}
-	if (depth < MIN_BYTES || v->now_bytes - f->trough_bytes < depth / 4 * 3)
+	if (!v->before_us || v->is_ours || v->now_bytes >= f->peak_bytes)
+		begin_breath(f, v->now_bytes);
+	f->trough_bytes = MIN_OF(f->trough_bytes, v->now_bytes);
+	depth = f->peak_bytes - f->trough_bytes;
+	if (depth < MIN_BYTES || v->now_bytes - f->trough_bytes < depth / 4 * 3 + f->given_bytes)
 		return;
-	if (depth >= f->usual_bytes) {
-		f->usual_bytes = depth;
-		f->usual_us = v->now_us;
+	learn(f, depth, v->now_us);
+	begin_breath(f, v->now_bytes);
+}
+
+void fall_given(struct fall *f, uint64_t bytes, uint64_t since_us)
+{
+	if (!f->learned_us || f->learned_us < since_us) {
+		f->given_bytes += MIN_OF(bytes, f->peak_bytes); /* more would not matter */
+		return;
 	}
-	f->peak_bytes = f->trough_bytes = v->now_bytes;
+	f->usual_bytes = MAX_OF(f->before_bytes, f->usual_bytes - MIN_OF(bytes, f->usual_bytes));
 }
 
 static void begin(struct fall *f, const struct fall_view *v)
@@ -116,7 +138,7 @@ uint64_t fall_bytes(const struct fall *f, uint64_t now_bytes)
 enum fall_size fall_size(const struct fall *f, const struct fall_view *v)
 {
 	uint64_t fallen = fall_bytes(f, v->now_bytes);
-	uint64_t usual = MIN_OF(f->usual_bytes, f->from_bytes / 4 * USUAL_MAX_QUARTERS) / 4 * USUAL_QUARTERS;
+	uint64_t usual = MIN_OF(f->usual_bytes / 4 * USUAL_QUARTERS, f->from_bytes / USUAL_MAX_SHARE);
 
 	if (!f->since_us || fallen < MAX_OF(f->from_bytes / MIN_SHARE, MIN_BYTES))
 		return FALL_NONE;

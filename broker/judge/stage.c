@@ -23,6 +23,7 @@ struct stage_view {
 	uint64_t floor_bytes[STAGE_COUNT];
 	uint64_t lead_us;		/* of the rule's stage */
 	uint64_t confirm_us;
+	uint32_t warning_permyriad;
 };
 
 static bool confirmed(const struct stage_view *v)
@@ -38,6 +39,14 @@ static bool below(const struct stage_view *v, enum stage_word word)
 static bool is_short(const struct stage_view *v)
 {
 	return v->e->tte_low_us < v->lead_us;
+}
+
+/* Of what the fall began with. */
+static bool short_and_deep(const struct stage_view *v)
+{
+	uint64_t from_bytes = v->e->headroom_bytes + v->e->fallen_bytes;
+
+	return is_short(v) && v->e->fallen_bytes >= from_bytes / PERMYRIAD * v->warning_permyriad;
 }
 
 static bool oom_and_low(const struct stage_view *v)
@@ -126,7 +135,7 @@ static const struct {
 	{ STAGE_IMMINENT, STAGE_WHY_TIME,	short_and_lowish },
 	{ STAGE_IMMINENT, STAGE_WHY_FLOOR,	below_imminent },
 	{ STAGE_IMMINENT, STAGE_WHY_DISTRESS,	stalled_and_lowish },
-	{ STAGE_WARNING,  STAGE_WHY_TIME,	is_short },
+	{ STAGE_WARNING,  STAGE_WHY_TIME,	short_and_deep },
 	{ STAGE_WARNING,  STAGE_WHY_OOM,	oom_anywhere },
 	{ STAGE_WARNING,  STAGE_WHY_FLOOR,	below_warning },
 	{ STAGE_WARNING,  STAGE_WHY_DISTRESS,	distress_and_halfway },
@@ -166,7 +175,8 @@ struct margins {
 static int rule_find(enum stage_word word, const struct stage_policy *p,
 		     const struct stage_lead *lead, const struct estimate *e, struct margins m)
 {
-	struct stage_view v = { .e = e, .confirm_us = p->confirm_us };
+	struct stage_view v = { .e = e, .confirm_us = p->confirm_us,
+				.warning_permyriad = p->warning_permyriad };
 
 	for (int w = STAGE_WARNING; w < STAGE_COUNT; w++)
 		v.floor_bytes[w] = stage_floor_bytes(p, w, e->total_bytes) / 4 * m.headroom_quarters;

@@ -28,6 +28,7 @@ struct stage_policy {
 	uint64_t floor_max_bytes[STAGE_COUNT];	/* upper limit of that floor on big machines */
 	uint64_t confirm_us;		/* a fall that lasts so long is no burst */
 	uint64_t hold_us;		/* all clear only after so long without a reason */
+	uint32_t warning_permyriad;	/* of the headroom gone before a forecast is a warning */
 };
 
 /* The time that is needed from the entry of each stage to the cliff; [STAGE_NORMAL] is 0. */

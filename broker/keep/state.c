@@ -325,3 +325,15 @@ uint64_t state_reserve_episodes(const char *directory)
 		    "the clock instead", directory, strerror(-r));
 	return clock_s;
 }
+
+void state_keep_episodes(const char *directory, uint64_t last)
+{
+	uint64_t reserved;
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/episode", directory) >= (int)sizeof(path) ||
+	    read_number(path, &reserved) < 0 || last >= reserved || reserved - last > EPISODE_BLOCK)
+		return; /* without a file, on the clock's numbers, or more than a block: not from it */
+	if (write_number(path, last) < 0)
+		log_warning("%s cannot be written: episodes go on at %" PRIu64, path, reserved + 1);
+}

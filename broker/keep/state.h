@@ -75,3 +75,6 @@ struct ledger *state_ledger(struct state *s);
  * warning.
  */
 uint64_t state_reserve_episodes(const char *directory);
+
+/* An orderly end: the next run goes on after `last`. Where the file is not ours it stays as it is. */
+void state_keep_episodes(const char *directory, uint64_t last);

@@ -17,7 +17,7 @@
 #define TAPE_FORMAT		1u	/* a reader refuses a higher one */
 #define TAPE_MAGIC		"\x89" "FSREC\r\n" /* no text; shows when line ends were converted */
 #define TAPE_MAGIC_SIZE		8u
-#define TAPE_KINDS_MAX		40u
+#define TAPE_KINDS_MAX		48u
 #define TAPE_FIELDS_MAX		120u
 #define TAPE_BODY_MAX		4096u	/* of one record */
 #define TAPE_RECORD_MAX		(TAPE_BODY_MAX + 8u) /* with length and check sum */

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "sense/parse_cgroup.h"
 #include "sense/parse_process.h"
 
 struct file_name {
@@ -315,9 +316,22 @@ static int read_swap(const struct cgroup *c, const struct source_room *room, uin
 	return 0;
 }
 
+/* Usage was read first: what came since is no more than its share of the seen. */
+static void add_pools(const struct parse_cgroup_stat *stat, uint64_t usage_bytes, struct sample *ret)
+{
+	if (!stat->has_pools)
+		return;
+	ret->anon_bytes = stat->anon_bytes;
+	ret->shmem_bytes = stat->shmem_bytes;
+	ret->kernel_bytes = stat->kernel_bytes;
+	ret->unseen_bytes = usage_bytes > stat->seen_bytes ? usage_bytes - stat->seen_bytes : 0;
+	ret->has |= SAMPLE_HAS_POOLS;
+}
+
 static int read_memory(struct cgroup *c, const struct source_room *room, struct sample *ret)
 {
-	uint64_t usage_bytes, limit_bytes, file_bytes;
+	uint64_t usage_bytes, limit_bytes;
+	struct parse_cgroup_stat stat;
 	ssize_t size;
 	int r = read_limit(c, room, &limit_bytes);
 
@@ -325,14 +339,15 @@ static int read_memory(struct cgroup *c, const struct source_room *room, struct 
 	if (r < 0)
 		return r;
 	size = file_reread(c->fd[CGROUP_STAT], room->buffer, room->size);
-	r = size < 0 ? (int)size : parse_cgroup_stat(room->buffer, (size_t)size, &file_bytes);
+	r = size < 0 ? (int)size : parse_cgroup_stat(room->buffer, (size_t)size, &stat);
 	if (r < 0)
 		return r;
 	c->limit_bytes = MIN_OF(limit_bytes, ret->total_bytes);
 	ret->total_bytes = c->limit_bytes;
 	ret->free_bytes = c->limit_bytes > usage_bytes ? c->limit_bytes - usage_bytes : 0;
-	ret->file_bytes = file_bytes;
+	ret->file_bytes = stat.file_bytes;
 	ret->has |= SAMPLE_HAS_MEMORY | SAMPLE_HAS_RESERVE;
+	add_pools(&stat, usage_bytes, ret);
 	r = read_swap(c, room, usage_bytes, ret);
 	if (r == 0 && ret->swap_total_bytes)
 		ret->has |= SAMPLE_HAS_SWAP;
@@ -342,6 +357,7 @@ static int read_memory(struct cgroup *c, const struct source_room *room, struct 
 int cgroup_figures(struct cgroup *c, const struct source_room *room, struct cgroup_figures *ret)
 {
 	struct cgroup_counters counters;
+	struct parse_cgroup_stat stat;
 	struct cgroup_figures f;
 	ssize_t size;
 	int r = c->fd[CGROUP_HIGH] < 0 || c->fd[CGROUP_EVENTS] < 0 ? -ENOENT : 0;
@@ -352,9 +368,10 @@ int cgroup_figures(struct cgroup *c, const struct source_room *room, struct cgro
 	if (r < 0)
 		return r;
 	size = file_reread(c->fd[CGROUP_STAT], room->buffer, room->size);
-	r = size < 0 ? (int)size : parse_cgroup_stat(room->buffer, (size_t)size, &f.file_bytes);
+	r = size < 0 ? (int)size : parse_cgroup_stat(room->buffer, (size_t)size, &stat);
 	if (r < 0)
 		return r;
+	f.file_bytes = stat.file_bytes;
 	f.high_events = counters.high;
 	*ret = f;
 	return 0;

@@ -5,63 +5,7 @@
 #include <string.h>
 
 #include "base/units.h"
-
-/* A file of "key figure" lines: which keys go where. */
-struct field {
-	const char *key;
-	size_t offset;			/* of an uint64_t in the struct */
-	bool is_optional;
-};
-
-struct fields {
-	const struct field *field;
-	size_t count;			/* at most 32 */
-	bool is_kib;			/* figures carry " kB" */
-};
-
-static bool take_figure(struct scan *line, bool is_kib, uint64_t *ret)
-{
-	struct scan word, unit;
-	uint64_t value;
-
-	if (!scan_word(line, &word) || !scan_u64(&word, &value) || scan_left(&word))
-		return false;
-	if (is_kib && (!scan_word(line, &unit) || !scan_is(&unit, "kB") ||
-		       __builtin_mul_overflow(value, KIB, &value)))
-		return false;
-	*ret = value;
-	return true;
-}
-
-static const struct field *field_find(const struct fields *f, const struct scan *key)
-{
-	for (size_t i = 0; i < f->count; i++)
-		if (*key->at == *f->field[i].key && scan_is(key, f->field[i].key))
-			return &f->field[i];
-	return NULL;
-}
-
-static int fields_read(struct scan text, const struct fields *f, void *ret)
-{
-	const uint32_t all = (uint32_t)((UINT64_C(1) << f->count) - 1);
-	struct scan line, key;
-	uint32_t seen = 0;
-
-	/* Most of a file comes behind what we need of it. */
-	while (seen != all && scan_line(&text, &line)) {
-		const struct field *hit = scan_word(&line, &key) ? field_find(f, &key) : NULL;
-
-		if (!hit)
-			continue;
-		if (!take_figure(&line, f->is_kib, (uint64_t *)((char *)ret + hit->offset)))
-			return -EINVAL;
-		seen |= 1u << (hit - f->field);
-	}
-	for (size_t i = 0; i < f->count; i++)
-		if (!f->field[i].is_optional && !(seen & 1u << i))
-			return -ENODATA;
-	return 0;
-}
+#include "sense/fields.h"
 
 int parse_meminfo(const char *text, size_t size, struct parse_meminfo *ret)
 {
@@ -130,8 +74,8 @@ int parse_zram(const char *text, size_t size, struct parse_zram *ret)
 
 	if (!scan_line(&s, &line))
 		return -ENODATA;
-	if (!take_figure(&line, false, &z.stored_bytes) || !scan_word(&line, &compressed) ||
-	    !take_figure(&line, false, &z.used_bytes) || !take_figure(&line, false, &z.limit_bytes))
+	if (!fields_figure(&line, false, &z.stored_bytes) || !scan_word(&line, &compressed) ||
+	    !fields_figure(&line, false, &z.used_bytes) || !fields_figure(&line, false, &z.limit_bytes))
 		return -EINVAL;
 	*ret = z;
 	return 0;
@@ -150,7 +94,7 @@ int parse_arc(const char *text, size_t size, struct parse_arc *ret)
 
 		if (i < 0)
 			continue;
-		if (!scan_word(&line, &type) || !take_figure(&line, false, &bytes[i]))
+		if (!scan_word(&line, &type) || !fields_figure(&line, false, &bytes[i]))
 			return -EINVAL;
 		seen |= 1u << i;
 	}
@@ -213,10 +157,10 @@ static int zone_read(struct scan *text, struct parse_zone *z)
 			continue;
 		if (scan_is(&word, "protection:"))
 			return take_protection(&line, z) && seen == 0x1f ? 0 : -EINVAL;
-		hit = field_find(&fields, &word);
+		hit = fields_find(&fields, &word);
 		if (!hit || seen & 1u << (hit - field))
 			continue;
-		if (!take_figure(&line, false, (uint64_t *)((char *)z + hit->offset)))
+		if (!fields_figure(&line, false, (uint64_t *)((char *)z + hit->offset)))
 			return -EINVAL;
 		seen |= 1u << (hit - field);
 	}
@@ -292,7 +236,7 @@ int parse_vmstat(const char *text, size_t size, struct parse_vmstat *ret)
 		is_stall = scan_skip(&rest, "allocstall");
 		if (!is_stall && !scan_is(&key, "oom_kill") && !scan_is(&key, "pgscan_direct"))
 			continue;
-		if (!take_figure(&line, false, &figure))
+		if (!fields_figure(&line, false, &figure))
 			return -EINVAL;
 		if (is_stall && __builtin_add_overflow(v.allocstall, figure, &v.allocstall))
 			return -EINVAL;
@@ -377,7 +321,7 @@ int parse_value(const char *text, size_t size, uint64_t *ret)
 		return -ENODATA;
 	if (scan_is(&line, "max"))
 		*ret = PARSE_UNLIMITED;
-	else if (!take_figure(&line, false, ret))
+	else if (!fields_figure(&line, false, ret))
 		return -EINVAL;
 	return 0;
 }
@@ -391,41 +335,6 @@ int parse_key(const struct scan *text, const char *key, uint64_t *ret)
 
 	if (r == 0)
 		*ret = value;
-	return r;
-}
-
-int parse_cgroup_stat(const char *text, size_t size, uint64_t *ret_file_bytes)
-{
-	const struct scan s = scan_of(text, size);
-	uint64_t active, inactive;
-	int r = parse_key(&s, "total_active_file", &active);
-
-	r = r ? r : parse_key(&s, "total_inactive_file", &inactive);
-	if (r == -ENODATA) {
-		r = parse_key(&s, "active_file", &active);
-		r = r ? r : parse_key(&s, "inactive_file", &inactive);
-	}
-	if (r == 0 && __builtin_add_overflow(active, inactive, &active))
-		r = -EINVAL;
-	if (r == 0)
-		*ret_file_bytes = active;
-	return r;
-}
-
-int parse_cgroup_events(const char *text, size_t size, struct parse_cgroup_events *ret)
-{
-	static const struct field field[] = {
-		{ "high", offsetof(struct parse_cgroup_events, high), false },
-		{ "max", offsetof(struct parse_cgroup_events, max), false },
-		{ "oom", offsetof(struct parse_cgroup_events, oom), false },
-		{ "oom_kill", offsetof(struct parse_cgroup_events, oom_kill), true },
-	};
-	static const struct fields fields = { field, ARRAY_LEN(field), false };
-	struct parse_cgroup_events e = { 0 };
-	int r = fields_read(scan_of(text, size), &fields, &e);
-
-	if (r == 0)
-		*ret = e;
 	return r;
 }
 

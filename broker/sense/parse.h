@@ -100,15 +100,6 @@ int parse_value(const char *text, size_t size, uint64_t *ret);
 /* A line "key figure" of a cgroup file. */
 int parse_key(const struct scan *text, const char *key, uint64_t *ret);
 
-/* memory.stat: file pages; v1's total_* (with descendants) where there are. */
-int parse_cgroup_stat(const char *text, size_t size, uint64_t *ret_file_bytes);
-
-/* memory.events, memory.events.local: counters. */
-struct parse_cgroup_events {
-	uint64_t high, max, oom, oom_kill;
-};
-int parse_cgroup_events(const char *text, size_t size, struct parse_cgroup_events *ret);
-
 /* /proc/mounts, the next mount of cgroup2, or of v1 with that controller. -ENODATA: none left. */
 struct parse_mount {
 	bool is_v2;

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "sense/procwatch.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/cn_proc.h>
 #include <linux/connector.h>
+#include <linux/filter.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
+#include <stddef.h>
 #include <sys/socket.h>
+
+#include "base/units.h"
 
 const struct source_ops procwatch_ops = {
 	.name = "process-events",
@@ -96,6 +101,36 @@ int procwatch_open(struct procwatch *w, uint32_t queue_bytes)
 	else
 		w->source.fd = nl_socket_get_fd(w->link.socket);
 	return w->source.error;
+}
+
+#define EVENT_AT(member) \
+	(NLMSG_HDRLEN + (uint32_t)sizeof(struct cn_msg) + (uint32_t)offsetof(struct proc_event, member))
+
+void procwatch_want(struct procwatch *w, enum procwatch_want want)
+{
+	/* A load swaps bytes as if the wire's order were meant; so do the constants. */
+	const struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, EVENT_AT(what)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(PROC_EVENT_EXIT), 0, 6),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, EVENT_AT(event_data.exit.process_pid)),
+		BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, EVENT_AT(event_data.exit.process_tgid)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 2),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, EVENT_AT(event_data.exit.exit_code)),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, htonl(0x7f), 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	const struct sock_fprog program = { ARRAY_LEN(code), (struct sock_filter *)code };
+	const int unused = 0;
+
+	if (!w->link.socket)
+		return;
+	/* either may fail: then more is told than was asked for */
+	if (want == PROCWATCH_KILLED)
+		(void)setsockopt(w->source.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+	else
+		(void)setsockopt(w->source.fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
 }
 
 void procwatch_close(struct procwatch *w)

@@ -44,6 +44,17 @@ extern const struct source_ops procwatch_ops;
  */
 int procwatch_open(struct procwatch *w, uint32_t queue_bytes);
 
+enum procwatch_want {
+	PROCWATCH_ALL,			/* as it is opened */
+	PROCWATCH_KILLED		/* EXIT of processes that a signal ended */
+};
+
+/*
+ * What is queued from now on; the kernel drops the rest before it costs us anything. One that cannot
+ * (no memory for the filter) goes on as before. KILLED allocates in the kernel, ALL does not.
+ */
+void procwatch_want(struct procwatch *w, enum procwatch_want want);
+
 /*
  * The next event: FORK, EXEC or EXIT. Never waits. Returns 0; -EAGAIN: none left; -ENOBUFS: events
  * were lost, scan all processes now; -ENOTCONN: it is not open; other negative errno.

@@ -38,7 +38,7 @@ struct ctl {
 	const char *argument;		/* of a verb that takes one */
 	char **rest;			/* of procedure: all words after it */
 	int rest_count;
-	bool json, raw, colour, nagios, history, stand_alone, draw;
+	bool json, raw, colour, nagios, history, stand_alone, draw, strict;
 	double speed;			/* replay --draw: times real time; 0: not given */
 	long count;			/* -n; 0: endless */
 	long seconds;			/* 0: endless */

@@ -61,6 +61,7 @@ static void print_help(FILE *out)
 	      "  --note=TEXT    record --stand-alone: words kept with it; SIGUSR1 adds \"mark\"\n"
 	      "  --config=FILE  replay, backtest: decided under this configuration; backtest\n"
 	      "                 takes several\n"
+	      "  --strict       replay: other decisions are a failure, whatever made it\n"
 	      "  --draw         replay: on the screen of top, as fast as it happened; q ends it\n"
 	      "  --speed=N      replay --draw: N times as fast\n"
 	      "  -n, --count=N  top, watch, replay --draw, monitor: end after N looks or events\n"
@@ -73,12 +74,14 @@ static void print_help(FILE *out)
 	      "  --help, --version\n\n"
 	      "Exit status of status: 0 normal, 1 warning, 2 imminent or shutdown, 3 unknown.\n"
 	      "Of drill: 0 all answered in time, 1 not all, or nobody is there, 4 no memory.\n"
+	      "Of replay: 0 as recorded, or made under other rules, 1 decided otherwise.\n"
 	      "Of doctor: 0 nothing is missing, 1 something is, 2 it could not look.\n"
 	      "Of the other verbs: 0 success, 2 wrong usage, 3 no broker or refused.\n", out);
 }
 
 enum { OPT_BUS = 256, OPT_JSON, OPT_NAGIOS, OPT_HISTORY, OPT_RAW, OPT_PLAIN,
-	OPT_ALONE, OPT_CGROUP, OPT_SECONDS, OPT_NOTE, OPT_CONFIG, OPT_DRAW, OPT_SPEED, OPT_ROOT, OPT_CLIENT };
+	OPT_ALONE, OPT_CGROUP, OPT_SECONDS, OPT_NOTE, OPT_CONFIG, OPT_DRAW, OPT_STRICT,
+	OPT_SPEED, OPT_ROOT, OPT_CLIENT };
 
 static const struct option long_options[] = {
 	{ "bus", required_argument, NULL, OPT_BUS },
@@ -92,6 +95,7 @@ static const struct option long_options[] = {
 	{ "note", required_argument, NULL, OPT_NOTE },
 	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "draw", no_argument, NULL, OPT_DRAW },
+	{ "strict", no_argument, NULL, OPT_STRICT },
 	{ "speed", required_argument, NULL, OPT_SPEED },
 	{ "root", required_argument, NULL, OPT_ROOT },
 	{ "client", required_argument, NULL, OPT_CLIENT },
@@ -158,6 +162,9 @@ static int take_tape_option(struct ctl *c, int option)
 		return add_text("--config", c->configs, CONFIGS_MAX, &c->configs_count);
 	case OPT_DRAW:
 		c->draw = true;
+		return 0;
+	case OPT_STRICT:
+		c->strict = true;
 		return 0;
 	case OPT_SPEED:
 		return read_speed(optarg, &c->speed);

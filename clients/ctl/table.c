@@ -134,6 +134,12 @@ int domains_verb(struct ctl *c)
 
 /* ---- sources ---- */
 
+/* Its last text says how to add it, else what is to be known of it. */
+static bool is_absent(const struct source_row *s)
+{
+	return !strcmp(s->state, "absent");
+}
+
 static void source_line(const struct source_row *s)
 {
 	char name[CELL_MAX_BYTES], state[CELL_MAX_BYTES], head[CELL_MAX_BYTES], text[300];
@@ -141,7 +147,7 @@ static void source_line(const struct source_row *s)
 	snprintf(head, sizeof(head), "%.80s %.30s ", print_cell(s->name, 21, name),
 		 print_cell(s->state, 7, state));
 	print_wrapped(head, s->gives[0] ? s->gives : "-", UINT_MAX);
-	snprintf(text, sizeof(text), "to add it: %s", s->remedy);
+	snprintf(text, sizeof(text), "%s%s", is_absent(s) ? "to add it: " : "", s->remedy);
 	if (s->remedy[0])
 		print_wrapped("                              ", text, UINT_MAX);
 }
@@ -153,7 +159,8 @@ static void source_json(const struct source_row *s)
 	put_text(o, "name", s->name);
 	put_text(o, "state", s->state);
 	put_text(o, "gives", s->gives);
-	put_text(o, "remedy", s->remedy);
+	put_text(o, "remedy", is_absent(s) ? s->remedy : "");
+	put_text(o, "note", is_absent(s) ? "" : s->remedy);
 	print_json_line(o);
 }
 

@@ -19,6 +19,7 @@
 /* What happened to the machine, whatever anybody would have said: one pass over the records. */
 static void find_truth(struct player *p, struct backtest *b)
 {
+	char problem[256];
 	uint64_t kills[CORE_DOMAINS_MAX] = { 0 };
 	bool is_seen[CORE_DOMAINS_MAX] = { false };
 	const struct sample *s = &p->record.sample;
@@ -39,6 +40,7 @@ static void find_truth(struct player *p, struct backtest *b)
 	b->first_us = p->first_us;
 	b->end_us = p->replay.now_us;
 	b->is_damaged = p->end == TAPE_DAMAGED || p->wrong_count;
+	b->is_unknown = !b->kill_us && *player_problem(p, problem, sizeof(problem));
 }
 
 static void note_own(struct player *p, struct backtest *b, struct backtest_own *own)

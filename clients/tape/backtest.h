@@ -32,6 +32,7 @@ struct backtest_own {
 struct backtest {
 	char name[128];
 	bool is_readable, is_damaged;
+	bool is_unknown;		/* no kill so far, but its end is missing: it may be in there */
 	uint64_t first_us, mark_us, end_us; /* mark 0: none */
 	uint64_t kill_us;		/* of the kernel for lack of memory; 0: none */
 	uint32_t kill_domain;

@@ -77,6 +77,8 @@ static const char *cell(const struct backtest *b, const struct column *column, c
 		(void)snprintf(buffer, size, "-");
 	else if (b->kill_us)
 		(void)snprintf(buffer, size, "%.2f", (double)(b->kill_us - at_us) / 1e6);
+	else if (b->is_unknown)
+		(void)snprintf(buffer, size, "?");
 	else
 		(void)snprintf(buffer, size, "FALSE");
 	return buffer;
@@ -98,10 +100,16 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* As much as was needed, or all there was since the harm began. */
-static bool is_in_time(const struct backtest *b, uint64_t at_us)
+/* What is to come in time is the first word; a later stage has another lead. */
+static bool is_first_word(const struct column *c)
 {
-	uint64_t needed_us = b->own[0].needed_us, had_us = b->kill_us - at_us;
+	return !c->is_own || c->at == STAGE_WARNING;
+}
+
+/* As much as was needed, or all there was since the harm began. A rival's clients are those of A. */
+static bool is_in_time(const struct backtest *b, const struct column *c, uint64_t at_us)
+{
+	uint64_t needed_us = b->own[c->is_own ? c->index : 0].needed_us, had_us = b->kill_us - at_us;
 
 	if (b->mark_us && b->mark_us < b->kill_us)
 		needed_us = MIN_OF(needed_us, b->kill_us - b->mark_us);
@@ -116,11 +124,13 @@ static void sum_up(const struct backtest *all, uint32_t count, const struct colu
 		const struct backtest *b = &all[i];
 		uint64_t at_us = moment_us(b, column);
 
+		if (b->is_unknown)
+			continue;
 		ret->run_outs += b->kill_us != 0;
 		ret->harmless += b->kill_us == 0;
 		if (at_us && b->kill_us && ret->seen < 1024) {
 			ret->lead_s[ret->seen++] = (double)(b->kill_us - at_us) / 1e6;
-			ret->in_time += is_in_time(b, at_us);
+			ret->in_time += is_in_time(b, column, at_us);
 		}
 		ret->false_words += at_us && !b->kill_us;
 	}
@@ -162,16 +172,29 @@ static void print_rows(const struct backtest *all, uint32_t count, const struct 
 			printf("| %s | %.2f |", all[i].name,
 			       (double)(all[i].kill_us - all[i].first_us) / 1e6);
 		else
-			printf("| %s | never |", all[i].name);
+			printf("| %s | %s |", all[i].name, all[i].is_unknown ? "unknown" : "never");
 		for (uint32_t k = 0; k < columns->count; k++)
 			printf(" %s |", cell(&all[i], &columns->column[k], text, sizeof(text)));
-		puts(all[i].is_damaged ? " damaged: as far as it can be read" : "");
+		puts(all[i].is_damaged	 ? " damaged: as far as it can be read" :
+		     all[i].is_unknown ? " its end is missing" : "");
 	}
+}
+
+static void print_unknown(const struct backtest *all, uint32_t count)
+{
+	uint32_t unknown = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		unknown += all[i].is_unknown;
+	if (unknown)
+		printf("\n%u of %u have no end and no kill so far: nobody knows what became of them, and the "
+		       "sums leave them out.\n", unknown, count);
 }
 
 static void print_sums(const struct backtest *all, uint32_t count, const struct columns *columns)
 {
 	static struct sum sum;
+	char in_time[16];
 
 	puts("\n| rule | says | before the kill | in time | median lead | least lead | false |\n"
 	     "|---|---|---|---|---|---|---|");
@@ -179,8 +202,9 @@ static void print_sums(const struct backtest *all, uint32_t count, const struct 
 		const struct column *column = &columns->column[k];
 
 		sum_up(all, count, column, &sum);
-		printf("| %s | %s | %u of %u | %u |", column->rule, column->word, sum.seen, sum.run_outs,
-		       sum.in_time);
+		(void)snprintf(in_time, sizeof(in_time), "%u", sum.in_time);
+		printf("| %s | %s | %u of %u | %s |", column->rule, column->word, sum.seen, sum.run_outs,
+		       is_first_word(column) ? in_time : "-");
 		if (sum.seen)
 			printf(" %.2f s | %.2f s |", sum.lead_s[sum.seen / 2], sum.lead_s[0]);
 		else
@@ -228,6 +252,7 @@ void backtest_print(const struct ctl *c, const struct backtest *all, uint32_t co
 	find_columns(all, &columns);
 	puts("Seconds from each word to the kernel's kill; FALSE: nothing ran out.\n");
 	print_rows(all, count, &columns);
+	print_unknown(all, count);
 	print_sums(all, count, &columns);
 	print_forecasts(all, count);
 }
@@ -292,6 +317,7 @@ void backtest_print_json(const struct ctl *c, const struct backtest *all, uint32
 		add_time(o, "kill_us", all[i].kill_us);
 		add_time(o, "end_us", all[i].end_us);
 		(void)json_object_object_add(o, "damaged", json_object_new_boolean(all[i].is_damaged));
+		(void)json_object_object_add(o, "unknown", json_object_new_boolean(all[i].is_unknown));
 		add_time(o, "needed_us", all[i].own[0].needed_us);
 		(void)json_object_object_add(o, "words", words_of(&all[i], &columns));
 		(void)json_object_object_add(o, "forecasts", scores_of(&all[i]));

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "config.h"
 #include "config_policy.h"
+#include "recorder.h"
 
 #define FILE_BYTES_MAX	(UINT64_C(1) << 30)
 #define XZ_MEMORY_MAX	(UINT64_C(256) << 20)
@@ -284,6 +285,11 @@ bool player_next(struct player *p)
 	p->kind = (enum core_tape_kind)kind;
 	take(p);
 	return true;
+}
+
+bool player_has_our_rules(const struct player *p)
+{
+	return strcmp(p->replay.machine.rules, recorder_rules) == 0;
 }
 
 const char *player_problem(const struct player *p, char *buffer, size_t size)

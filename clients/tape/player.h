@@ -53,6 +53,9 @@ void player_close(struct player *p);
 /* Plays the next record. false: over; p->end says how. */
 bool player_next(struct player *p);
 
+/* Was it decided by the rules of this program? */
+bool player_has_our_rules(const struct player *p);
+
 /* One client with the default budgets: for recordings of a machine without any. */
 void player_add_client(struct player *p);
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -27,6 +28,15 @@ static int open_file(const char *path)
 	else if (fd < 0)
 		fprintf(stderr, "failsoftctl: %s cannot be created: %s\n", path, strerror(errno));
 	return fd;
+}
+
+/* What could not even begin leaves nothing that would refuse the next try. */
+static void drop_if_empty(const char *path, int fd)
+{
+	struct stat st;
+
+	if (strcmp(path, "-") != 0 && fstat(fd, &st) == 0 && !st.st_size)
+		(void)unlink(path); /* then it stays, and the next try says so */
 }
 
 static int open_signals(void)
@@ -139,6 +149,8 @@ int record_verb(struct ctl *c)
 	if (fd < 0)
 		return EXIT_UNKNOWN;
 	code = c->stand_alone ? lone_record(c, fd) : record_live(c, fd);
+	if (code != EXIT_OK)
+		drop_if_empty(c->argument, fd);
 	if (close(fd) < 0 && code == EXIT_OK) {
 		fprintf(stderr, "failsoftctl: the recording may be incomplete: %s\n", strerror(errno));
 		code = EXIT_UNKNOWN;

@@ -50,11 +50,12 @@ static void print_end(const struct ctl *c, const struct player *p, uint64_t took
 		fprintf(out, ": %.0f times real time", (double)played_us / (double)took_us);
 	fputs("\n", out);
 	if (p->policy)
-		fputs("# another policy: nothing after the first program that is ended can be believed\n",
-		      out);
+		fputs("# another policy: nothing after the first program that is ended can be believed; and "
+		      "nobody is asked beside the recording's own clients\n", out);
 	else if (p->replay.different)
-		fprintf(out, "# %" PRIu64 " of %" PRIu64 " decisions differ from the recorded ones, the "
-			"first is event %" PRIu64 "\n", p->replay.different,
+		fprintf(out, "%s%" PRIu64 " of %" PRIu64 " decisions differ from the recorded ones, the "
+			"first is event %" PRIu64 "\n", player_has_our_rules(p) ? "# " :
+			"# made under other rules: ", p->replay.different,
 			p->replay.same + p->replay.different, p->replay.first_different);
 	else
 		fprintf(out, "# all %" PRIu64 " decisions are the recorded ones\n", p->replay.same);
@@ -85,7 +86,9 @@ static int play(struct ctl *c, struct player *p)
 	print_end(c, p, clock_now_us() - begun_us);
 	if (verdict(p) == EXIT_UNKNOWN)
 		return EXIT_UNKNOWN;
-	return p->replay.different && !p->policy ? EXIT_WARNING : EXIT_OK;
+	if (p->policy || !p->replay.different)
+		return EXIT_OK;
+	return c->strict || player_has_our_rules(p) ? EXIT_WARNING : EXIT_OK;
 }
 
 /* Who came to look asks not whether all decisions are the recorded ones; the lines that tell it would

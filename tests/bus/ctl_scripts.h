@@ -44,6 +44,7 @@ static const struct ctl_client calm_clients[] = {
 static const struct ctl_source calm_sources[] = {
 	{ "meminfo", "ok", "free memory and what can be reclaimed", "" },
 	{ "psi", "absent", "how long tasks wait for memory", "boot with psi=1" },
+	{ "taskstats", "ok", "which processes wait", "delay accounting is off" },
 	{ NULL },
 };
 static const struct ctl_episode calm_episodes[] = {

@@ -61,6 +61,9 @@ def whole_episode():
         replayed = [line for line in replay.stdout.splitlines() if not line.startswith("#")]
         bytes_ = path.read_bytes()
         damaged(bytes_)
+        w.kill_broker()
+        nobody = ctl(f"--bus={w.address}", "record", w.folder / "c.fsr")
+        left = sorted(p.name for p in w.folder.glob("*.fsr"))
     tap.check("an episode is recorded and replayed to the same decisions",
               expect(code=(code, 0), replay=(replay.returncode, 0))
               + true(same="decisions are the recorded ones" in replay.stdout,
@@ -70,6 +73,8 @@ def whole_episode():
     tap.check("one recording at a time, and none is written over",
               true(busy="already" in busy.stderr and busy.returncode != 0,
                    again="exists" in again.stderr and again.returncode != 0))
+    tap.check("what could not begin leaves no file that would refuse the next try",
+              true(said=nobody.returncode == 3) + expect(left=(left, ["a.fsr"])))
 
 
 def from_the_middle():

@@ -42,6 +42,21 @@ def broker_killed_in_mid_episode():
               true(larger=later is not None and later["episode"] > before["episode"]))
 
 
+def stopped_and_started():
+    """A plain restart: the next episode has the next number."""
+    with World() as w:
+        w.slide(LOW)
+        before = w.wait_event(event="episode_opened")
+        w.set_free(PLENTY)
+        w.wait_event(event="episode_closed")
+        w.kill_broker(signal.SIGTERM)
+        w.start_broker()
+        w.slide(LOW)
+        after = w.wait_event(event="episode_opened")
+    tap.check("after an orderly stop episodes go on at the next number",
+              expect(number=(after and after["episode"], before["episode"] + 1)))
+
+
 def bus_killed():
     with World() as w:
         client = w.client("logger")
@@ -138,6 +153,7 @@ def ended_in_good_order():
 
 
 broker_killed_in_mid_episode()
+stopped_and_started()
 bus_killed()
 shields()
 shield_outlives_the_broker()

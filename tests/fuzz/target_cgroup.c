@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "sense/parse_cgroup.h"
 
 static void check_figure(const void *ret, struct scan text, struct fuzz_figures *f)
 {
@@ -78,9 +79,13 @@ static int parse_cgroup_stat_into(const char *text, size_t size, void *ret)
 
 static void check_cgroup_stat(const void *ret, struct scan text, struct fuzz_figures *f)
 {
-	uint64_t sum = *(const uint64_t *)ret, active, inactive;
+	const struct parse_cgroup_stat *stat = ret;
+	uint64_t sum = stat->file_bytes, active, inactive;
 
 	f->n[0] = sum;
+	f->n[1] = stat->seen_bytes;
+	MUST(stat->has_pools || !(stat->anon_bytes | stat->shmem_bytes | stat->seen_bytes));
+	MUST(stat->seen_bytes >= stat->anon_bytes && stat->seen_bytes >= stat->kernel_bytes);
 	if (fuzz_find(text, "total_active_file", false, &active) == 1 &&
 	    fuzz_find(text, "total_inactive_file", false, &inactive) == 1)
 		MUST(sum >= active && sum - active == inactive);
@@ -93,7 +98,7 @@ static void check_cgroup_stat(const void *ret, struct scan text, struct fuzz_fig
 void fuzz_cgroup_stat(const uint8_t *bytes, size_t size)
 {
 	static const struct fuzz_text t = {parse_cgroup_stat_into, check_cgroup_stat,
-					   sizeof(uint64_t), "anon 7\n", false};
+					   sizeof(struct parse_cgroup_stat), "workingset 7\n", false};
 
 	fuzz_text(&t, bytes, size);
 }

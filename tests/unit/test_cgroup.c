@@ -92,7 +92,7 @@ static void v2_sample(void **state)
 	p = read_domain(s, 1);
 	assert_int_equal(p.domain, 1);
 	assert_int_equal(p.has, SAMPLE_HAS_MEMORY | SAMPLE_HAS_RESERVE | SAMPLE_HAS_SWAP |
-			 SAMPLE_HAS_VMSTAT);
+			 SAMPLE_HAS_VMSTAT | SAMPLE_HAS_POOLS);
 	assert_int_equal(p.total_bytes, 32 * MIB);
 	assert_int_equal(p.free_bytes, 8 * MIB);
 	assert_int_equal(p.file_bytes, 3 * MIB);
@@ -159,6 +159,35 @@ static void v2_counters(void **state)
 	(void)state;
 }
 
+/* What no process shows, of a limited cgroup: who fills it with pipes, sockets or a tmpfs is found by it. */
+static void pools(void **state)
+{
+	static const char stat[] = "anon 10485760\nfile 4194304\nkernel_stack 65536\npagetables 65536\n"
+				   "shmem 3145728\ninactive_file 524288\nactive_file 524288\n"
+				   "slab_reclaimable 1048576\nslab_unreclaimable 393216\n";
+	struct tree t;
+	struct sense *s;
+	struct sample p;
+
+	tree_open(&t, "root-v2");
+	s = open_root(t.root);
+	assert_int_equal(sense_domain_add(s, 1, "/demo/apps"), 0);
+	tree_write(&t, "sys/fs/cgroup/demo/apps/memory.stat", stat);
+	p = read_domain(s, 1);
+	assert_true(p.has & SAMPLE_HAS_POOLS);
+	assert_int_equal(p.anon_bytes, 10 * MIB);
+	assert_int_equal(p.shmem_bytes, 3 * MIB);
+	assert_int_equal(p.kernel_bytes, 512 * KIB);
+	assert_int_equal(p.unseen_bytes, (24 - 10 - 4 - 1) * MIB - 512 * KIB);
+	tree_write(&t, "sys/fs/cgroup/demo/apps/memory.current", "1048576\n"); /* the rest came since */
+	assert_int_equal(read_domain(s, 1).unseen_bytes, 0);
+	tree_write(&t, "sys/fs/cgroup/demo/apps/memory.stat", "inactive_file 0\nactive_file 0\n");
+	assert_false(read_domain(s, 1).has & SAMPLE_HAS_POOLS);
+	sense_close(s);
+	tree_close(&t);
+	(void)state;
+}
+
 static void v1_sample(void **state)
 {
 	struct sense_source source[SENSE_SOURCES_MAX];
@@ -179,7 +208,9 @@ static void v1_sample(void **state)
 	p = read_domain(s, 1);
 	assert_int_equal(p.total_bytes, 256 * MIB);
 	assert_int_equal(p.free_bytes, 268435456 - 161390592);
-	assert_int_equal(p.has, SAMPLE_HAS_MEMORY | SAMPLE_HAS_RESERVE | SAMPLE_HAS_VMSTAT);
+	assert_int_equal(p.has, SAMPLE_HAS_MEMORY | SAMPLE_HAS_RESERVE | SAMPLE_HAS_VMSTAT |
+			 SAMPLE_HAS_POOLS);
+	assert_true(p.anon_bytes > 0 && p.unseen_bytes < 161390592);
 	assert_true(p.file_bytes > 0);
 	tree_write(&t, "sys/fs/cgroup/memory/demo/apps/memory.failcnt", "3\n");
 	assert_int_equal(read_domain(s, 1).distress, DISTRESS_CGROUP_MAX);
@@ -280,7 +311,7 @@ int main(void)
 		cmocka_unit_test(paths_of_processes),
 		cmocka_unit_test(v2_sample),
 		cmocka_unit_test(v2_counters),
-		cmocka_unit_test(v1_sample),
+		cmocka_unit_test(pools), cmocka_unit_test(v1_sample),
 		cmocka_unit_test(bad_domains),
 		cmocka_unit_test(broken_files),
 	};

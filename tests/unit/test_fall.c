@@ -172,10 +172,92 @@ static void bursts_at_any_phase(void **state)
 	}
 }
 
+/* What a first fall of so much teaches about a second one. */
+enum back { BACK_BY_ITSELF, BACK_BY_US, BACK_BY_KERNEL, BACK_GIVEN, BACK_GIVEN_TOLD_LATER, BACK_BOASTED };
+
+static const struct usual_row {
+	const char *name;
+	enum back back;
+	double depth, given;		/* MiB of the first fall; of it a client's */
+	double warned;			/* the second one is foreseen after so many MiB, at the latest */
+	double calm;			/* ... and not before so many */
+} usual_rows[] = {
+	{ "a breath is learned", BACK_BY_ITSELF, 20, 0, 26, 24 },
+	{ "a deep one is never usual", BACK_BY_ITSELF, 50, 0, 31, 29 },
+	{ "leak, ended, same leak", BACK_BY_US, 50, 0, 5, 0 },
+	{ "leak, ended by the kernel, same leak", BACK_BY_KERNEL, 50, 0, 5, 0 },
+	{ "leak, flushed, same leak", BACK_GIVEN, 20, 20, 5, 0 },
+	{ "leak, flushed, told a little later", BACK_GIVEN_TOLD_LATER, 20, 20, 5, 0 },
+	{ "a breath, and a small gift", BACK_GIVEN_TOLD_LATER, 20, 4, 21, 19 },
+	{ "a gift that was none", BACK_BOASTED, 20, 1e9, 5, 0 },
+};
+
+struct usual_run {
+	struct estimator estimator;
+	struct estimate e;
+	uint64_t now_us, kills;
+};
+
+static void usual_sample(struct usual_run *u, double have)
+{
+	const struct estimate_policy policy = { 5000, 1024 * MIB };
+	const struct sample s = {
+		.time_us = u->now_us, .has = SAMPLE_HAS_MEMORY | SAMPLE_HAS_VMSTAT,
+		.total_bytes = RIG_TOTAL, .free_bytes = (uint64_t)(have * MIB), .oom_kills = u->kills,
+	};
+
+	estimate_step(&u->estimator, &policy, &s, &u->e);
+	u->now_us += STEP_MS * 1000;
+}
+
+static void first_fall(struct usual_run *u, const struct usual_row *r)
+{
+	uint64_t asked_us;
+	double have;
+
+	for (have = FROM_MIB; have > FROM_MIB - r->depth; have -= 0.1)
+		usual_sample(u, have);
+	asked_us = u->now_us;
+	u->estimator.is_ours = r->back == BACK_BY_US;
+	u->kills += r->back == BACK_BY_KERNEL;
+	if (r->back == BACK_GIVEN || r->back == BACK_BOASTED)
+		fall_given(&u->estimator.fall, (uint64_t)(r->given * MIB), asked_us);
+	for (; have < FROM_MIB - 1; have += 1)
+		usual_sample(u, have);
+	if (r->back == BACK_GIVEN_TOLD_LATER)
+		fall_given(&u->estimator.fall, (uint64_t)(r->given * MIB), asked_us);
+	u->estimator.is_ours = false;
+	for (int i = 0; i < 400; i++)
+		usual_sample(u, FROM_MIB);
+}
+
+static void usual(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(usual_rows); i++) {
+		const struct usual_row *r = &usual_rows[i];
+		struct usual_run u = { .now_us = 10 * US_PER_S };
+		double fallen = 0;
+
+		SAY(r);
+		estimate_init(&u.estimator);
+		for (int k = 0; k < 200; k++)
+			usual_sample(&u, FROM_MIB);
+		first_fall(&u, r);
+		while (u.e.tte_us == NEVER_US && fallen < FROM_MIB) {
+			fallen += 0.1;
+			usual_sample(&u, FROM_MIB - fallen);
+		}
+		print_message("# foreseen after %.1f MiB\n", fallen);
+		assert_true(fallen >= r->calm && fallen <= r->warned);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shapes), cmocka_unit_test(bursts_at_any_phase),
+		cmocka_unit_test(usual),
 	};
 
 	return cmocka_run_group_tests_name("fall", tests, NULL, NULL);

@@ -9,6 +9,7 @@
 
 #include "parse_rows.h"
 #include "sense/parse.h"
+#include "sense/parse_cgroup.h"
 
 #define MEMINFO							\
 	"MemTotal:         106948 kB\n"				\
@@ -32,6 +33,10 @@
 #define STAT_V2 "anon 4096\ninactive_file 4096\nactive_file 163840\n"
 #define STAT_V1 "inactive_file 8192\nactive_file 163840\n" \
 	"total_inactive_file 41947136\ntotal_active_file 100925440\n"
+#define POOLS_V2 "anon 1000\nfile 200\nkernel 99\nkernel_stack 3\npagetables 5\npercpu 7\n" \
+	"sock 9\nshmem 150\n" \
+	"zswap 20\ninactive_file 30\nactive_file 20\nslab_reclaimable 11\nslab_unreclaimable 13\n"
+#define POOLS_V1 "cache 1\nrss 1\nshmem 1\n" STAT_V1 "total_cache 200\ntotal_rss 1000\ntotal_shmem 150\n"
 #define EVENTS "low 0\nhigh 3\nmax 2\noom 1\noom_kill 9\noom_group_kill 0\n"
 
 static int meminfo(const char *text, size_t size, uint64_t *f)
@@ -117,6 +122,17 @@ static int events(const char *text, size_t size, uint64_t *f)
 
 	if (r == 0)
 		f[0] = e.high, f[1] = e.max, f[2] = e.oom, f[3] = e.oom_kill;
+	return r;
+}
+
+static int cgroup_stat(const char *text, size_t size, uint64_t *f)
+{
+	struct parse_cgroup_stat s;
+	int r = parse_cgroup_stat(text, size, &s);
+
+	if (r == 0)
+		f[0] = s.file_bytes, f[1] = s.anon_bytes, f[2] = s.shmem_bytes, f[3] = s.kernel_bytes,
+		f[4] = s.seen_bytes, f[5] = s.has_pools;
 	return r;
 }
 
@@ -214,11 +230,18 @@ static const struct row rows[] = {
 	{"value, maxi", parse_value, "maxi\n", -EINVAL, {0}},
 	{"value overflows", parse_value, "18446744073709551616\n", -EINVAL, {0}},
 	{"value cut", parse_value, "409", -ENODATA, {0}},
-	{"memory.stat v2", parse_cgroup_stat, STAT_V2, 0, {167936}},
-	{"memory.stat v1", parse_cgroup_stat, STAT_V1, 0, {142872576}},
-	{"memory.stat without", parse_cgroup_stat, "anon 1\n", -ENODATA, {0}},
+	{"memory.stat v2", cgroup_stat, STAT_V2, 0, {167936}},
+	{"memory.stat v1", cgroup_stat, STAT_V1, 0, {142872576}},
+	{"memory.stat v2, pools", cgroup_stat, POOLS_V2, 0, {50, 1000, 150, 28, 1259, 1}},
+	{"memory.stat v1, pools", cgroup_stat, POOLS_V1, 0, {142872576, 1000, 150, 0, 1200, 1}},
+	{"memory.stat without", cgroup_stat, "anon 1\n", -ENODATA, {0}},
+	{"memory.stat, pools overflow",
+	 cgroup_stat,
+	 STAT_V2 "file 9223372036854775807\n",
+	 -EINVAL,
+	 {0}},
 	{"memory.stat overflows",
-	 parse_cgroup_stat,
+	 cgroup_stat,
 	 "active_file 18446744073709551615\ninactive_file 1\n",
 	 -EINVAL,
 	 {0}},

@@ -199,6 +199,39 @@ static void large_queue(void **state)
 	(void)state;
 }
 
+/* Far from the cliff a machine may fork as it likes: only ends by a signal are queued. */
+static void only_the_killed(void **state)
+{
+	struct parse_netlink_event event;
+	struct procwatch w;
+	unsigned other = 0;
+	pid_t pid;
+
+	open_or_skip(&w, SMALL_QUEUE_BYTES);
+	procwatch_want(&w, PROCWATCH_KILLED);
+	while (procwatch_next(&w, &event) == 0)
+		continue; /* of before */
+	spawn_and_wait(300);
+	pid = spawn();
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	do {
+		assert_int_equal(procwatch_next(&w, &event), 0);
+		assert_int_equal(event.kind, PARSE_NETLINK_EXIT);
+		assert_true(event.exit_code & 127);
+		other += event.pid != pid;
+	} while (event.pid != pid);
+	assert_int_equal(event.exit_code, SIGKILL);
+	assert_in_range(other, 0, 20); /* this machine's own */
+	assert_int_equal(w.overruns, 0);
+	procwatch_want(&w, PROCWATCH_ALL);
+	pid = spawn();
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(await(&w, pid).kind, PARSE_NETLINK_FORK);
+	procwatch_close(&w);
+	procwatch_want(&w, PROCWATCH_KILLED);
+	(void)state;
+}
+
 /* A root process may send to our address; it is not believed. */
 static void forged(void **state)
 {
@@ -279,6 +312,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(life_and_death), cmocka_unit_test(threads_are_silent),
 		cmocka_unit_test(overrun),	  cmocka_unit_test(large_queue),
 		cmocka_unit_test(forged),	  cmocka_unit_test(refused),
+		cmocka_unit_test(only_the_killed),
 	};
 
 	if (argc > 1 && strcmp(argv[1], "die") == 0)

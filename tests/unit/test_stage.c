@@ -75,6 +75,38 @@ static void each_rule(void **state)
 	}
 }
 
+/* Whoever wants fewer false warnings waits until so much is gone; floors and later stages do not wait. */
+static void a_share_that_must_be_gone(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t headroom_mib, fallen_mib, low_ms, falling_ms;
+		enum stage_word expect;
+	} deep[] = {
+		{ "short, a quarter is gone", 60, 20, 2900, 100, STAGE_WARNING },
+		{ "short, less is gone", 60, 19, 2900, 100, STAGE_NORMAL },
+		{ "nothing is gone", 60, 0, 2900, 100, STAGE_NORMAL },
+		{ "a floor", 12, 0, 2900, 0, STAGE_WARNING },
+		{ "a confirmed fall", 60, 5, 900, 3000, STAGE_SHUTDOWN },
+	};
+	struct stage_policy policy = rig_policy().stage;
+
+	(void)state;
+	policy.warning_permyriad = 2500;
+	for (unsigned i = 0; i < ARRAY_LEN(deep); i++) {
+		const struct row row = { .headroom_mib = deep[i].headroom_mib, .low_ms = deep[i].low_ms,
+					 .falling_ms = deep[i].falling_ms };
+		struct estimate e = estimate_of(&row, 5000);
+		struct stage s = { .now = STAGE_NORMAL };
+		struct stage_change change;
+
+		SAY(&deep[i]);
+		e.fallen_bytes = deep[i].fallen_mib * MIB;
+		(void)stage_step(&s, &policy, &lead, &e, &change);
+		assert_int_equal(s.now, deep[i].expect);
+	}
+}
+
 static void cleared_after_hold_only(void **state)
 {
 	const struct stage_policy policy = rig_policy().stage;
@@ -112,6 +144,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_rule),
+		cmocka_unit_test(a_share_that_must_be_gone),
 		cmocka_unit_test(cleared_after_hold_only),
 		cmocka_unit_test(floors_are_capped),
 	};

@@ -197,6 +197,21 @@ static void numbers_are_never_used_twice(void **state)
 	assert_true(state_reserve_episodes("/proc/no/such/place") > 1000000); /* the clock stands in */
 }
 
+/* An orderly end leaves the true number; nothing else may lower what was reserved. */
+static void an_orderly_end_keeps_the_number(void **state)
+{
+	uint64_t first = state_reserve_episodes(folder);
+
+	(void)state;
+	state_keep_episodes(folder, first + 3);
+	assert_int_equal(state_reserve_episodes(folder), first + 3);
+	state_keep_episodes(folder, first + 2);
+	assert_int_equal(state_reserve_episodes(folder), first + 1003); /* not of the newest block */
+	state_keep_episodes(folder, UINT64_MAX);
+	assert_int_equal(state_reserve_episodes(folder), first + 2003);
+	state_keep_episodes("/proc/no/such/place", 7);
+}
+
 /* Two brokers with one file would undo each other's shields. */
 static void only_one_broker(void **state)
 {
@@ -227,6 +242,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_ledger_survives, make, clean),
 		cmocka_unit_test(a_torn_slot_is_void),
 		cmocka_unit_test_setup_teardown(numbers_are_never_used_twice, make, clean),
+		cmocka_unit_test_setup_teardown(an_orderly_end_keeps_the_number, make, clean),
 		cmocka_unit_test_setup_teardown(only_one_broker, make, clean),
 		cmocka_unit_test_setup_teardown(a_folder_that_cannot_be, make, clean),
 	};
