@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "spool_inner.h"
@@ -114,19 +115,34 @@ static void read_entries(const struct image *image, struct spool_order *o)
 			o->entry[i] = spool_file_entry(spool_file_slot(image->map, i));
 }
 
+/*
+ * Where nothing is left that says which numbers this boot has used, begin above all that it can have: no
+ * device makes a message each microsecond. A number that came back would be taken for the message that had
+ * it before, and its alarm for one that was sent twice.
+ */
+static uint64_t numbers_of_boot(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &t); /* cannot fail */
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 static void take_over(struct spool *s, const struct image *image, uint32_t slots)
 {
 	const struct spool_sight *sight = &image->sight;
 
 	s->damaged = sight->damaged + sight->slots_missing;
 	s->sequence = sight->sequence_limit + 1;
+	if (!sight->is_known)
+		s->sequence += numbers_of_boot();
 	s->session = sight->session_limit + 1;
 	s->head = (struct spool_head){
 		.magic = SPOOL_FILE_MAGIC,
 		.version = SPOOL_FILE_VERSION,
 		.slots = slots,
 		.instance = sight->instance,
-		.sequence_limit = sight->sequence_limit,
+		.sequence_limit = s->sequence - 1,
 		.session_limit = sight->session_limit,
 	};
 	memcpy(s->head.evicted, sight->evicted, sizeof(s->head.evicted));

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The figures of the README: each line is measured side by side in one run, quote the ratios.
 
-usage: bench.py BUILD [procedures]
+usage: bench.py BUILD [procedures|fleet]
 """
 
 import json
@@ -245,11 +245,20 @@ def procedures(build):
     return is_good
 
 
+def fleet(build):
+    here = os.path.dirname(os.path.abspath(__file__))
+    subprocess.run([sys.executable, os.path.join(here, "bench_fleet.py"), build], check=True,
+                   stderr=subprocess.DEVNULL)
+
+
 def main():
-    if len(sys.argv) not in (2, 3) or sys.argv[2:] not in ([], ["procedures"]):
+    if len(sys.argv) not in (2, 3) or sys.argv[2:] not in ([], ["procedures"], ["fleet"]):
         print(__doc__, file=sys.stderr)
         return 2
     build = os.path.abspath(sys.argv[1])
+    if sys.argv[2:] == ["fleet"]:
+        fleet(build)
+        return 0
     if sys.argv[2:]:
         return 0 if procedures(build) else 1
     print("# one step of the pure core", flush=True)
@@ -262,6 +271,7 @@ def main():
     idle(build)
     thrash(build)
     leak(build)
+    fleet(build)
     return 0 if procedures(build) else 1
 
 

@@ -126,6 +126,31 @@ static void heads_are_lost(void **state)
 	}
 }
 
+/* Within a boot, a file that was removed or cut to nothing must not bring numbers back. */
+static void all_is_lost_again(void **state)
+{
+	uint64_t used[24];
+	uint32_t count = 0;
+
+	(void)state;
+	for (int turn = 0; turn < 8; turn++) {
+		struct spool *s;
+
+		if (turn % 4 < 2)
+			(void)unlink(rig_path);
+		else
+			rig_write("fsS", 3); /* and the rest is gone */
+		s = rig_open(RIG_SLOTS);
+		for (int i = 0; i < 3; i++) {
+			used[count] = spool_next_sequence(s);
+			for (uint32_t k = 0; k < count; k++)
+				assert_true(used[k] != used[count]);
+			count++;
+		}
+		s = rig_kill(s);
+	}
+}
+
 static void is_left_alone(const void *bytes, size_t size)
 {
 	static image_bytes again;
@@ -186,6 +211,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bits_turn_over, rig_make, rig_clean),
 		cmocka_unit_test_setup_teardown(every_length, rig_make, rig_clean),
 		cmocka_unit_test_setup_teardown(heads_are_lost, rig_make, rig_clean),
+		cmocka_unit_test_setup_teardown(all_is_lost_again, rig_make, rig_clean),
 		cmocka_unit_test_setup_teardown(what_is_not_ours, rig_make, rig_clean),
 		cmocka_unit_test(the_mark_of_another),
 	};

@@ -139,8 +139,8 @@ static void fill_sent(struct spool *s)
 {
 	for (uint32_t i = 0; i < RIG_SLOTS; i++)
 		rig_put(s, TOPIC_ALARM, true);
-	spool_acknowledge(s, 2, 77);
-	spool_acknowledge(s, 3, 77);
+	for (uint32_t i = 0; i < 2; i++)
+		spool_acknowledge(s, spool_next(s, SPOOL_HEARTBEAT, 0)->sequence, 77);
 }
 
 static void fill_waiting(struct spool *s)
@@ -165,7 +165,7 @@ static void put(struct spool *s)
 
 static void acknowledge(struct spool *s)
 {
-	spool_acknowledge(s, 1, UINT64_C(0x0123456789abcdef));
+	spool_acknowledge(s, spool_next(s, SPOOL_HEARTBEAT, 0)->sequence, UINT64_C(0x0123456789abcdef));
 }
 
 static void resend(struct spool *s)

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+"""A device in trouble: real failsoftd on a written proc tree under changing weather, real
+failsoft-telemetry that is killed, real mosquitto, failsoft-fleet and a watcher that count."""
+
+import contextlib
+import faulthandler
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import threading
+import time
+
+sys.dont_write_bytecode = True
+for folder in ("bus", "check"):
+    sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / folder))
+
+import judge  # noqa: E402
+import servers  # noqa: E402
+import spool_reader  # noqa: E402
+import tap  # noqa: E402
+import world  # noqa: E402
+from subscriber import Fleet  # noqa: E402
+from watcher import Watcher  # noqa: E402
+
+faulthandler.dump_traceback_later(200, exit=True)  # world.py's are fewer, for shorter tests
+PRIVATE = "FAILSOFT_TEST_PRIVATE"
+STATES = (world.PLENTY, world.LOW, world.LOWER)
+# An episode a second at least, so that a run of some seconds has many alarms.
+QUICK = {"hold_ms": 20, "confirm_ms": 100, "settle_ms": 20, "act": False}
+# A sanitizer wants to be the first library; behind clock-jump.so it works as well.
+SANITIZED = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+DEVICE = {"fleet": "chaos", "device": "dev", "firmware": "1.0", "first_connect_ms": 0, "pause_first_ms": 50,
+          "pause_last_ms": 200, "keepalive_s": 5, "stop_means": "service", "oom_hold_s": 1}
+
+
+def enter_private_namespaces():
+    """Runs this script again in network and mount namespaces of its own; where that is forbidden the
+    test cannot cut a network or fill a disk. Returns why not, "" when we are inside."""
+    if os.environ.get(PRIVATE):
+        subprocess.run([servers.find("ip"), "link", "set", "lo", "up"], check=True)
+        return ""
+    unshare = ["unshare", "--net", "--mount", "--propagation", "private"]
+    if os.getuid():
+        unshare += ["--user", "--map-root-user"]
+    if not servers.find("ip"):
+        return "ip (package iproute2) is not installed"
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        return "this machine lets nobody make network namespaces"
+    os.execvpe(unshare[0], [*unshare, sys.executable, *sys.argv], {**os.environ, PRIVATE: "1"})
+    return "unshare could not be run"
+
+
+class Weather(threading.Thread):
+    """Memory that comes and goes, in the broker's proc tree: plenty, low, lower, plenty, ..."""
+
+    def __init__(self, place):
+        super().__init__(daemon=True)
+        self.world, self.is_over, self.turns = place, threading.Event(), 0
+        self.start()
+
+    def run(self):
+        while not self.is_over.is_set():
+            self.world.set_free(STATES[self.turns % len(STATES)])
+            self.turns += 1
+            self.is_over.wait(random.uniform(0.1, 0.25))
+
+    def stop(self, free=world.PLENTY):
+        self.is_over.set()
+        self.join()
+        self.world.set_free(free)
+
+
+class ChaosWorld(world.World):
+    def __init__(self, telemetry=None, host=servers.HOST):
+        super().__init__(settings=QUICK)
+        self.lab = servers.Lab()
+        self.port = servers.free_port()
+        self.server = self.lab.mosquitto("default", port=self.port, host=host)
+        self.telemetry = {**DEVICE, "servers": [f"{host}:{self.port}"], **(telemetry or {})}
+        self.state = self.lab.folder / "state"
+        self.state.mkdir()
+        self.spool = self.state / "spool"
+        self.jump = self.lab.write("jump", "0")
+        self.before, self.device = [], None
+        self.raised, self.conflicts, self.starts = {}, [], 0
+        self.watcher = Watcher([self.server.address])
+        self.fleet = Fleet(self.lab, [self.server.address], listen=True)
+        servers.wait_for(self.watcher.is_up.is_set, "the watcher")
+        servers.wait_for(lambda: self.fleet.metric("failsoft_fleet_connected") == 1, "failsoft-fleet")
+        self.server.save()
+
+    def __exit__(self, *_):
+        self.watcher.ended.set()
+        self.lab.close()
+        super().__exit__(*_)
+
+    # ---- the device ----
+
+    def start_device(self, **more):
+        config = self.lab.write("telemetry.json", json.dumps({**self.telemetry, **more}))
+        preload = next(iter(tap.BUILD.rglob("*clock-jump.so")), "")
+        self.device = self.lab.child(
+            [*self.before, tap.program("failsoft-telemetry"), f"--config={config}", f"--state-dir={self.state}",
+             f"--bus={self.address}"], "telemetry",
+            env={**os.environ, "LD_PRELOAD": str(preload), "CLOCK_JUMP": str(self.jump), **SANITIZED})
+        self.starts += 1
+
+    def kill_device(self):
+        """And what it had raised by then is read from its spool."""
+        self.device.kill()
+        self.device.wait()
+        self.lab.children.remove(self.device)
+        self.look()
+
+    def stop_device(self):
+        self.device.terminate()
+        self.device.wait(20)
+        self.look()
+
+    def look(self):
+        if not self.spool.exists():
+            return
+        for name, payload in spool_reader.alarms(self.spool).items():
+            if self.raised.setdefault(name, payload) != payload:
+                self.conflicts.append(f"{name} names two alarms")
+
+    def set_clock(self, off_s):
+        self.jump.write_text(str(off_s))
+
+    def settle(self, seconds=20.0):
+        """The device lives until the server has all that matters; then it is ended in order."""
+        end = time.monotonic() + seconds
+        time.sleep(1.0)
+        while time.monotonic() < end and spool_reader.waiting(self.spool):
+            time.sleep(0.1)
+        time.sleep(0.5)
+        self.look()
+
+    # ---- what was seen ----
+
+    def wait_seen(self, wanted, seconds=15.0):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not wanted <= set(self.fleet.alarm_ids()):
+            time.sleep(0.1)
+        time.sleep(0.5)
+
+    def raw_alarms(self):
+        return judge.alarms(self.watcher.payloads())
+
+    def verdict(self, must=None):
+        """Sentences: all raised (or what of it must be seen) was seen, once; nothing else was."""
+        must = set(self.raised) if must is None else must
+        self.wait_seen(must)
+        shown = self.fleet.alarm_ids()
+        problems = judge.once(list(must), [i for i in shown if i in must or i not in self.raised])
+        twice = len(shown) - len(set(shown))
+        problems += [f"failsoft-fleet showed {twice} twice"] if twice else []
+        for message in self.raw_alarms():
+            first = self.raised.get(message["id"])
+            if first and json.loads(first) != message:
+                problems.append(f"{message['id']} was sent with two contents")
+        return problems + self.conflicts + judge.invalid(self.watcher.payloads())
+
+    def device_log(self):
+        return self.lab.log("telemetry")
+
+
+@contextlib.contextmanager
+def tmpfs(path, kib):
+    path.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kib}k", "none", path], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+class Cable:
+    """A network of the device's own and the cable to it, see cable.py."""
+
+    def __init__(self, lab):
+        self.holder = lab.child(["unshare", "--net", "sleep", "1000"], "holder")
+        own = os.readlink("/proc/self/ns/net")
+        servers.wait_for(lambda: os.readlink(f"/proc/{self.holder.pid}/ns/net") != own, "the namespace")
+        script = pathlib.Path(__file__).with_name("cable.py")
+        self.process = lab.child([sys.executable, script, self.holder.pid], "cable", stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline() != "ready\n":
+            raise RuntimeError("no cable: " + lab.log("cable"))
+        self.prefix = ["nsenter", f"--net=/proc/{self.holder.pid}/ns/net", "--"]
+
+    def say(self, command):
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
