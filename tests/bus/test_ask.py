@@ -36,8 +36,9 @@ def order_groups():
         w.client("third", group=30)
         w.set_free(LOW)
         w.wait_event(event="answer", name="third")
+        # on a machine that is busy itself, "first" may be too late and answer all the same
         line = [(e["event"], e["name"]) for e in w.events()
-                if e["event"] in ("request", "answer") and e.get("result") != "busy"]
+                if e["event"] in ("request", "answer") and e.get("result") not in ("busy", "late")]
     want = [("request", "first"), ("answer", "first"), ("request", "second"), ("answer", "second"),
             ("request", "third"), ("answer", "third")]
     tap.check("order groups: each is asked when the one before has answered",
