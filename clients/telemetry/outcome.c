@@ -270,6 +270,9 @@ static void say_unknown(struct words *w, const struct outcome_facts *f)
 		say(w, "How the machine ended is not known: the kernel left %" PRIu32 " dump%s that it could "
 		    "not unpack itself (.enc.z: its pstore compression is not built into this kernel).",
 		    f->unreadable, f->unreadable == 1 ? "" : "s");
+	else if (f->closed[0] && f->refused[0])
+		say(w, "How the machine ended is not known: %s cannot be read by this process, and what "
+		    "failsoft-last-words read of it is not used: %s.", f->closed, f->refused);
 	else if (f->closed[0])
 		say(w, "How the machine ended is not known: %s cannot be read by this process (is it "
 		    "mounted, is the process in its group?).", f->closed);

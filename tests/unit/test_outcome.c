@@ -162,6 +162,11 @@ static const struct {
 	{ "a place that may not be read", { .is_kept = true, .closed = "/sys/fs/pstore" },
 	  false, false,
 	  TALLY_END_UNKNOWN, "", "/sys/fs/pstore cannot be read" },
+	{ "and what root read of it is garbage", { .is_kept = true, .closed = "/sys/fs/pstore",
+						   .refused = "line 3 is none" },
+	  false, false,
+	  TALLY_END_UNKNOWN, "", "/sys/fs/pstore cannot be read by this process, and what "
+	  "failsoft-last-words read of it is not used: line 3 is none." },
 	{ "words of which boot?", { .is_kept = true, .is_undated = true }, false, false,
 	  TALLY_END_UNKNOWN, "",
 	  "no clock tells of which boot" },
