@@ -20,6 +20,7 @@ struct crumb_note {
 	char boot[TOPIC_BOOT_MAX];
 	char firmware[TOPIC_NAME_MAX];	/* that ran then */
 	uint64_t alive_us;		/* CLOCK_BOOTTIME of that boot, at the last sign of life */
+	uint64_t mono_us;		/* CLOCK_MONOTONIC then, without sleep, as forecasts */
 	uint64_t real_s;		/* seconds since 1970 then; 0: the clock was not synchronised */
 	uint32_t is_orderly;		/* we were told to end, and the machine was going down */
 	uint32_t last_policy;		/* 1: failsoft was ending the machine */

@@ -6,6 +6,7 @@
 
 #include "device.h"
 #include "tell.h"
+#include "words.h"
 
 static bool is_same_boot(const struct device *d)
 {
@@ -44,6 +45,9 @@ int device_past_open(struct device *d, char complaint[256])
 	outcome_gather(d->root_fd, &d->past, &d->facts);
 	d->facts.is_other_boot = d->past.boot[0] && !is_same_boot(d);
 	d->is_past_open = d->facts.is_other_boot;
+	if (d->is_past_open && d->facts.refused[0])
+		tell(TELL_WARNING, "%s cannot be read, and /" WORDS_PATH " is not used: %s",
+		     d->facts.closed, d->facts.refused);
 	take_alarms(d);
 	return 0;
 }

@@ -63,6 +63,7 @@ void device_keep(struct device *d, bool is_urgent)
 {
 	const struct tally_episode *worst = tally_worst(&d->tally);
 	struct crumb_note note = {.alive_us = device_boot_us(),
+				  .mono_us = device_now_us(),
 				  .counts = d->tally.counts,
 				  .is_orderly = d->goodbye && d->expect[0] != '\0'};
 	int r;

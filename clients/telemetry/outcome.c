@@ -270,6 +270,9 @@ static void say_unknown(struct words *w, const struct outcome_facts *f)
 		say(w, "How the machine ended is not known: the kernel left %" PRIu32 " dump%s that it could "
 		    "not unpack itself (.enc.z: its pstore compression is not built into this kernel).",
 		    f->unreadable, f->unreadable == 1 ? "" : "s");
+	else if (f->closed[0] && f->refused[0])
+		say(w, "How the machine ended is not known: %s cannot be read by this process, and what "
+		    "failsoft-last-words read of it is not used: %s.", f->closed, f->refused);
 	else if (f->closed[0])
 		say(w, "How the machine ended is not known: %s cannot be read by this process (is it "
 		    "mounted, is the process in its group?).", f->closed);
@@ -298,7 +301,6 @@ static enum tally_end end_of(const struct crumb_note *past, const struct outcome
 	return f->is_kept ? TALLY_END_POWER_LOSS : TALLY_END_UNKNOWN;
 }
 
-/* Both count from boot; a machine that slept in between has the difference in it. */
 static void say_forecast(struct words *w, const struct crumb_note *past)
 {
 	static const char *const stages[] = { "normal", "warning", "imminent", "shutdown" };
@@ -315,9 +317,9 @@ static void say_forecast(struct words *w, const struct crumb_note *past)
 		say(w, ": forecast %.1f s", seconds(e->tte_us));
 	if (e->tte_us != UINT64_MAX && e->tte_early_us != UINT64_MAX && e->tte_late_us != UINT64_MAX)
 		say(w, " (%.1f-%.1f)", seconds(e->tte_early_us), seconds(e->tte_late_us));
-	if (past->alive_us >= e->forecast_at_us)
+	if (past->mono_us >= e->forecast_at_us)
 		say(w, ", the last sign of life came %.1f s after it",
-		    seconds(past->alive_us - e->forecast_at_us));
+		    seconds(past->mono_us - e->forecast_at_us));
 	say(w, ".");
 }
 

@@ -2,7 +2,7 @@
 /*
  * Outcome: how the last boot ended, from what it left behind. outcome_judge() is pure; outcome_gather() is
  * the edge that reads pstore (/sys/fs/pstore and systemd's /var/lib/systemd/pstore), the watchdogs'
- * bootstatus and the boot ids.
+ * bootstatus and the boot ids; or, where it may not, what failsoft-last-words has read of them (words.h).
  */
 #pragma once
 
@@ -27,6 +27,8 @@ struct outcome_facts {
 	char source[OUTCOME_LINE_MAX];	/* the file with its last words */
 	uint32_t unreadable;		/* files of pstore that the kernel could not unpack */
 	char closed[OUTCOME_NAME_MAX];	/* where it may be, but cannot be read: "/sys/fs/pstore" */
+	char refused[OUTCOME_LINE_MAX];	/* and why what root has read of it is not used; "": it is
+					 * used, or not needed */
 	uint32_t dumps[CRUMB_DUMPS_MAX]; /* for the crumb of this boot: CRC32 of the files, 0: no more */
 	bool is_undated;		/* there are older last words, and no clock tells of which boot */
 	bool has_watchdog;		/* the last reset was the watchdog's */

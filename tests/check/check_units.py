@@ -17,6 +17,8 @@ INTERFACES = tap.SOURCE / 'interfaces'
 EXPOSURE_MAX = 3.1
 # What is left: it may speak to any host, read /sys, and lock memory.
 TELEMETRY_EXPOSURE_MAX = 1.2
+# What is left: it is root, and reads what root's files say.
+LAST_WORDS_EXPOSURE_MAX = 1.1
 # What closes the network without a namespace of its own.
 NETWORK_CLOSED = {'IPAddressDeny': 'any', 'RestrictAddressFamilies': 'AF_UNIX AF_NETLINK'}
 ID = re.compile(r'[0-9a-f]{32}')
@@ -58,24 +60,46 @@ def unknown_settings(directory):
             if 'failsoftd.service' in line and re.search(r'Unknown|Failed to parse|Invalid|ignoring', line)]
 
 
-def telemetry(directory):
-    """A program that speaks to the internet: nearly nothing is open to it, and it cannot cause the shortage."""
-    text = (INTERFACES / 'failsoft-telemetry.service.in').read_text()
-    path = pathlib.Path(directory, 'failsoft-telemetry.service')
-    path.write_text(text.replace('@sbindir@/failsoft-telemetry', '/bin/true'))
+def strict(name, program, exposure_max, wanted, directory):
+    """Of a unit: systemd knows all, it is closed that far, and has a line for each of `wanted`."""
+    text = (INTERFACES / f'{name}.in').read_text()
+    path = pathlib.Path(directory, name)
+    path.write_text(text.replace(program, '/bin/true'))
     verify = tap.run('systemd-analyze', 'verify', '--man=no', path)
     security = tap.run('systemd-analyze', 'security', '--offline=yes', '--no-pager', path)
     match = re.search(r'Overall exposure level for \S+: ([\d.]+)', security.stdout)
+    lines = text.splitlines()
+    return ([line for line in verify.stderr.splitlines() if name in line
+             and re.search(r'Unknown|Failed to parse|Invalid|ignoring', line)]
+            + ([] if match and float(match.group(1)) <= exposure_max else
+               [f'exposure {match and match.group(1)}, at most {exposure_max}'])
+            + [f'{k}: no line that says {v}' for k, v in wanted.items()
+               if not any(re.fullmatch(f'{k}={v}', line) for line in lines)]
+            + ([f'{program} is not what it runs'] if program not in text else []))
+
+
+def telemetry(directory):
+    """A program that speaks to the internet: nearly nothing is open to it, and it cannot cause the shortage."""
+    last_words = r'.*\bfailsoft-last-words\.service\b.*'
     wanted = {'DynamicUser': r'yes', 'MemoryMax': r'\d+M', 'OOMScoreAdjust': r'[1-9]\d*', 'CPUWeight': r'\d\d?',
               'Nice': r'[1-9]\d*', 'Type': 'notify', 'WatchdogSec': r'\d+s', 'LimitMEMLOCK': r'\d+M',
-              'CapabilityBoundingSet': ''}
-    lines = text.splitlines()
-    return ([line for line in verify.stderr.splitlines() if 'failsoft-telemetry.service' in line
-             and re.search(r'Unknown|Failed to parse|Invalid|ignoring', line)]
-            + ([] if match and float(match.group(1)) <= TELEMETRY_EXPOSURE_MAX else
-               [f'exposure {match and match.group(1)}, at most {TELEMETRY_EXPOSURE_MAX}'])
-            + [f'{k}: no line that says {v}' for k, v in wanted.items()
-               if not any(re.fullmatch(f'{k}={v}', line) for line in lines)])
+              'CapabilityBoundingSet': '', 'After': last_words, 'Wants': last_words}
+    return strict('failsoft-telemetry.service', '@sbindir@/failsoft-telemetry', TELEMETRY_EXPOSURE_MAX, wanted,
+                  directory)
+
+
+def last_words(directory):
+    """Root, so: one capability, no network, nowhere to write but in a directory that is nobody else's, and that
+    is where the program's reader looks."""
+    path = re.search(r'^#define WORDS_PATH\s+"run/([^/"]+)/"', tap.SOURCE.joinpath(
+        'clients/telemetry/words.h').read_text(), re.MULTILINE).group(1)
+    wanted = {'Type': 'oneshot', 'RemainAfterExit': 'yes', 'CapabilityBoundingSet': 'CAP_SYSLOG',
+              'RuntimeDirectory': re.escape(path), 'RuntimeDirectoryMode': '0755', 'RuntimeDirectoryPreserve': 'yes',
+              'PrivateNetwork': 'yes', 'ProtectSystem': 'strict', 'NoNewPrivileges': 'yes', 'MemoryMax': r'\d+M',
+              'User': 'root', 'After': r'.*\bsystemd-pstore\.service\b.*',
+              'Before': 'failsoft-telemetry\\.service'}
+    return strict('failsoft-last-words.service', '@libexecdir@/failsoft/failsoft-last-words',
+                  LAST_WORDS_EXPOSURE_MAX, wanted, directory)
 
 
 def neighbours(directory):
@@ -183,6 +207,7 @@ with tempfile.TemporaryDirectory(prefix='failsoft-check-') as scratch:
     tap.check('systemd knows every setting of the unit', unknown_settings(scratch))
     tap.check(f'the telemetry\'s unit: bounded, below the applications, exposure at most {TELEMETRY_EXPOSURE_MAX}',
               telemetry(scratch))
+    tap.check(f'root\'s eyes for it: closed, exposure at most {LAST_WORDS_EXPOSURE_MAX}', last_words(scratch))
     tap.check('systemd knows every setting for the bus', neighbours(scratch))
     tap.check('the drop-in for a reboot is known, and opens what it takes', reboot_rights(scratch))
     tap.check('the kernel has every setting of the sysctl drop-in', sysctl())

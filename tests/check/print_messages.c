@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../unit/tally_ends.h"
 #include "envelope.h"
 
 #define NAME_64	"0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789ABC-_F"

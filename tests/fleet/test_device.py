@@ -274,6 +274,16 @@ def past_boot():
                      resets=(last[2]["data"]["counts"]["resets"], 1)) + true(there=bool(state)))
 
 
+def panicked(root):
+    """What is in pstore after that, shut as it is, and read by root's step of the boot."""
+    pstore, words = root / "sys/fs/pstore", root / "run/failsoft-last-words"
+    for folder in (pstore, words):
+        folder.mkdir(parents=True)
+    (pstore / "dmesg-ramoops-0").write_text("Panic#1 Part1\n<0>[ 8.1] Kernel panic - not syncing: System is deadlocked\n")
+    tap.output_of(tap.program("failsoft-last-words"), f"--root={root}", words)
+    pstore.chmod(0o750)
+
+
 def without_rights():
     """As the unit runs it: no root, no group, and the way of an alarm is the same."""
     if os.getuid() != 0:
@@ -287,8 +297,19 @@ def without_rights():
         w.slide(LOW, LOWER, LOWEST)
         raised = w.wait("alarm/shutdown", raised=True)
         _, answers = w.ask_orders()
+        past = w.boot_id.replace("-", "")
+        w.device.kill()
+        w.device.wait()
+        w.boot()
+        panicked(w.devroot)
+        w.start_device()
+        report = w.wait("report", 20, past_boot=past)
     tap.check("without rights it does the same", true(raised=bool(raised)) +
               expect(results=({a["result"] for a in answers}, {"done"})))
+    data = report[2]["data"] if report else {}
+    print(f"# {data.get('text')}")
+    tap.check("and it reports the panic that root alone may read of",
+              expect(ended_by=(data.get("ended_by"), "panic"), of=(data.get("of"), "System is deadlocked")))
 
 
 def machine_is_ended():

@@ -10,6 +10,7 @@
 #include "fuzz.h"
 #include "outcome.h"
 #include "tally.h"
+#include "words.h"
 
 /* With a NUL behind it, which fuzz_exact() has not. */
 static char *text_of(const uint8_t *bytes, size_t size)
@@ -112,6 +113,27 @@ static void check_facts(const char *text, const struct outcome_facts *f)
 		must_be_text(f->killed[i], sizeof(f->killed[i]));
 }
 
+/* As root's step leaves it: no more is said of it than of the whole, and it comes back from its file. */
+static void check_sifted(const char *text, const struct outcome_facts *whole)
+{
+	static struct words w, again;
+	static char page[WORDS_FILE_MAX];
+	char complaint[WORDS_COMPLAINT_MAX];
+	struct outcome_facts f = { 0 };
+	int length;
+
+	memset(&w, 0, sizeof(w));
+	MUST(words_add(&w, WORDS_LIVE, "dmesg"));
+	words_sift(&w, text);
+	outcome_kmsg(w.text, &f);
+	MUST(f.has_panic == whole->has_panic && !strcmp(f.panic, whole->panic));
+	MUST(f.kills <= whole->kills && !f.kills == !whole->kills);
+	length = words_format(&w, page, sizeof(page));
+	MUST(length > 0);
+	MUST(words_parse(page, (size_t)length, &again, complaint) == 0);
+	MUST(again.used == w.used && !memcmp(again.text, w.text, w.used));
+}
+
 void fuzz_last_words(const uint8_t *bytes, size_t size)
 {
 	static const struct crumb_note past = { .boot = "0123456789abcdef0123456789abcdef" };
@@ -121,6 +143,7 @@ void fuzz_last_words(const uint8_t *bytes, size_t size)
 
 	outcome_kmsg(text, &f);
 	check_facts(text, &f);
+	check_sifted(text, &f);
 	twice = f;
 	outcome_kmsg(text, &twice);
 	MUST(f.kills > OUTCOME_PIDS_MAX || twice.kills == f.kills);
@@ -129,5 +152,46 @@ void fuzz_last_words(const uint8_t *bytes, size_t size)
 	MUST((o.end == TALLY_END_POWER_LOSS) == (!f.has_panic && !f.kills));
 	must_be_text(o.text, sizeof(o.text));
 	must_be_text(o.of, sizeof(o.of));
+	free(text);
+}
+
+/* ---- root's words about them ---- */
+
+static void check_words(const struct words *w)
+{
+	uint32_t at = 0;
+
+	MUST(w->used <= WORDS_TEXT_MAX && w->count <= WORDS_PLACE_COUNT * WORDS_DUMPS_MAX);
+	MUST(!w->boot[0] || strlen(w->boot) == TOPIC_BOOT_MAX - 1);
+	must_be_text(w->kept_by, sizeof(w->kept_by));
+	must_be_text(w->watchdog, sizeof(w->watchdog));
+	for (uint32_t i = 0; i < w->count; i++) {
+		const struct words_dump *d = &w->dump[i];
+		struct outcome_facts f = { 0 };
+
+		MUST(d->place < WORDS_PLACE_COUNT && d->kind < WORDS_KIND_COUNT && d->text_at == at);
+		must_be_text(d->name, sizeof(d->name));
+		must_be_text(w->text + at, w->used - at);
+		outcome_kmsg(w->text + at, &f);
+		check_facts(w->text + at, &f);
+		at += (uint32_t)strlen(w->text + at) + 1;
+	}
+	MUST(at == w->used);
+}
+
+void fuzz_words_file(const uint8_t *bytes, size_t size)
+{
+	static struct words w;
+	static char page[WORDS_FILE_MAX];
+	char complaint[WORDS_COMPLAINT_MAX] = "";
+	char *text = fuzz_exact(bytes, size);
+
+	if (words_parse(text, size, &w, complaint) < 0) {
+		MUST(complaint[0]);
+	} else {
+		check_words(&w);
+		MUST(size > sizeof(page) || (size_t)words_format(&w, page, sizeof(page)) == size);
+		MUST(size > sizeof(page) || !memcmp(page, text, size));
+	}
 	free(text);
 }

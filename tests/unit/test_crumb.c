@@ -49,6 +49,7 @@ static struct crumb_note note_of(uint64_t number)
 	snprintf(n.boot, sizeof(n.boot), "%032llx", (unsigned long long)number);
 	snprintf(n.firmware, sizeof(n.firmware), "fw-%llu", (unsigned long long)number * 7);
 	n.alive_us = number * MINUTE_US;
+	n.mono_us = number * 11;
 	n.real_s = number + 1700000000;
 	n.is_orderly = number % 2;
 	n.counts.episodes = number * 3;

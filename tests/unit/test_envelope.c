@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "envelope.h"
-#include "tally_ends.h"
 
 static const struct envelope origin = {"north", "d-1", "2.4.1", "0123456789abcdef0123456789abcdef",
 				       0xab,	17};

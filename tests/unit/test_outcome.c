@@ -12,7 +12,8 @@
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
-static const struct crumb_note plain = { .boot = "0123456789abcdef0123456789abcdef", .alive_us = 10000000 };
+static const struct crumb_note plain = { .boot = "0123456789abcdef0123456789abcdef",
+					 .alive_us = 3610000000, .mono_us = 10000000 };
 
 /* What the kernel wrote (6.1, some shortened) and what is taken from it: "-" no panic. */
 static const struct {
@@ -161,6 +162,11 @@ static const struct {
 	{ "a place that may not be read", { .is_kept = true, .closed = "/sys/fs/pstore" },
 	  false, false,
 	  TALLY_END_UNKNOWN, "", "/sys/fs/pstore cannot be read" },
+	{ "and what root read of it is garbage", { .is_kept = true, .closed = "/sys/fs/pstore",
+						   .refused = "line 3 is none" },
+	  false, false,
+	  TALLY_END_UNKNOWN, "", "/sys/fs/pstore cannot be read by this process, and what "
+	  "failsoft-last-words read of it is not used: line 3 is none." },
 	{ "words of which boot?", { .is_kept = true, .is_undated = true }, false, false,
 	  TALLY_END_UNKNOWN, "",
 	  "no clock tells of which boot" },
@@ -203,7 +209,7 @@ static void the_forecast_against_what_came(void **state)
 {
 	static const struct {
 		struct tally_episode episode;
-		uint64_t alive_us;
+		uint64_t mono_us;
 		const char *expect;
 	} rows[] = {
 		{ { .number = 7, .domain = "system", .highest = 3, .forecast_at_us = 9200000,
@@ -236,7 +242,7 @@ static void the_forecast_against_what_came(void **state)
 		size_t length = strlen(rows[i].expect);
 
 		past.episode = rows[i].episode;
-		past.alive_us = rows[i].alive_us;
+		past.mono_us = rows[i].mono_us; /* alive_us has an hour of sleep in it */
 		outcome_judge(&past, &facts, &o);
 		if (strlen(o.text) < length || strcmp(o.text + strlen(o.text) - length, rows[i].expect))
 			fail_msg("row %zu: %s", i, o.text);

@@ -15,7 +15,6 @@
 
 #include "envelope.h"
 #include "reserve.h"
-#include "tally_ends.h"
 
 #define ALARMS		1000
 #define HEAP_BYTES	((size_t)1 << 20)
