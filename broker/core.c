@@ -186,6 +186,22 @@ static uint64_t late_us(const struct core_domain *d, uint64_t now_us)
 	return now_us > due_us ? now_us - due_us : 0;
 }
 
+/* Whom the kernel has ended gives its memory back as a victim of our own does. */
+static void take_kill(struct core *c, const struct sample *s)
+{
+	struct core_domain *d = &c->domain[s->domain];
+	const struct settle_view view = {
+		.now_us = s->time_us, .settle_us = c->policy.escalate.settle_us,
+		.is_killed = estimate_heard_kill(&d->estimator, s->time_us),
+		.has_headroom = s->has & SAMPLE_HAS_MEMORY,
+		.headroom_bytes = d->estimate.headroom_bytes,
+	};
+
+	settle_step(&d->settle, &view);
+	if (settle_is_on(&d->settle, s->time_us))
+		last_wait(&d->last, d->settle.until_us);
+}
+
 static void take_sample(struct core *c, const struct sample *s)
 {
 	struct core_domain *d;
@@ -199,6 +215,7 @@ static void take_sample(struct core *c, const struct sample *s)
 		d->estimator.late_us = late_us(d, s->time_us);
 	estimate_step(&d->estimator, &c->policy.estimate, s, &d->estimate);
 	hold_forecast(&d->hold, &d->estimate);
+	take_kill(c, s);
 	d->has_pressure = s->has & SAMPLE_HAS_PRESSURE;
 	d->memory_some_permyriad = s->memory_some_permyriad;
 	d->memory_full_permyriad = s->memory_full_permyriad;
