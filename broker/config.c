@@ -163,9 +163,9 @@ const struct config_option config_options[] = {
 	 "measured for 48 MiB, 250 ms with a process in uninterruptible sleep. Halved, a slow "
 	 "end may cost a second program; doubled, a stuck one delays the rescue."},
 	{"Acting", "settle_ms", CONFIG_MS, AT(settle_us), 0, MS(60000), MS(200), NULL,
-	 "From the end of a process until headroom is judged again. Memory was back 1 ms "
-	 "before the process was reaped in most runs. Halved, a second program may end "
-	 "needlessly; doubled, a second leaker has more time."},
+	 "From the end of a process, or a kill of the kernel, until headroom is judged again. Memory was "
+	 "back 1 ms before the process was reaped in most runs, 20 to 70 ms after the kernel's kill. Halved, "
+	 "a second program may end needlessly; doubled, a second leaker has more time."},
 	{"Acting", "last_files", CONFIG_FILES, AT(last_files), 0, 0, 0, "",
 	 "Files to delete when no process helps: on a tmpfs, so that memory comes back, like "
 	 "\"/run/cache/*.tmp\"; * and ? in the last part. Elsewhere nothing is deleted."},

@@ -18,6 +18,7 @@
 #include "act/hold.h"
 #include "act/last.h"
 #include "act/procedure.h"
+#include "act/settle.h"
 #include "act/tripwire.h"
 #include "ask/plan.h"
 #include "ask/session.h"
@@ -75,6 +76,7 @@ struct core_domain {
 	struct stage_change change;	/* newest */
 	uint64_t change_event;		/* its number in the record, for the reason; 0: none */
 	struct escalate escalate;
+	struct settle settle;		/* after the kernel has killed */
 	struct hold hold;
 	struct last last;
 	struct core_promise promise;	/* of the newest victim */
@@ -197,7 +199,10 @@ bool core_answer(struct core *c, const struct core_answer *a, uint64_t now_us);
  */
 bool core_drill(struct core *c, uint64_t client, enum stage_word stage, uint64_t now_us);
 
-/* Answer to EFFECT_SURVEY. victim NULL: nobody may be ended. */
+/*
+ * Answer to EFFECT_SURVEY. victim NULL: nobody may be ended. What the kernel killed meanwhile is told
+ * before: then nobody is ended who would be left over.
+ */
 void core_survey(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us);
 /* Answer to EFFECT_LOOK. victim NULL: nobody. */
 void core_suspect(struct core *c, uint32_t domain, const struct victim *victim, uint64_t now_us);

@@ -67,7 +67,8 @@ struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)
 
 	return (struct escalate_view){
 		.now_us = now_us,
-		.is_wanted = core_is_ending_wanted(c, domain, now_us) && !last_is_busy(&d->last),
+		.is_wanted = core_is_ending_wanted(c, domain, now_us) && !last_is_busy(&d->last) &&
+			     !settle_is_on(&d->settle, now_us),
 		.is_back = core_is_back(c, domain),
 		.final_ended = !s || s->settled_final,
 		.final_missed = s && s->last_result == RESULT_MISSED,
@@ -242,6 +243,8 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 
 	core_tape_survey(c, CORE_TAPE_SURVEY, domain, victim, now_us);
 	if (d->escalate.rung != RUNG_IDLE || d->escalate.victim.kind != VICTIM_NONE)
+		return;
+	if (settle_is_on(&d->settle, now_us)) /* the kernel was faster: it is asked again after that */
 		return;
 	if (!victim || victim->kind == VICTIM_NONE) {
 		struct event e = { .kind = EVENT_NO_VICTIM };

@@ -132,6 +132,16 @@ static int start_brake(struct broker *b)
 	return r;
 }
 
+static int start_writer(struct broker *b)
+{
+	const struct writer_setup setup = {
+		.path = b->config.export_file, .episodes = b->options.episode_directory,
+		.first_episode = b->core.last_episode,
+	};
+
+	return writer_start(&b->writer, &setup);
+}
+
 int start_memory(struct broker *b)
 {
 	int r;
@@ -154,7 +164,7 @@ int start_memory(struct broker *b)
 	if (r >= 0)
 		r = start_brake(b);
 	if (r >= 0)
-		r = writer_start(&b->writer, b->config.export_file);
+		r = start_writer(b);
 	if (r < 0)
 		log_error("failsoftd cannot start: %s", strerror(-r));
 	return r;

@@ -128,6 +128,8 @@ void victims_choose(struct broker *b, uint32_t domain)
 	found = found && terminate_hold(&b->terminate, domain, &victim) > 0;
 	if (found)
 		respond_give(b, &victim);
+	/* Whom the kernel has killed is missing there, and somebody else comes out on top instead. */
+	sense_hear(b->sense);
 	core_survey(&b->core, domain, found ? &victim : NULL, clock_now_us());
 }
 

@@ -134,6 +134,12 @@ enum last_do last_step(struct last *l, const struct last_policies *p, const stru
 	return LAST_NOTHING;
 }
 
+void last_wait(struct last *l, uint64_t until_us)
+{
+	if (l->phase == LAST_TRYING)
+		l->deadline_us = MAX_OF(l->deadline_us, until_us);
+}
+
 void last_ran(struct last *l, uint64_t now_us)
 {
 	enter(l, LAST_OVER, now_us, NEVER_US);

@@ -72,6 +72,9 @@ enum last_do {
 void last_init(struct last *l);
 enum last_do last_step(struct last *l, const struct last_policies *p, const struct last_view *v);
 
+/* The kernel has killed: what comes back until then may be enough. */
+void last_wait(struct last *l, uint64_t until_us);
+
 /* What was run has ended, whatever came of it. */
 void last_ran(struct last *l, uint64_t now_us);
 /* The machine was not ended: barebone is to be run instead. */

@@ -179,6 +179,12 @@ void estimate_forget_stall(struct estimator *e, struct estimate *now)
 }
 _Static_assert(DISTRESS_STALL == 1 << 9, "its place among the bits");
 
+bool estimate_heard_kill(const struct estimator *e, uint64_t sample_us)
+{
+	return e->distress_us[5] == sample_us + 1;
+}
+_Static_assert(DISTRESS_OOM == 1 << 5, "its place among the bits");
+
 /* Counters that moved are distress, too; remembers when each kind was last seen. */
 static uint32_t distress_step(struct estimator *e, const struct estimate_policy *p,
 			      const struct sample *s)

@@ -73,6 +73,9 @@ void estimate_step(struct estimator *e, const struct estimate_policy *p, const s
 /* Somebody has ended: whether the machine still stands without it is to be seen anew. */
 void estimate_forget_stall(struct estimator *e, struct estimate *now);
 
+/* Did the sample of that time say that the kernel has killed, by its log or by a counter? */
+bool estimate_heard_kill(const struct estimator *e, uint64_t sample_us);
+
 /* "memory", "swap", "zram", "cgroup"; static. */
 const char *estimate_limit_name(enum estimate_limit limit);
 

@@ -22,7 +22,10 @@
 #include "base/units.h"
 
 #define MAGIC		UINT64_C(0x3465746174736673) /* "sfstate4" */
-#define EPISODE_BLOCK	1000u	/* more episodes in one run are possible but not foreseen */
+/* Half of it is left when the next one is reserved. Half: two writes of the file where one does; double:
+ * a gap of up to 2000 after each restart. */
+#define EPISODE_BLOCK	1000u
+#define EPISODES_RETRY	50u	/* and so many numbers later when that failed; halved: twice the warnings */
 #define BOOT_ID_BYTES	40u
 #define SHIELDS_MOST	65536u	/* a header that names more is damaged */
 
@@ -336,4 +339,34 @@ void state_keep_episodes(const char *directory, uint64_t last)
 		return; /* without a file, on the clock's numbers, or more than a block: not from it */
 	if (write_number(path, last) < 0)
 		log_warning("%s cannot be written: episodes go on at %" PRIu64, path, reserved + 1);
+}
+
+void state_numbers_init(struct state_numbers *n, const char *directory, uint64_t first)
+{
+	*n = (struct state_numbers){ .directory = directory, .more_at = first + EPISODE_BLOCK / 2 };
+}
+
+/* A number that is no number, or cannot be read, is written over. */
+static int reserve_more(const char *directory, uint64_t used)
+{
+	uint64_t stands = 0;
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/episode", directory) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	(void)read_number(path, &stands);
+	return write_number(path, MAX_OF(stands, used + EPISODE_BLOCK));
+}
+
+void state_numbers_step(struct state_numbers *n, uint64_t used)
+{
+	int r;
+
+	if (!n->directory || used < n->more_at)
+		return;
+	r = reserve_more(n->directory, used);
+	n->more_at = used + (r < 0 ? EPISODES_RETRY : EPISODE_BLOCK / 2);
+	if (r < 0)
+		log_warning("the next episode numbers cannot be kept in %s/episode (%s): after a restart "
+			    "they may begin with some that were used", n->directory, strerror(-r));
 }

@@ -78,3 +78,17 @@ uint64_t state_reserve_episodes(const char *directory);
 
 /* An orderly end: the next run goes on after `last`. Where the file is not ours it stays as it is. */
 void state_keep_episodes(const char *directory, uint64_t last);
+
+/*
+ * The same for a run with more episodes than a block: once half of it is used, the next one is reserved.
+ * It writes and syncs the file, so it is for a thread that may wait, never for the loop.
+ */
+struct state_numbers {
+	const char *directory;		/* borrowed; NULL: nothing is kept */
+	uint64_t more_at;		/* with this number, or a later one */
+};
+
+/* first: what state_reserve_episodes() has given. */
+void state_numbers_init(struct state_numbers *n, const char *directory, uint64_t first);
+/* used: an episode's number, any, in any order; 0: of none. A failure is logged and tried again later. */
+void state_numbers_step(struct state_numbers *n, uint64_t used);

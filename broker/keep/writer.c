@@ -38,10 +38,11 @@ static void write_file(const struct writer *w, const struct parcel *p)
 
 static void *work(void *userdata)
 {
-	const struct writer *w = userdata;
+	struct writer *w = userdata;
 	struct parcel p;
 
 	while (recv(w->receive_fd, &p, sizeof(p), 0) == (ssize_t)sizeof(p)) {
+		state_numbers_step(&w->numbers, p.event.episode);
 		write_file(w, &p);
 		journal_put(&p.event, p.dropped);
 	}
@@ -62,11 +63,13 @@ static int start_thread(struct writer *w)
 	return -r;
 }
 
-int writer_start(struct writer *w, const char *path)
+int writer_start(struct writer *w, const struct writer_setup *setup)
 {
+	const char *path = setup->path;
 	int fds[2], r;
 
 	*w = (struct writer){ .send_fd = -1, .receive_fd = -1, .file_fd = -1 };
+	state_numbers_init(&w->numbers, setup->episodes, setup->first_episode);
 	if (path && path[0]) {
 		r = export_open(path);
 		if (r < 0) {

@@ -219,6 +219,11 @@ static void drain_kmsg(struct sense *s)
 		take_kill(s, &kill);
 }
 
+void sense_hear(struct sense *s)
+{
+	drain_kmsg(s);
+}
+
 static void settle_kills(struct sense *s)
 {
 	if (!kills_are_explained(&s->kills, s->system.oom_kills))

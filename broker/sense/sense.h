@@ -56,6 +56,9 @@ int sense_attach(struct sense *s, sd_event *event, const struct sense_handler *h
  */
 int sense_read(struct sense *s, uint32_t domain, uint64_t now_us, struct sample *ret);
 
+/* Kills that the kernel has logged until now, and nobody has read yet, come through kernel_oom at once. */
+void sense_hear(struct sense *s);
+
 /* The limited cgroups that a process lives in, its own first; see cgroup_find for errors. */
 int sense_cgroup_paths(struct sense *s, int32_t pid, struct cgroup_paths *ret);
 

@@ -90,6 +90,8 @@ void model_before(struct sim *s, const struct call *c)
 	model_tripwire_before(s, c);
 	if (c->kind == CALL_SAMPLE)
 		model_sample(s, c->sample);
+	if (c->kind == CALL_OOM)
+		model_kill(s, c->domain);
 }
 
 /* ---- what must be true after every call ---- */
@@ -294,6 +296,8 @@ static void check_ladder(struct sim *s, uint32_t domain)
 		return;
 	if (d->last.is_asking || d->last.is_running || d->last.is_ending)
 		return; /* it waits for the last policy */
+	if (s->now_us < d->comes_back_us)
+		return; /* for what the kernel ended, and its turn is next: see model_kill() */
 	/* what was granted before a reload still counts */
 	if ((k && k->request.is_final) ||
 	    s->now_us < time_add_us(d->victim.deadline_us, LADDER_SLACK_US))

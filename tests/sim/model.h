@@ -89,6 +89,12 @@ struct model_domain {
 	uint64_t survey_call;
 	uint64_t taken_us;		/* when its episode was taken over; 0: it is our own */
 	uint64_t stuck_since_us;	/* 0: the ladder has no reason to move */
+	/* the kernel's kills */
+	uint64_t oom_kills;
+	bool has_kills;			/* the counter was read before */
+	uint64_t killed_us, comes_back_us; /* the first of a series; until then nobody is chosen */
+	uint64_t best_bytes;		/* headroom since then */
+	bool is_falling_on, was_ladders;
 };
 
 struct model_tripwire {
@@ -146,6 +152,7 @@ bool model_is_settled(const struct model *m, uint32_t domain, enum session_step 
 uint64_t model_floor_bytes(const struct model *m, uint32_t domain, enum stage_word stage);
 void model_event(struct sim *s, const struct call *c, const struct event *e);
 void model_sample(struct sim *s, const struct sample *sample);
+void model_kill(struct sim *s, uint32_t domain);
 void model_ladder_event(struct sim *s, const struct call *c, const struct event *e);
 void model_brake_call(struct sim *s, const struct call *c);
 void model_brake_effect(struct sim *s, const struct core_effect *e);

@@ -17,6 +17,49 @@ static uint64_t headroom_of(const struct model *m, const struct sample *a)
 	return have > a->reserve_bytes ? have - a->reserve_bytes : 0;
 }
 
+/*
+ * Whom the kernel ended gives its memory back. Another kill is news only when the ladder had as much
+ * time again since: a leak that goes on must not keep it from its work.
+ */
+void model_kill(struct sim *s, uint32_t domain)
+{
+	struct model_domain *d = &s->model.domain[domain];
+	uint64_t settle_us = s->model.policy.escalate.settle_us;
+
+	if (!d->is_used || s->now_us < d->comes_back_us)
+		return;
+	if (d->killed_us && (!d->was_ladders || s->now_us < d->comes_back_us + settle_us)) {
+		d->was_ladders = true;
+		return;
+	}
+	d->killed_us = s->now_us;
+	d->comes_back_us = s->now_us + settle_us;
+	d->best_bytes = 0;
+	d->is_falling_on = d->was_ladders = false;
+}
+
+static void watch_return(struct sim *s, const struct sample *a)
+{
+	struct model_domain *d = &s->model.domain[a->domain];
+	bool is_killed = a->distress & DISTRESS_OOM;
+
+	if (a->has & SAMPLE_HAS_VMSTAT) {
+		is_killed |= d->has_kills && a->oom_kills > d->oom_kills;
+		d->oom_kills = a->oom_kills;
+		d->has_kills = true;
+	}
+	if (s->now_us >= d->comes_back_us) {
+		if (is_killed)
+			model_kill(s, a->domain);
+		else
+			d->was_ladders = true;
+	} else if (a->has & SAMPLE_HAS_MEMORY) {
+		d->best_bytes = MAX_OF(d->best_bytes, d->headroom_bytes);
+		d->is_falling_on |= d->headroom_bytes < d->best_bytes / 2 &&
+				    d->best_bytes - d->headroom_bytes >= MIB;
+	}
+}
+
 /* Not calm is: below the floor of warning, or the kernel has just killed. */
 void model_sample(struct sim *s, const struct sample *sample)
 {
@@ -30,6 +73,7 @@ void model_sample(struct sim *s, const struct sample *sample)
 		d->total_bytes = sample->total_bytes;
 		d->has_memory = true;
 	}
+	watch_return(s, sample);
 	if (!d->has_memory)
 		return;
 	if (d->headroom_bytes >= model_floor_bytes(m, sample->domain, STAGE_IMMINENT))

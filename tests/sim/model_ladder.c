@@ -156,6 +156,12 @@ static void on_victim(struct sim *s, const struct call *c, const struct event *e
 	}
 	if (c->kind != CALL_SURVEY || !c->victim || !d->is_surveying)
 		sim_fail(s, "domain %u has a victim that nobody chose", (unsigned)e->domain);
+	if (s->now_us < d->comes_back_us && !d->is_falling_on)
+		sim_fail(s, "domain %u ends somebody %" PRIu64 " us after a kill of the kernel, "
+			 "and its memory is on its way back",
+			 (unsigned)e->domain, s->now_us - d->killed_us);
+	if (d->killed_us && s->now_us < d->killed_us + US_PER_S)
+		cover_add(&s->cover, d->is_falling_on ? COVER_AFTER_FALL : COVER_AFTER_KILL);
 	if (!c->victim->all_growth_bytes && !s->core.domain[e->domain].estimate.distress)
 		sim_fail(s, "domain %u ends somebody, though nobody grew and the kernel is calm",
 			 (unsigned)e->domain);

@@ -123,6 +123,11 @@ static void counters_that_move_are_distress(void **state)
 	s.oom_kills = 8;
 	estimate_step(&e, &policy, &s, &now);
 	assert_int_equal(now.distress, DISTRESS_OOM);
+	assert_true(estimate_heard_kill(&e, 10000));
+	s.time_us = 20000;
+	estimate_step(&e, &policy, &s, &now);
+	assert_int_equal(now.distress, DISTRESS_OOM); /* for 2 s */
+	assert_false(estimate_heard_kill(&e, 20000));
 }
 
 static const struct load_row {

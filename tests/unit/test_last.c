@@ -108,6 +108,21 @@ static void each_step(void **state)
 	}
 }
 
+/* The kernel has killed: the policy waits for what comes back, and no longer. */
+static void waits_after_a_kill(void **state)
+{
+	struct last l = { .phase = LAST_TRYING, .deadline_us = NOW };
+
+	(void)state;
+	last_wait(&l, NOW + 200 * MS);
+	assert_int_equal(l.deadline_us, NOW + 200 * MS);
+	last_wait(&l, NOW + 100 * MS);
+	assert_int_equal(l.deadline_us, NOW + 200 * MS);
+	l = (struct last){ .phase = LAST_RUNNING, .deadline_us = NOW };
+	last_wait(&l, NOW + 200 * MS);
+	assert_int_equal(l.deadline_us, NOW);
+}
+
 static void told_once(void **state)
 {
 	struct last_view v = { .now_us = NOW, .is_stuck = true };
@@ -153,7 +168,8 @@ static void words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_step), cmocka_unit_test(told_once),
+		cmocka_unit_test(each_step), cmocka_unit_test(waits_after_a_kill),
+		cmocka_unit_test(told_once),
 		cmocka_unit_test(what_follows_a_failure), cmocka_unit_test(words),
 	};
 

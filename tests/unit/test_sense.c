@@ -292,8 +292,15 @@ static void kernel_kills(void **state)
 	log_record(fd, event, "3,4,9000001,-;Out of memory: Killed process 7 (hog) total-vm:1kB\n");
 	assert_int_equal(h.ooms, 2);
 	assert_int_equal(h.domain, 0);
-	tree_write(&t, "proc/vmstat", "allocstall_a 1\noom_kill 31\n");
-	assert_int_equal(read_at(s, 0, START_US + 4 * US_PER_S).oom_kills, 29);
+	/* Before the loop's turn, by who wants to know now. */
+	assert_true(dprintf(fd, "3,5,9000002,-;Out of memory: Killed process 8 (liar) total-vm:1kB\n") > 0);
+	sense_hear(s);
+	assert_int_equal(h.ooms, 3);
+	assert_int_equal(h.pid, 8);
+	sense_hear(s);
+	assert_int_equal(h.ooms, 3);
+	tree_write(&t, "proc/vmstat", "allocstall_a 1\noom_kill 32\n");
+	assert_int_equal(read_at(s, 0, START_US + 4 * US_PER_S).oom_kills, 30);
 	assert_int_equal(h.distress_calls, 0);
 	close(fd);
 	sense_close(s);

@@ -212,6 +212,52 @@ static void an_orderly_end_keeps_the_number(void **state)
 	state_keep_episodes("/proc/no/such/place", 7);
 }
 
+/* A broker that begins now would use the numbers after this one. */
+static uint64_t kept_number(void)
+{
+	unsigned long long number = 0;
+	char name[64];
+	FILE *f;
+
+	snprintf(name, sizeof(name), "%s/episode", folder);
+	f = fopen(name, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%llu", &number), 1);
+	fclose(f);
+	return number;
+}
+
+/* A run with more episodes than a block, ended at any of them; half a block is always left. */
+static void a_long_run_uses_none_twice(void **state)
+{
+	uint64_t first = state_reserve_episodes(folder);
+	struct state_numbers n;
+
+	(void)state;
+	state_numbers_init(&n, folder, first);
+	for (uint64_t used = first + 1; used <= first + 2500; used++) {
+		state_numbers_step(&n, used);
+		state_numbers_step(&n, 0);
+		assert_true(kept_number() > used + 500);
+	}
+	assert_int_equal(kept_number(), first + 3500);
+}
+
+/* Only every so often is it tried again, and what could be kept before stands. */
+static void numbers_that_cannot_be_kept(void **state)
+{
+	struct state_numbers n, none;
+
+	(void)state;
+	state_numbers_init(&n, "/proc/no/such/place", 1000);
+	state_numbers_step(&n, 1499);
+	assert_int_equal(n.more_at, 1500);
+	state_numbers_step(&n, 1500);
+	assert_int_equal(n.more_at, 1550);
+	state_numbers_init(&none, NULL, 1000);
+	state_numbers_step(&none, 5000);
+}
+
 /* Two brokers with one file would undo each other's shields. */
 static void only_one_broker(void **state)
 {
@@ -243,6 +289,8 @@ int main(void)
 		cmocka_unit_test(a_torn_slot_is_void),
 		cmocka_unit_test_setup_teardown(numbers_are_never_used_twice, make, clean),
 		cmocka_unit_test_setup_teardown(an_orderly_end_keeps_the_number, make, clean),
+		cmocka_unit_test_setup_teardown(a_long_run_uses_none_twice, make, clean),
+		cmocka_unit_test(numbers_that_cannot_be_kept),
 		cmocka_unit_test_setup_teardown(only_one_broker, make, clean),
 		cmocka_unit_test_setup_teardown(a_folder_that_cannot_be, make, clean),
 	};

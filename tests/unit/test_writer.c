@@ -18,6 +18,13 @@
 #include "base/units.h"
 #include "keep/writer.h"
 
+static int start(struct writer *w, const char *path)
+{
+	const struct writer_setup setup = { .path = path };
+
+	return writer_start(w, &setup);
+}
+
 static void put(struct writer *w, uint64_t number)
 {
 	const struct event e = { .number = number, .kind = EVENT_NONE, .name = "logger" };
@@ -91,7 +98,7 @@ static void everything_in_order(void **state)
 
 	place_open(&p);
 	for (uint64_t run = 0; run < 2; run++) { /* a second run appends */
-		assert_int_equal(writer_start(&w, p.file), 0);
+		assert_int_equal(start(&w, p.file), 0);
 		for (uint64_t i = 1; i <= 25; i++)
 			put(&w, run * 25 + i);
 		writer_stop(&w);
@@ -113,7 +120,7 @@ static void faster_than_the_disk(void **state)
 	struct place p;
 
 	place_open(&p);
-	assert_int_equal(writer_start(&w, p.file), 0);
+	assert_int_equal(start(&w, p.file), 0);
 	for (uint64_t i = 1; i <= total; i++) {
 		uint64_t begin_us = clock_now_us();
 
@@ -127,6 +134,31 @@ static void faster_than_the_disk(void **state)
 	assert_int_equal(lines + lost, total + 1);
 	assert_true(lines > 100);
 	assert_true(slowest_us < US_PER_S);
+	place_close(&p);
+	(void)state;
+}
+
+/* The loop only hands over; 2500 episodes are more than two blocks. */
+static void numbers_stay_ahead(void **state)
+{
+	struct writer_setup setup = { 0 };
+	struct event e = { .kind = EVENT_NONE };
+	struct writer w;
+	struct place p;
+
+	place_open(&p);
+	setup.episodes = p.directory;
+	setup.first_episode = state_reserve_episodes(p.directory);
+	assert_int_equal(writer_start(&w, &setup), 0);
+	for (uint64_t i = 1; i <= 2500; i++) {
+		e.episode = setup.first_episode + i;
+		writer_put(&w, &e);
+		if (i % 50 == 0)
+			usleep(1000); /* what does not fit is dropped, and the next one tells */
+	}
+	writer_stop(&w);
+	assert_true(state_reserve_episodes(p.directory) >= setup.first_episode + 2500);
+	snprintf(p.file, sizeof(p.file), "%s/episode", p.directory);
 	place_close(&p);
 	(void)state;
 }
@@ -146,7 +178,7 @@ static void files_that_cannot_be_written(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct writer w;
 
-		assert_int_equal(writer_start(&w, rows[i].path), rows[i].expect);
+		assert_int_equal(start(&w, rows[i].path), rows[i].expect);
 		for (uint64_t n = 1; n <= 5; n++)
 			put(&w, n); /* also when it did not start */
 		writer_stop(&w);
@@ -160,6 +192,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_in_order),
 		cmocka_unit_test(faster_than_the_disk),
+		cmocka_unit_test(numbers_stay_ahead),
 		cmocka_unit_test(files_that_cannot_be_written),
 	};
 
