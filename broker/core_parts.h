@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the core share among themselves: core.c (samples, stages, time),
- * core_domain.c (which there are, which is worst), core_ask.c (clients and requests),
- * core_act.c (the ladder), core_procedure.c (one rung of it), core_hold.c (the brake), core_last.c (when no process helps), core_guard.c (what the guard did),
- * core_tripwire.c, core_keep.c (events and effects).
+ * What the files of the core share among themselves: core.c (samples, stages, time), core_domain.c
+ * (which domains there are, which is worst), core_ask.c (clients and requests), core_act.c (the
+ * ladder), core_procedure.c (one rung of it), core_hold.c (the brake), core_last.c (when no process
+ * helps), core_guard.c (what the guard did), core_tripwire.c, core_keep.c (events and effects).
  * Pure; nobody else includes this.
  */
 #pragma once
@@ -21,9 +21,9 @@ struct event core_request_event(enum event_kind kind, const struct session *s);
 struct core_episode *core_episode_of(struct core *c, uint32_t domain);
 
 /* core.c */
-/* A stage is entered: told and on record, nothing is asked or done yet. */
-/* What follows from a stage: the record, the episode, who is asked. */
+/* What follows from another stage: the record, the episode, who is asked. */
 void core_take_change(struct core *c, const struct stage_change *change);
+/* A stage is entered: told and on record, nothing is asked or done yet. */
 void core_enter(struct core *c, const struct stage_change *change);
 /* ... and the bus is to hear of it. */
 void core_announce(struct core *c, uint32_t domain, uint64_t episode);
