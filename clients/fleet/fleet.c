@@ -32,7 +32,8 @@ static void on_connected(void *userdata)
 	struct fleet *f = userdata;
 	struct roster_now now = fleet_now();
 
-	roster_connected(f->roster, &now);
+	if (!link_is_resumed(f->link)) /* else no alarm was cleared without our being told */
+		roster_connected(f->roster, &now);
 	f->why[0] = '\0';
 	if (!f->has_terminal)
 		fprintf(stderr, "failsoft-fleet: connected to %s\n", link_server(f->link));
@@ -213,7 +214,7 @@ static int start(struct fleet *f)
 {
 	const struct options *o = f->options;
 	struct roster_limits limits = {o->devices, o->partition, o->partitions,
-				       (uint64_t)o->silent_s * 1000000};
+				       (uint64_t)o->silent_s * 1000000, o->share != NULL};
 	int r;
 
 	(void)!getrandom(&f->run, sizeof(f->run), 0); /* 0 is a name, too */

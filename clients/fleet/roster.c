@@ -128,8 +128,12 @@ void roster_touch(struct roster *r, struct roster_device *d)
 
 void roster_note(struct roster_step *s, enum roster_note_kind kind, struct roster_device *d)
 {
+	const struct ingest_message *m = s->m;
+	const enum topic_alarm alarm = m->topic.place == TOPIC_AT_ALARM ? m->topic.alarm
+									 : (enum topic_alarm)m->data.kind;
+
 	if (s->notes < ROSTER_NOTES_MAX)
-		s->note[s->notes++] = (struct roster_note){ kind, d, s->m->topic.alarm };
+		s->note[s->notes++] = (struct roster_note){ kind, d, alarm };
 }
 
 void roster_conflict(struct roster_step *s, struct roster_device *d, enum roster_conflict conflict)

@@ -4,8 +4,8 @@
  * limit, a device by WINDOW_RANGES_MAX and ROSTER_MOMENTS_MAX. The caller brings the time: `now_us`
  * CLOCK_MONOTONIC, `real_s` seconds since 1970.
  *
- * State and retained alarms are what is now; events, alarms and reports of the log are counted, each id
- * once. A state of an older session than the last birth says nothing. Devices with one name and different
+ * States, retained alarms and the log's alarms are what is now, the highest sequence wins; events, alarms
+ * and reports of the log are counted, each id once. A state of an older session than the last birth says nothing. Devices with one name and different
  * spools are two devices; a boot that comes back after another one was there is a copied spool: said, and
  * its states are not mixed with the other's.
  */
@@ -47,7 +47,7 @@ struct roster_moment {
 
 struct roster_alarm {
 	bool is_raised;
-	uint64_t sequence;		/* of the message that raised it last */
+	uint64_t sequence;		/* the highest of the messages that raised or cleared it */
 	uint64_t said_us;		/* that it is raised, last */
 	int64_t since_s;		/* as the device says it, or when it was seen */
 	char *text;			/* NULL: none */
@@ -121,6 +121,7 @@ struct roster_limits {
 	uint32_t devices;
 	uint32_t partition, partitions;	/* 0 of 1: all; counts the log of its own devices */
 	uint64_t silent_us;		/* online, and nothing heard for so long */
+	bool is_log_shared;		/* others get a part of it: who clears what the log raised? */
 };
 
 struct roster_totals {
@@ -140,8 +141,8 @@ enum ingest_refusal roster_apply(struct roster *r, const struct ingest_message *
 				 uint32_t *ret_notes);
 void roster_refuse(struct roster *r, enum ingest_refusal refusal);
 
-/* Subscribed anew: the server tells its kept states and alarms again. What was cleared in between is
- * not among them, and shows by that: roster_expire() clears one such alarm a call, false: there is none.
+/* Subscribed anew, and the server has kept nothing of what came in between: it tells its kept states and
+ * alarms again. What was cleared meanwhile is not among them, and shows by that: roster_expire() clears one such alarm a call, false: there is none.
  * It waits for the device's own state: a server that lost all that it kept has not cleared anything. */
 void roster_connected(struct roster *r, const struct roster_now *now);
 bool roster_expire(struct roster *r, const struct roster_now *now, struct roster_note *ret);

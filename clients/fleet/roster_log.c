@@ -22,25 +22,14 @@ void roster_clear(struct roster *r, struct roster_device *d, struct roster_alarm
 	roster_touch(r, d);
 }
 
-void roster_alarm(struct roster_step *s, struct roster_device *d)
+static void set_raised(struct roster_step *s, struct roster_device *d, struct roster_alarm *a)
 {
 	const struct ingest_message *m = s->m;
-	struct roster_alarm *a = &d->alarm[m->topic.alarm];
 
-	if (!m->is_empty && m->instance == d->instance && m->sequence < a->sequence) {
-		s->roster->totals.out_of_order++;
-		return;
-	}
-	if (m->is_empty || !m->data.is_raised) {
-		if (!a->is_raised)
-			return;
-		roster_clear(s->roster, d, a);
-		roster_note(s, ROSTER_CLEARED, d);
-		return;
-	}
-	if (!a->is_raised || m->sequence != a->sequence)
+	if (!a->is_raised || !a->text || m->sequence != a->sequence)
 		set_text(a, m->data.text);
-	a->sequence = m->sequence;
+	if (m->instance == d->instance)
+		a->sequence = m->sequence; /* another spool's number says nothing of ours */
 	a->said_us = s->now->now_us;
 	roster_touch(s->roster, d);
 	if (a->is_raised)
@@ -48,6 +37,50 @@ void roster_alarm(struct roster_step *s, struct roster_device *d)
 	a->is_raised = true;
 	a->since_s = m->time_s ? m->time_s : s->now->real_s;
 	roster_note(s, ROSTER_RAISED, d);
+}
+
+static void set_cleared(struct roster_step *s, struct roster_device *d, struct roster_alarm *a)
+{
+	if (!a->is_raised)
+		return;
+	roster_clear(s->roster, d, a);
+	roster_note(s, ROSTER_CLEARED, d);
+}
+
+/* The kept message. One that the log has told already may come: only an older one is wrong. */
+void roster_alarm(struct roster_step *s, struct roster_device *d)
+{
+	const struct ingest_message *m = s->m;
+	struct roster_alarm *a = &d->alarm[m->topic.alarm];
+	const bool is_ours = !m->is_empty && m->instance == d->instance;
+
+	if (is_ours && m->sequence < a->sequence) {
+		s->roster->totals.out_of_order++;
+		return;
+	}
+	if (!m->is_empty && m->data.is_raised) {
+		set_raised(s, d, a);
+		return;
+	}
+	if (is_ours)
+		a->sequence = m->sequence;
+	set_cleared(s, d, a);
+}
+
+/* The log's: it is sure also where a server of a cluster has lost what it kept. A message that the
+ * device sends again is no news, and one that is older than what is known neither raises nor clears. */
+static void follow_log(struct roster_step *s, struct roster_device *d)
+{
+	struct roster_alarm *a = &d->alarm[s->m->data.kind];
+
+	if (s->roster->limits.is_log_shared || s->m->sequence <= a->sequence)
+		return;
+	if (s->m->data.is_raised) {
+		set_raised(s, d, a);
+		return;
+	}
+	a->sequence = s->m->sequence;
+	set_cleared(s, d, a);
 }
 
 /* ---- the log ---- */
@@ -155,4 +188,6 @@ void roster_log(struct roster_step *s, struct roster_device *d)
 	remember(s, d);
 	roster_touch(s->roster, d);
 	roster_note(s, ROSTER_LOGGED, d);
+	if (s->m->type == TOPIC_ALARM)
+		follow_log(s, d);
 }

@@ -314,6 +314,11 @@ bool link_is_connected(const struct link *l)
 	return l->phase == LINK_UP && !l->is_broken;
 }
 
+bool link_is_resumed(const struct link *l)
+{
+	return l->is_resumed;
+}
+
 int link_publish(struct link *l, const char *topic, const void *payload, size_t length, int qos,
 		 bool is_retained)
 {

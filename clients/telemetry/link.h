@@ -62,6 +62,8 @@ int link_new(struct link **ret, struct sd_event *event, const struct link_option
 struct link *link_free(struct link *l);		/* says goodbye if connected: no will is sent */
 
 bool link_is_connected(const struct link *l);
+/* From `connected` on: the server went on with the session it had kept, and what came meanwhile comes now. */
+bool link_is_resumed(const struct link *l);
 
 /* Hands one message to the library and writes what the socket takes. Returns its number (> 0) for
  * `acknowledged`, or -errno: -ENOTCONN, -ENOMEM, -EMSGSIZE. */

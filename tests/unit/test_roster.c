@@ -107,26 +107,39 @@ static void a_copied_spool(void **state)
 	roster_free(r);
 }
 
-/* The log counts by id; the retained alarm is state. */
+/* The log counts by id; the present state is what the highest sequence says, of the log or kept. */
 static void log_and_alarms(void **state)
 {
 	static const struct {
+		const char *name;
 		enum topic_place place;
 		bool is_raised, is_empty;
 		uint64_t sequence;
 		unsigned notes;
+		bool stands;
 	} rows[] = {
-		{ TOPIC_AT_EVENT, true, false, 7, BIT(ROSTER_LOGGED) },
-		{ TOPIC_AT_EVENT, true, false, 7, 0 },
-		{ TOPIC_AT_ALARM, true, false, 7, BIT(ROSTER_RAISED) },
-		{ TOPIC_AT_ALARM, true, false, 7, 0 },
-		{ TOPIC_AT_EVENT, true, false, 3, BIT(ROSTER_LOGGED) },		/* older, and new */
-		{ TOPIC_AT_ALARM, false, false, 6, 0 },				/* older than what stands */
-		{ TOPIC_AT_ALARM, false, true, 0, BIT(ROSTER_CLEARED) },
-		{ TOPIC_AT_ALARM, false, true, 0, 0 },
-		{ TOPIC_AT_EVENT, false, false, 8, BIT(ROSTER_LOGGED) },
-		{ TOPIC_AT_ALARM, true, false, 9, BIT(ROSTER_RAISED) },
-		{ TOPIC_AT_ALARM, false, false, 10, BIT(ROSTER_CLEARED) },
+		{ "the log raises", TOPIC_AT_EVENT, true, false, 7, BIT(ROSTER_LOGGED) | BIT(ROSTER_RAISED), true },
+		{ "the log again", TOPIC_AT_EVENT, true, false, 7, 0, true },
+		{ "the kept one of the same", TOPIC_AT_ALARM, true, false, 7, 0, true },
+		{ "an older one is counted", TOPIC_AT_EVENT, true, false, 3, BIT(ROSTER_LOGGED), true },
+		{ "an older clear is counted", TOPIC_AT_EVENT, false, false, 4, BIT(ROSTER_LOGGED), true },
+		{ "a kept clear that is older", TOPIC_AT_ALARM, false, false, 6, 0, true },
+		{ "an empty one clears", TOPIC_AT_ALARM, false, true, 0, BIT(ROSTER_CLEARED), false },
+		{ "and again", TOPIC_AT_ALARM, false, true, 0, 0, false },
+		{ "a raise sent again", TOPIC_AT_EVENT, true, false, 7, 0, false },
+		{ "an old raise, new to us", TOPIC_AT_EVENT, true, false, 5, BIT(ROSTER_LOGGED), false },
+		{ "its clear, late", TOPIC_AT_EVENT, false, false, 8, BIT(ROSTER_LOGGED), false },
+		{ "the kept raise of before", TOPIC_AT_ALARM, true, false, 7, 0, false },
+		{ "the next, kept first", TOPIC_AT_ALARM, true, false, 9, BIT(ROSTER_RAISED), true },
+		{ "then the log", TOPIC_AT_EVENT, true, false, 9, BIT(ROSTER_LOGGED), true },
+		{ "the log clears", TOPIC_AT_EVENT, false, false, 11,
+		  BIT(ROSTER_LOGGED) | BIT(ROSTER_CLEARED), false },
+		{ "a raise before that, late", TOPIC_AT_EVENT, true, false, 10, BIT(ROSTER_LOGGED), false },
+		{ "the kept one of that", TOPIC_AT_ALARM, true, false, 10, 0, false },
+		{ "the empty one of the clear", TOPIC_AT_ALARM, false, true, 0, 0, false },
+		{ "raised anew", TOPIC_AT_EVENT, true, false, 12, BIT(ROSTER_LOGGED) | BIT(ROSTER_RAISED), true },
+		{ "a kept clear", TOPIC_AT_ALARM, false, false, 13, BIT(ROSTER_CLEARED), false },
+		{ "the raise before it, kept", TOPIC_AT_ALARM, true, false, 12, 0, false },
 	};
 	struct roster *r = roster_new(&rig_limits);
 	const struct group *g;
@@ -139,13 +152,70 @@ static void log_and_alarms(void **state)
 
 		m.is_empty = rows[i].is_empty;
 		notes = rig_give(r, m, i);
-		if (notes != rows[i].notes)
-			fail_msg("row %zu: notes %x", i, notes);
+		if (notes != rows[i].notes ||
+		    rig_device(r)->alarm[TOPIC_ALARM_OOM_KILL].is_raised != rows[i].stands)
+			fail_msg("%s: notes %x", rows[i].name, notes);
 	}
+	for (unsigned k = 0; k < TOPIC_ALARM_OOM_KILL; k++)
+		assert_true(rig_device(r)->alarm[k].sequence == 0);
 	g = &roster_groups(r)->group[0];
-	assert_int_equal(g->raised[TOPIC_ALARM_OOM_KILL], 2); /* sequences 7 and 3 */
-	assert_int_equal(roster_totals(r)->duplicates, 1);
-	assert_int_equal(rig_device(r)->moments, 3);
+	assert_int_equal(g->raised[TOPIC_ALARM_OOM_KILL], 6); /* sequences 7 3 5 9 10 12 */
+	assert_int_equal(roster_totals(r)->duplicates, 2);
+	assert_int_equal(roster_totals(r)->out_of_order, 4);
+	assert_int_equal(rig_device(r)->moments, 9);
+	roster_free(r);
+}
+
+/* A note of the log names the kind in the message, and another boot of the device counts on. */
+static void alarms_of_the_log(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+	struct roster_now now = { 5, 5 };
+	struct roster_note note[ROSTER_NOTES_MAX];
+	struct ingest_message m = rig_alarm(TOPIC_AT_EVENT, TOPIC_ALARM_BROKER_LOST, true, 20);
+	uint32_t notes;
+
+	(void)state;
+	assert_int_equal(roster_apply(r, &m, &now, note, &notes), INGEST_OK);
+	assert_int_equal(notes, 2);
+	assert_int_equal(note[1].kind, ROSTER_RAISED);
+	assert_int_equal(note[1].alarm, TOPIC_ALARM_BROKER_LOST);
+	assert_string_equal(rig_device(r)->alarm[TOPIC_ALARM_BROKER_LOST].text, "memory \"ends\"");
+	m = with(rig_alarm(TOPIC_AT_EVENT, TOPIC_ALARM_BROKER_LOST, false, 21), BOOT_B, 1);
+	assert_int_equal(rig_give(r, m, 6), BIT(ROSTER_LOGGED) | BIT(ROSTER_CLEARED));
+	m = with(rig_alarm(TOPIC_AT_EVENT, TOPIC_ALARM_BROKER_LOST, true, 19), BOOT_A, 1);
+	assert_int_equal(rig_give(r, m, 7), BIT(ROSTER_LOGGED));
+	roster_free(r);
+}
+
+/* What another spool left at the server raises, but its number does not stand in the way of ours. */
+static void alarm_of_another_spool(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+
+	(void)state;
+	rig_give(r, rig_state(3, 1, 0), 1);
+	assert_int_equal(rig_give(r, with(rig_alarm(TOPIC_AT_ALARM, 0, true, 900), BOOT_B, 2), 2),
+			 BIT(ROSTER_RAISED));
+	assert_int_equal(rig_give(r, rig_alarm(TOPIC_AT_EVENT, 0, false, 2), 3),
+			 BIT(ROSTER_LOGGED) | BIT(ROSTER_CLEARED));
+	assert_int_equal(rig_give(r, rig_alarm(TOPIC_AT_EVENT, 0, true, 4), 4),
+			 BIT(ROSTER_LOGGED) | BIT(ROSTER_RAISED));
+	roster_free(r);
+}
+
+/* Of a shared log each instance has a part: it may have the raise, and another the clear. */
+static void shared_log(void **state)
+{
+	struct roster_limits shared = rig_limits;
+	struct roster *r;
+
+	(void)state;
+	shared.is_log_shared = true;
+	r = roster_new(&shared);
+	assert_int_equal(rig_give(r, rig_alarm(TOPIC_AT_EVENT, 0, true, 1), 1), BIT(ROSTER_LOGGED));
+	assert_int_equal(rig_give(r, rig_alarm(TOPIC_AT_ALARM, 0, true, 1), 1), BIT(ROSTER_RAISED));
+	assert_int_equal(rig_give(r, rig_alarm(TOPIC_AT_EVENT, 0, false, 2), 1), BIT(ROSTER_LOGGED));
 	roster_free(r);
 }
 
@@ -154,11 +224,11 @@ static void expiry(void **state)
 {
 	const uint64_t wait_s = ROSTER_EXPIRE_US / 1000000;
 	static const struct {
+		enum topic_place raised_at;
 		bool has_state, has_alarm, expect;
-	} rows[] = {{true, false, true},
-		    {true, true, false},
-		    {false, false, false},
-		    {false, true, false}};
+	} rows[] = {{TOPIC_AT_ALARM, true, false, true}, {TOPIC_AT_ALARM, true, true, false},
+		    {TOPIC_AT_ALARM, false, false, false}, {TOPIC_AT_ALARM, false, true, false},
+		    {TOPIC_AT_EVENT, true, false, true}, {TOPIC_AT_EVENT, true, true, false}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -167,7 +237,7 @@ static void expiry(void **state)
 		struct roster_note note;
 
 		rig_give(r, rig_state(1, 1, 0), 1);
-		rig_give(r, rig_alarm(TOPIC_AT_ALARM, TOPIC_ALARM_IMMINENT, true, 2), 2);
+		rig_give(r, rig_alarm(rows[i].raised_at, TOPIC_ALARM_IMMINENT, true, 2), 2);
 		roster_connected(r, &now);
 		if (rows[i].has_state)
 			rig_give(r, rig_state(1, 1, 0), 51);
@@ -197,7 +267,7 @@ static void partitions(void **state)
 			struct ingest_message m = rig_alarm(TOPIC_AT_EVENT, 0, true, 1);
 
 			snprintf(m.topic.device, sizeof(m.topic.device), "d%u", i);
-			mine += rig_give(r, m, i) == BIT(ROSTER_LOGGED);
+			mine += rig_give(r, m, i) == (BIT(ROSTER_LOGGED) | BIT(ROSTER_RAISED));
 		}
 		others += roster_totals(r)->not_mine;
 		assert_true(roster_count(r) > 5);
@@ -276,10 +346,11 @@ static void many_twins(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sessions),	  cmocka_unit_test(two_spools),
-		cmocka_unit_test(a_new_spool),	  cmocka_unit_test(a_copied_spool),
-		cmocka_unit_test(log_and_alarms), cmocka_unit_test(expiry), cmocka_unit_test(partitions),
-		cmocka_unit_test(timeline),	  cmocka_unit_test(limits),
+		cmocka_unit_test(sessions), cmocka_unit_test(two_spools),
+		cmocka_unit_test(a_new_spool), cmocka_unit_test(a_copied_spool),
+		cmocka_unit_test(log_and_alarms), cmocka_unit_test(alarms_of_the_log),
+		cmocka_unit_test(alarm_of_another_spool), cmocka_unit_test(shared_log), cmocka_unit_test(expiry), cmocka_unit_test(partitions),
+		cmocka_unit_test(timeline), cmocka_unit_test(limits),
 		cmocka_unit_test(many_twins),
 	};
 
