@@ -43,6 +43,8 @@ static void on_lost(void *userdata, const char *why)
 {
 	struct fleet *f = userdata;
 
+	if (f->has_ended_output)
+		return; /* it is we who go */
 	/* said once for each reason, not at each attempt */
 	if (!f->has_terminal && strncmp(f->why, why, sizeof(f->why) - 1))
 		fprintf(stderr, "failsoft-fleet: %s: %s\n", link_server(f->link), why);
@@ -94,6 +96,7 @@ static int open_link(struct fleet *f)
 				 .cert_file = o->cert_file,
 				 .key_file = o->key_file,
 				 .is_clean = !o->client_id,
+				 .acknowledges_late = true,
 				 .keepalive_s = o->keepalive_s,
 				 .pause_first_us = PAUSE_FIRST_US,
 				 .pause_last_us = PAUSE_LAST_US,
@@ -189,10 +192,22 @@ static int on_tick(sd_event_source *source, uint64_t us, void *userdata)
 	(void)us;
 	roster_tick(f->roster, &now);
 	intake_expired(f);
+	if (f->seen)
+		seen_tick(f->seen, f->roster, now.now_us);
 	if (f->has_terminal)
 		show_draw(f);
 	(void)sd_event_source_set_time_relative(source, TICK_US); /* fails for overflow only */
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int open_seen(struct fleet *f)
+{
+	char complaint[512] = "";
+	int r = f->options->state_file ? seen_open(&f->seen, f->options->state_file, f->roster, complaint) : 0;
+
+	if (complaint[0])
+		fprintf(stderr, "failsoft-fleet: %s\n", complaint);
+	return r;
 }
 
 static int open_output(struct fleet *f)
@@ -222,6 +237,8 @@ static int start(struct fleet *f)
 	f->roster = roster_new(&limits);
 	r = f->roster ? sd_event_new(&f->event) : -ENOMEM;
 	if (r >= 0)
+		r = open_seen(f);
+	if (r >= 0)
 		r = open_web(f);
 	if (r >= 0)
 		r = open_pager(f);
@@ -239,6 +256,8 @@ static void stop(struct fleet *f)
 {
 	show_close(f);
 	link_free(f->link);
+	/* a line that could not leave was not shown, though the roster has it */
+	seen_close(f->seen, f->has_ended_output ? NULL : f->roster);
 	web_free(f->web);
 	pager_free(f->pager);
 	sd_event_source_disable_unref(f->tick);

@@ -11,6 +11,7 @@
 #include "lines.h"
 #include "pager.h"
 #include "roster.h"
+#include "seen.h"
 
 #define FLEET_SUBSCRIPTIONS	5u
 #define FLEET_PATTERN_MAX	(TOPIC_MAX + 80)	/* with "$share/GROUP/" */
@@ -22,6 +23,7 @@ struct fleet {
 	sd_event_source *tick, *keys, *signals;
 	struct link *link;		/* NULL: a file is read */
 	struct roster *roster;
+	struct seen *seen;		/* NULL: a restart begins anew */
 	struct pager *pager;		/* NULL: no Alertmanager */
 	struct web *web;		/* NULL: nobody is listened to */
 	struct lines lines;		/* out NULL: nothing is printed */

@@ -104,6 +104,8 @@ static bool note_json(const struct lines *l, const struct roster_note *note, con
 		add(line, "kind", topic_alarm_name(note->alarm));
 	if (note->kind == ROSTER_IN_CONFLICT)
 		add(line, "conflict", roster_conflict_name(note->device->conflict));
+	if (note->is_again)
+		json_object_object_add(line, "again", json_object_new_boolean(true));
 	if (message)
 		json_object_object_add(line, "message", message);
 	return put(l, line);
@@ -127,6 +129,7 @@ static const char *sentence_of(const struct roster_note *note, const struct inge
 	case ROSTER_FORGOTTEN:
 		return "its state was emptied";
 	case ROSTER_ONLINE:
+	case ROSTER_STANDS: /* is no line */
 	case ROSTER_NOTE_COUNT:
 		break;
 	}
@@ -140,9 +143,10 @@ bool lines_note(const struct lines *l, const struct roster_note *note, const str
 
 	if (l->is_json)
 		return note_json(l, note, m, raw);
-	fprintf(l->out, "%s %s/%s %s%s: %s\n", seen_now(seen), note->device->fleet, note->device->device,
+	fprintf(l->out, "%s %s/%s %s%s%s: %s\n", seen_now(seen), note->device->fleet, note->device->device,
 		word_of(note, m), note->kind == ROSTER_LOGGED && m->type == TOPIC_ALARM ?
-		m->data.is_raised ? " raised" : " cleared" : "", sentence_of(note, m));
+		m->data.is_raised ? " raised" : " cleared" : "",
+		note->is_again ? " (perhaps shown before)" : "", sentence_of(note, m));
 	return fflush(l->out) == 0;
 }
 

@@ -92,7 +92,17 @@ void roster_forget(struct roster *r, struct roster_device *d)
 	r->forgotten = d;
 }
 
-static struct roster_device *add(struct roster *r, const struct topic *t, uint32_t instance)
+/* Known from the state file, and not heard since: gives way to one that is there. */
+static void drop_unheard(struct roster *r)
+{
+	for (uint32_t i = 0; i < r->count; i++)
+		if (!r->list[i]->seen_us) {
+			roster_forget(r, r->list[i]);
+			return;
+		}
+}
+
+struct roster_device *roster_add(struct roster *r, const struct topic *t, uint32_t instance)
 {
 	struct roster_device **slot = &r->slot[hash(t->fleet, t->device) % ROSTER_SLOTS];
 	struct roster_device *d = r->count < r->limits.devices ? calloc(1, sizeof(*d)) : NULL;
@@ -133,7 +143,7 @@ void roster_note(struct roster_step *s, enum roster_note_kind kind, struct roste
 									 : (enum topic_alarm)m->data.kind;
 
 	if (s->notes < ROSTER_NOTES_MAX)
-		s->note[s->notes++] = (struct roster_note){ kind, d, alarm };
+		s->note[s->notes++] = (struct roster_note){ kind, d, alarm, false };
 }
 
 void roster_conflict(struct roster_step *s, struct roster_device *d, enum roster_conflict conflict)
@@ -217,6 +227,16 @@ static struct roster_device *take_over(struct roster_step *s, struct roster_devi
 	return d;
 }
 
+/* Alarms of the state file: whoever pages needs a firmware for them, and now there is one. */
+static void tell_standing(struct roster_step *s, struct roster_device *d)
+{
+	for (unsigned k = 0; k < TOPIC_ALARM_COUNT; k++)
+		if (d->alarm[k].is_raised) {
+			roster_note(s, ROSTER_STANDS, d);
+			s->note[s->notes - 1].alarm = (enum topic_alarm)k;
+		}
+}
+
 static bool is_will(const struct ingest_message *m)
 {
 	return m->topic.place == TOPIC_AT_STATE && !m->data.is_online;
@@ -243,7 +263,9 @@ static struct roster_device *owner(struct roster_step *s, enum ingest_refusal *r
 	if (other && !other->is_online)
 		return take_over(s, other);
 	*refusal = twins >= ROSTER_TWINS_MAX ? INGEST_INSTANCES : INGEST_FULL;
-	d = twins >= ROSTER_TWINS_MAX ? NULL : add(r, &m->topic, m->instance);
+	if (twins < ROSTER_TWINS_MAX && r->count == r->limits.devices)
+		drop_unheard(r);
+	d = twins >= ROSTER_TWINS_MAX ? NULL : roster_add(r, &m->topic, m->instance);
 	if (!d)
 		return NULL;
 	*refusal = INGEST_OK;
@@ -301,8 +323,10 @@ static enum ingest_refusal apply(struct roster_step *s)
 		d->seen_s = s->now->real_s;
 		d->is_silent = false;
 	}
-	if (!d->group)
+	if (!d->group) {
 		roster_firmware(s, d);
+		tell_standing(s, d);
+	}
 	steps[s->m->topic.place](s, d);
 	return INGEST_OK;
 }

@@ -19,7 +19,7 @@
 #define ROSTER_MOMENTS_MAX	64u	/* of a device's timeline: an incident has some 10 to 40 */
 #define ROSTER_BOOTS		4u	/* remembered per device, each with its window */
 #define ROSTER_TWINS_MAX	4u	/* devices with one name */
-#define ROSTER_NOTES_MAX	4u
+#define ROSTER_NOTES_MAX	8u	/* of one message: 4, and 4 alarms that stand */
 #define ROSTER_TEXT_MAX		400
 /* A conflict that shows no more sign for so long has ended: four heartbeats of the default. */
 #define ROSTER_CONFLICT_US	UINT64_C(3600000000)
@@ -108,6 +108,7 @@ enum roster_note_kind {
 	ROSTER_RAISED, ROSTER_CLEARED,	/* the present state of an alarm */
 	ROSTER_IN_CONFLICT,
 	ROSTER_FORGOTTEN,		/* the operator emptied its state; valid until the next call */
+	ROSTER_STANDS,			/* raised in the state file, and its device was heard; no news */
 	ROSTER_NOTE_COUNT
 };
 
@@ -115,6 +116,7 @@ struct roster_note {
 	enum roster_note_kind kind;
 	const struct roster_device *device;
 	enum topic_alarm alarm;
+	bool is_again;			/* set by who shows it: perhaps it was shown before */
 };
 
 struct roster_limits {

@@ -25,15 +25,19 @@ void roster_clear(struct roster *r, struct roster_device *d, struct roster_alarm
 static void set_raised(struct roster_step *s, struct roster_device *d, struct roster_alarm *a)
 {
 	const struct ingest_message *m = s->m;
+	const bool had_text = a->text;
 
-	if (!a->is_raised || !a->text || m->sequence != a->sequence)
+	if (!a->is_raised || !had_text || m->sequence != a->sequence)
 		set_text(a, m->data.text);
 	if (m->instance == d->instance)
 		a->sequence = m->sequence; /* another spool's number says nothing of ours */
 	a->said_us = s->now->now_us;
 	roster_touch(s->roster, d);
-	if (a->is_raised)
+	if (a->is_raised) {
+		if (!had_text && a->text)
+			roster_note(s, ROSTER_STANDS, d);
 		return;
+	}
 	a->is_raised = true;
 	a->since_s = m->time_s ? m->time_s : s->now->real_s;
 	roster_note(s, ROSTER_RAISED, d);

@@ -148,11 +148,14 @@ static int tcp_error(struct link *l, uint32_t revents)
 
 static int read_and_write(struct link *l, uint32_t revents, int *ret_error)
 {
+	const bool is_early = l->options.acknowledges_late; /* late, but not later than the next ones */
 	int rc = MOSQ_ERR_SUCCESS, left = 0;
 
-	if (revents & (EPOLLIN | EPOLLERR | EPOLLHUP))
+	if (is_early && (revents & EPOLLOUT))
+		rc = mosquitto_loop_write(l->mosq, 1);
+	if (rc == MOSQ_ERR_SUCCESS && (revents & (EPOLLIN | EPOLLERR | EPOLLHUP)))
 		rc = read_some(l);
-	if (rc == MOSQ_ERR_SUCCESS && (revents & EPOLLOUT) && mosquitto_socket(l->mosq) >= 0)
+	if (rc == MOSQ_ERR_SUCCESS && !is_early && (revents & EPOLLOUT) && mosquitto_socket(l->mosq) >= 0)
 		rc = mosquitto_loop_write(l->mosq, 1);
 	*ret_error = errno;
 	/* Both directions are closed and nothing is left to read: the same moment would come for
@@ -297,9 +300,11 @@ struct link *link_free(struct link *l)
 {
 	if (!l)
 		return NULL;
-	if (l->phase == LINK_UP && !l->is_broken)
+	if (l->phase == LINK_UP && !l->is_broken) {
+		(void)mosquitto_threaded_set(l->mosq, false); /* goodbye leaves at once, behind what waits */
 		(void)mosquitto_disconnect(
 			l->mosq); /* what the socket does not take now is not waited for */
+	}
 	tear_down(l);
 	sd_event_source_disable_unref(l->timer);
 	sd_event_source_disable_unref(l->settle);
@@ -312,6 +317,11 @@ struct link *link_free(struct link *l)
 bool link_is_connected(const struct link *l)
 {
 	return l->phase == LINK_UP && !l->is_broken;
+}
+
+void link_drop(struct link *l)
+{
+	l->is_broken = true;
 }
 
 bool link_is_resumed(const struct link *l)

@@ -26,6 +26,7 @@ struct link_options {
 	const char *user, *password;		/* NULL: none */
 	const char *ca_file, *cert_file, *key_file; /* NULL ca_file: no TLS. cert and key go together */
 	bool is_clean;				/* false: the server keeps the session */
+	bool acknowledges_late;			/* what came at QoS 1: after `received`, not before */
 	unsigned keepalive_s;			/* 5..3600 */
 	uint64_t pause_first_us, pause_last_us;	/* backoff */
 	uint64_t connect_us;			/* for name, TCP, TLS and the server's answer; 0: 30 s */
@@ -72,6 +73,9 @@ int link_publish(struct link *l, const char *topic, const void *payload, size_t 
 
 /* Bytes that the socket did not take. */
 bool link_is_congested(const struct link *l);
+
+/* Nothing more is written, so that what was not acknowledged comes again. link_free() is next. */
+void link_drop(struct link *l);
 
 /* Whom it talks to or tried last. */
 const char *link_server(const struct link *l);

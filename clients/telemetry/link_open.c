@@ -131,6 +131,10 @@ static int set_options(struct link *l)
 	mosquitto_message_callback_set(l->mosq, on_message);
 	(void)mosquitto_max_inflight_messages_set(l->mosq, 0); /* the caller has its own window */
 	(void)mosquitto_int_option(l->mosq, MOSQ_OPT_TCP_NODELAY, 1);
+	/* A thread of ours would write, it believes, so it only queues: PUBACK, too, which otherwise leaves
+	 * before on_message. settle() sees that something waits, and the loop writes it. */
+	if (l->options.acknowledges_late)
+		(void)mosquitto_threaded_set(l->mosq, true);
 	if (l->options.user)
 		rc = mosquitto_username_pw_set(l->mosq, l->options.user, l->options.password);
 	if (rc == MOSQ_ERR_SUCCESS && l->tls) {

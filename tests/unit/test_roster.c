@@ -118,7 +118,8 @@ static void log_and_alarms(void **state)
 		unsigned notes;
 		bool stands;
 	} rows[] = {
-		{ "the log raises", TOPIC_AT_EVENT, true, false, 7, BIT(ROSTER_LOGGED) | BIT(ROSTER_RAISED), true },
+		{ "the log raises", TOPIC_AT_EVENT, true, false, 7,
+		  BIT(ROSTER_LOGGED) | BIT(ROSTER_RAISED), true },
 		{ "the log again", TOPIC_AT_EVENT, true, false, 7, 0, true },
 		{ "the kept one of the same", TOPIC_AT_ALARM, true, false, 7, 0, true },
 		{ "an older one is counted", TOPIC_AT_EVENT, true, false, 3, BIT(ROSTER_LOGGED), true },
@@ -137,7 +138,8 @@ static void log_and_alarms(void **state)
 		{ "a raise before that, late", TOPIC_AT_EVENT, true, false, 10, BIT(ROSTER_LOGGED), false },
 		{ "the kept one of that", TOPIC_AT_ALARM, true, false, 10, 0, false },
 		{ "the empty one of the clear", TOPIC_AT_ALARM, false, true, 0, 0, false },
-		{ "raised anew", TOPIC_AT_EVENT, true, false, 12, BIT(ROSTER_LOGGED) | BIT(ROSTER_RAISED), true },
+		{ "raised anew", TOPIC_AT_EVENT, true, false, 12,
+		  BIT(ROSTER_LOGGED) | BIT(ROSTER_RAISED), true },
 		{ "a kept clear", TOPIC_AT_ALARM, false, false, 13, BIT(ROSTER_CLEARED), false },
 		{ "the raise before it, kept", TOPIC_AT_ALARM, true, false, 12, 0, false },
 	};
@@ -349,7 +351,8 @@ int main(void)
 		cmocka_unit_test(sessions), cmocka_unit_test(two_spools),
 		cmocka_unit_test(a_new_spool), cmocka_unit_test(a_copied_spool),
 		cmocka_unit_test(log_and_alarms), cmocka_unit_test(alarms_of_the_log),
-		cmocka_unit_test(alarm_of_another_spool), cmocka_unit_test(shared_log), cmocka_unit_test(expiry), cmocka_unit_test(partitions),
+		cmocka_unit_test(alarm_of_another_spool), cmocka_unit_test(shared_log),
+		cmocka_unit_test(expiry), cmocka_unit_test(partitions),
 		cmocka_unit_test(timeline), cmocka_unit_test(limits),
 		cmocka_unit_test(many_twins),
 	};
