@@ -202,8 +202,9 @@ static int on_tick(sd_event_source *source, uint64_t us, void *userdata)
 
 static int open_seen(struct fleet *f)
 {
+	const char *path = f->options->state_file;
 	char complaint[512] = "";
-	int r = f->options->state_file ? seen_open(&f->seen, f->options->state_file, f->roster, complaint) : 0;
+	int r = path ? seen_open(&f->seen, path, f->roster, complaint) : 0;
 
 	if (complaint[0])
 		fprintf(stderr, "failsoft-fleet: %s\n", complaint);

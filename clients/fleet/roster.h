@@ -5,9 +5,9 @@
  * CLOCK_MONOTONIC, `real_s` seconds since 1970.
  *
  * States, retained alarms and the log's alarms are what is now, the highest sequence wins; events, alarms
- * and reports of the log are counted, each id once. A state of an older session than the last birth says nothing. Devices with one name and different
- * spools are two devices; a boot that comes back after another one was there is a copied spool: said, and
- * its states are not mixed with the other's.
+ * and reports of the log are counted, each id once. A state of an older session than the last birth says
+ * nothing. Devices with one name and different spools are two devices; a boot that comes back after another
+ * one was there is a copied spool: said, and its states are not mixed with the other's.
  */
 #pragma once
 
@@ -144,8 +144,9 @@ enum ingest_refusal roster_apply(struct roster *r, const struct ingest_message *
 void roster_refuse(struct roster *r, enum ingest_refusal refusal);
 
 /* Subscribed anew, and the server has kept nothing of what came in between: it tells its kept states and
- * alarms again. What was cleared meanwhile is not among them, and shows by that: roster_expire() clears one such alarm a call, false: there is none.
- * It waits for the device's own state: a server that lost all that it kept has not cleared anything. */
+ * alarms again. What was cleared meanwhile is not among them, and shows by that: roster_expire() clears
+ * one such alarm a call, false: there is none. It waits for the device's own state: a server that lost
+ * all that it kept has not cleared anything. */
 void roster_connected(struct roster *r, const struct roster_now *now);
 bool roster_expire(struct roster *r, const struct roster_now *now, struct roster_note *ret);
 

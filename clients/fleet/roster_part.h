@@ -28,7 +28,8 @@ struct roster_step {
 };
 
 void roster_note(struct roster_step *s, enum roster_note_kind kind, struct roster_device *d);
-struct roster_device *roster_add(struct roster *r, const struct topic *t, uint32_t instance); /* NULL: no room */
+/* NULL: no room. */
+struct roster_device *roster_add(struct roster *r, const struct topic *t, uint32_t instance);
 /* Out of the table; the memory stays until the next message, for the note that tells of it. */
 void roster_forget(struct roster *r, struct roster_device *d);
 void roster_touch(struct roster *r, struct roster_device *d);

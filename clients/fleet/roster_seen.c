@@ -39,7 +39,7 @@ bool roster_restore(struct roster *r, const struct seen_record *record)
 	if (!d)
 		return false;
 	roster_touch(r, d);
-	if (record->what == SEEN_SHOWN) /* the boots' order is their age; all are older than any clock's time */
+	if (record->what == SEEN_SHOWN) /* their order is their age; all are older than any clock's time */
 		return window_add_range(&roster_boot(d, record->boot, ++r->restored)->window,
 					(struct window_range){ record->first, record->last }) !=
 		       WINDOW_NO_MEMORY;

@@ -30,8 +30,8 @@ struct seen {
 static void say_failure(struct seen *s, int error)
 {
 	if (!s->is_failing)
-		fprintf(stderr, "failsoft-fleet: %s: %s: what is shown from now on may be shown again after a "
-			"restart\n", s->path, strerror(error));
+		fprintf(stderr, "failsoft-fleet: %s: %s: what is shown from now on may be shown again after "
+			"a restart\n", s->path, strerror(error));
 	s->is_failing = true;
 }
 
@@ -311,9 +311,10 @@ static int take(struct seen *s, struct roster *roster, const void *image, size_t
 	}
 	if (rename(s->path, s->aside_path) < 0)
 		return -errno;
-	snprintf(complaint, 512, "%s: it %s after %zu of %zu bytes, and is not trusted: moved to %s; what was "
-		 "shown before may be shown again", s->path, seen_file_words(sight.health), sight.at, size,
-		 s->aside_path);
+	snprintf(complaint, 512,
+		 "%s: it %s after %zu of %zu bytes, and is not trusted: moved to %s; what was shown before "
+		 "may be shown again",
+		 s->path, seen_file_words(sight.health), sight.at, size, s->aside_path);
 	return 0;
 }
 
@@ -328,8 +329,8 @@ static int begin(struct seen *s, struct roster *roster, char *complaint)
 		return -ENOMEM;
 	r = s->fd = open_locked(s->path);
 	if (r == -EWOULDBLOCK)
-		snprintf(complaint, 512, "--state-file=%s: another failsoft-fleet uses it: each needs its own",
-			 s->path);
+		snprintf(complaint, 512, "--state-file=%s: another failsoft-fleet uses it: each needs its "
+			 "own", s->path);
 	if (r >= 0)
 		r = read_whole(s->fd, &image, &size);
 	if (r >= 0)

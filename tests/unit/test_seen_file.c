@@ -139,7 +139,8 @@ static void nonsense(void **state)
 		{ "no such word", { .what = 4, .fleet = "f", .device = "d" } },
 		{ "no such kind", { .what = SEEN_ALARM, .kind = 4, .fleet = "f", .device = "d" } },
 		{ "a bool of 2", { .what = SEEN_ALARM, .is_raised = 2, .fleet = "f", .device = "d" } },
-		{ "an alarm with a boot", { .what = SEEN_ALARM, .fleet = "f", .device = "d", .boot = BOOT_A } },
+		{ "an alarm with a boot", { .what = SEEN_ALARM, .fleet = "f", .device = "d",
+					    .boot = BOOT_A } },
 		{ "no sequence", { .what = SEEN_ALARM, .last = UINT64_MAX, .fleet = "f", .device = "d" } },
 		{ "no time", { .what = SEEN_ALARM, .first = UINT64_MAX, .fleet = "f", .device = "d" } },
 		{ "no boot", { .what = SEEN_SHOWN, .first = 1, .last = 1, .fleet = "f", .device = "d" } },
@@ -159,7 +160,8 @@ static void nonsense(void **state)
 		{ "a name with a slash", { .what = SEEN_ALARM, .fleet = "f/", .device = "d" } },
 		{ "no device", { .what = SEEN_ALARM, .fleet = "f" } },
 		{ "something behind a name", { .what = SEEN_ALARM, .fleet = "f\0x", .device = "d" } },
-		{ "something in between", { .what = SEEN_ALARM, .zero = { 1 }, .fleet = "f", .device = "d" } },
+		{ "something in between", { .what = SEEN_ALARM, .zero = { 1 }, .fleet = "f",
+					    .device = "d" } },
 		{ "something at the end", { .what = SEEN_ALARM, .end = { 1 }, .fleet = "f", .device = "d" } },
 	};
 
