@@ -147,6 +147,10 @@ static int open_web(struct fleet *f)
 	r = web_new(&f->web, f->event, &w, complaint);
 	if (r < 0)
 		fprintf(stderr, "failsoft-fleet: %s\n", complaint[0] ? complaint : strerror(-r));
+	else if (!web_listen_is_local(o->listen))
+		fprintf(stderr,
+			"failsoft-fleet: --listen=%s: everybody who reaches this address can read the fleet; "
+			"see SECURITY in failsoft-fleet(1)\n", o->listen);
 	return r;
 }
 
