@@ -14,6 +14,7 @@
 /* An operator waits for this screen: tried again sooner than devices do, of which there are thousands. */
 #define PAUSE_FIRST_US	UINT64_C(500000)
 #define PAUSE_LAST_US	UINT64_C(15000000)
+#define DRAIN_MS		2000	/* that a reader may take for what is left when we are told to end */
 
 struct roster_now fleet_now(void)
 {
@@ -215,6 +216,51 @@ static int open_seen(struct fleet *f)
 	return r;
 }
 
+/* The server keeps what we do not take, as far as it does that for us; nothing that we took is lost. */
+static void on_output_full(void *userdata, bool is_full)
+{
+	struct fleet *f = userdata;
+
+	if (!f->link)
+		return; /* a file waits by itself */
+	fprintf(stderr, "failsoft-fleet: standard output: %s\n",
+		is_full ? "its reader stands still; no messages are taken until it reads on" : "it is read again");
+	link_pause(f->link, is_full);
+}
+
+static void on_output_lost(void *userdata)
+{
+	intake_lost(userdata);
+}
+
+static int open_lines(struct fleet *f)
+{
+	struct outlet_events events = { on_output_full, on_output_lost, f };
+	int r = outlet_new(&f->outlet, f->event, STDOUT_FILENO, &events);
+
+	if (r < 0)
+		fprintf(stderr, "failsoft-fleet: standard output: %s\n", strerror(-r));
+	else
+		f->lines = (struct lines){ outlet_stream(f->outlet), f->options->is_json };
+	return r;
+}
+
+/* A file is read to its end, and so are its lines. false: not all could leave. */
+static bool close_lines(struct fleet *f)
+{
+	if (!f->outlet || f->has_ended_output)
+		return !f->has_ended_output;
+	if (outlet_drain(f->outlet, 0, f->options->read ? -1 : DRAIN_MS))
+		return true;
+	if (outlet_error(f->outlet))
+		intake_lost(f);
+	else
+		fprintf(stderr, "failsoft-fleet: standard output: %zu bytes were not read\n",
+			outlet_waiting(f->outlet));
+	f->has_ended_output = true;
+	return false;
+}
+
 static int open_output(struct fleet *f)
 {
 	const struct options *o = f->options;
@@ -223,8 +269,12 @@ static int open_output(struct fleet *f)
 	signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error of the write */
 	if (is_person && !o->read)
 		return show_open(f);
-	if (!o->is_quiet)
-		f->lines = (struct lines){ stdout, o->is_json };
+	if (!o->is_quiet) {
+		int r = open_lines(f);
+
+		if (r < 0)
+			return r;
+	}
 	return watch_ends(f);
 }
 
@@ -265,6 +315,7 @@ static void stop(struct fleet *f)
 	seen_close(f->seen, f->has_ended_output ? NULL : f->roster);
 	web_free(f->web);
 	pager_free(f->pager);
+	outlet_free(f->outlet);
 	sd_event_source_disable_unref(f->tick);
 	sd_event_unref(f->event);
 	roster_free(f->roster);
@@ -285,6 +336,8 @@ int fleet_run(const struct options *options)
 	is_over = r < 0 || f->has_ended_output || (options->read && !f->web && !f->pager);
 	if (!is_over)
 		r = sd_event_loop(f->event);
+	if (r == 0 && !close_lines(f))
+		r = 1;
 	stop(f);
-	return r < 0;
+	return r != 0;
 }

@@ -9,6 +9,7 @@
 #include "fleet.h"
 #include "ingest.h"
 #include "lines.h"
+#include "outlet.h"
 #include "pager.h"
 #include "roster.h"
 #include "seen.h"
@@ -26,6 +27,7 @@ struct fleet {
 	struct seen *seen;		/* NULL: a restart begins anew */
 	struct pager *pager;		/* NULL: no Alertmanager */
 	struct web *web;		/* NULL: nobody is listened to */
+	struct outlet *outlet;		/* NULL: nothing is printed, or on a terminal */
 	struct lines lines;		/* out NULL: nothing is printed */
 	struct ingest_message message;	/* the one that is being looked at */
 	struct ctl ctl;			/* the screen's colours */
@@ -41,6 +43,8 @@ struct roster_now fleet_now(void);
 void intake_message(struct fleet *f, const struct ingest_raw *raw);
 void intake_expired(struct fleet *f);	/* alarms that the server no longer keeps */
 int intake_file(struct fleet *f, const char *path);	/* "-": standard input */
+
+void intake_lost(struct fleet *f);	/* nobody reads our lines: said, and it ends */
 
 /* show.c */
 int show_open(struct fleet *f);

@@ -19,13 +19,19 @@ static void page(struct fleet *f, const struct roster_note *note)
 		pager_forget(f->pager, note->device, &now);
 }
 
-/* Who reads our lines has gone: there is nobody to go on for. */
-static void end_output(struct fleet *f)
+/* Who reads our lines has gone, or there is no room for them: there is nobody to go on for. */
+void intake_lost(struct fleet *f)
 {
+	const int error = outlet_error(f->outlet);
+
+	if (f->has_ended_output)
+		return;
 	f->has_ended_output = true;
 	if (f->link)
 		link_drop(f->link); /* what is not shown is not acknowledged */
-	sd_event_exit(f->event, 0);
+	fprintf(stderr, "failsoft-fleet: standard output: %s\n",
+		error == EPIPE ? "who read it has ended, and so do we" : strerror(error));
+	sd_event_exit(f->event, 1);
 }
 
 static void tell(struct fleet *f, const struct roster_note *note, uint32_t notes,
@@ -35,7 +41,7 @@ static void tell(struct fleet *f, const struct roster_note *note, uint32_t notes
 		page(f, &note[i]);
 		if (f->lines.out && !f->has_ended_output && note[i].kind != ROSTER_STANDS &&
 		    !lines_note(&f->lines, &note[i], &f->message, raw))
-			end_output(f);
+			intake_lost(f);
 	}
 }
 
@@ -82,7 +88,7 @@ void intake_message(struct fleet *f, const struct ingest_raw *raw)
 	else
 		tell(f, note, notes, raw);
 	if (refusal && f->lines.out && !f->has_ended_output && !lines_refused(&f->lines, raw, refusal, why))
-		end_output(f);
+		intake_lost(f);
 }
 
 void intake_expired(struct fleet *f)
@@ -133,8 +139,11 @@ int intake_file(struct fleet *f, const char *path)
 		fprintf(stderr, "failsoft-fleet: %s: %s\n", path, strerror(-r));
 		return r;
 	}
-	while ((length = getline(&line, &size, file)) >= 0)
+	while (!f->has_ended_output && (length = getline(&line, &size, file)) >= 0) {
 		take_line(f, line, (size_t)length);
+		if (f->outlet && outlet_waiting(f->outlet) >= OUTLET_BYTES_MAX)
+			(void)outlet_drain(f->outlet, 0, -1); /* an error comes with the next line */
+	}
 	free(line);
 	if (file != stdin)
 		fclose(file);

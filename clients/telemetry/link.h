@@ -71,6 +71,10 @@ bool link_is_resumed(const struct link *l);
 int link_publish(struct link *l, const char *topic, const void *payload, size_t length, int qos,
 		 bool is_retained);
 
+/* Nothing is read any more, nor connected anew when the server gives up on us; false: goes on. May be called
+ * from `received`. */
+void link_pause(struct link *l, bool is_paused);
+
 /* Bytes that the socket did not take. */
 bool link_is_congested(const struct link *l);
 
