@@ -19,7 +19,7 @@ static const char *word_of(const struct roster_note *note, const struct ingest_m
 	static const char *const words[ROSTER_NOTE_COUNT] = {
 		[ROSTER_ONLINE] = "online", [ROSTER_GONE] = "offline", [ROSTER_RAISED] = "raised",
 		[ROSTER_CLEARED] = "cleared", [ROSTER_IN_CONFLICT] = "conflict",
-		[ROSTER_FORGOTTEN] = "forgotten",
+		[ROSTER_FORGOTTEN] = "forgotten", [ROSTER_IMPLAUSIBLE] = "implausible",
 	};
 
 	return note->kind == ROSTER_LOGGED ? logged[m->type] : words[note->kind];
@@ -128,6 +128,8 @@ static const char *sentence_of(const struct roster_note *note, const struct inge
 				 "one, and rename that";
 	case ROSTER_FORGOTTEN:
 		return "its state was emptied";
+	case ROSTER_IMPLAUSIBLE:
+		return "its counts grow faster than can be: the excess is not added";
 	case ROSTER_ONLINE:
 	case ROSTER_STANDS: /* is no line */
 	case ROSTER_NOTE_COUNT:

@@ -92,16 +92,6 @@ void roster_forget(struct roster *r, struct roster_device *d)
 	r->forgotten = d;
 }
 
-/* Known from the state file, and not heard since: gives way to one that is there. */
-static void drop_unheard(struct roster *r)
-{
-	for (uint32_t i = 0; i < r->count; i++)
-		if (!r->list[i]->seen_us) {
-			roster_forget(r, r->list[i]);
-			return;
-		}
-}
-
 struct roster_device *roster_add(struct roster *r, const struct topic *t, uint32_t instance)
 {
 	struct roster_device **slot = &r->slot[hash(t->fleet, t->device) % ROSTER_SLOTS];
@@ -182,7 +172,7 @@ void roster_firmware(struct roster_step *s, struct roster_device *d)
 {
 	char *copy;
 
-	if (d->firmware && !strcmp(d->firmware, s->m->firmware))
+	if (d->firmware && !strcmp(d->firmware, s->m->firmware) && !group_is_rest(&s->roster->groups, d->group))
 		return;
 	copy = strdup(s->m->firmware);
 	if (!copy)
@@ -263,9 +253,7 @@ static struct roster_device *owner(struct roster_step *s, enum ingest_refusal *r
 	if (other && !other->is_online)
 		return take_over(s, other);
 	*refusal = twins >= ROSTER_TWINS_MAX ? INGEST_INSTANCES : INGEST_FULL;
-	if (twins < ROSTER_TWINS_MAX && r->count == r->limits.devices)
-		drop_unheard(r);
-	d = twins >= ROSTER_TWINS_MAX ? NULL : roster_add(r, &m->topic, m->instance);
+	d = twins < ROSTER_TWINS_MAX && roster_make_room(r) ? roster_add(r, &m->topic, m->instance) : NULL;
 	if (!d)
 		return NULL;
 	*refusal = INGEST_OK;

@@ -81,7 +81,10 @@ struct roster_device {
 	char boot[TOPIC_BOOT_MAX];
 	char domain[64], expect[12];
 	uint64_t headroom_bytes, limit_bytes, tte_us;
-	struct tally_counts counts;
+	struct tally_counts counts, counted; /* as it said last; what was added to its groups */
+	uint64_t counting_us;		/* since when */
+	bool has_kept_counts;		/* the first of them may be older than counting_us */
+	bool is_implausible, was_online;
 	struct ingest_spool spool;
 	uint64_t seen_us, state_us;	/* state: on its topic, also a kept one */
 	int64_t seen_s, since_s;	/* since: online or offline */
@@ -109,6 +112,7 @@ enum roster_note_kind {
 	ROSTER_IN_CONFLICT,
 	ROSTER_FORGOTTEN,		/* the operator emptied its state; valid until the next call */
 	ROSTER_STANDS,			/* raised in the state file, and its device was heard; no news */
+	ROSTER_IMPLAUSIBLE,		/* it says more than can be; once a device */
 	ROSTER_NOTE_COUNT
 };
 
@@ -128,7 +132,8 @@ struct roster_limits {
 
 struct roster_totals {
 	uint64_t messages, duplicates, late_wills, out_of_order, conflicts, not_mine, unremembered,
-		replaced;
+		replaced, evicted,
+		refused_figures;	/* counts that grew faster than can be */
 	uint64_t refused[INGEST_REFUSAL_COUNT];
 };
 

@@ -165,7 +165,8 @@ static void count(struct roster_step *s, struct roster_device *d)
 		g->near_miss_reports += data->is_near_miss;
 		g->false_alarm_reports += data->is_false_alarm;
 		d->near_misses += data->is_near_miss;
-		d->missed += data->missed;
+		if (__builtin_add_overflow(d->missed, data->missed, &d->missed))
+			d->missed = UINT64_MAX;
 		break;
 	case TOPIC_EVENT:
 		g->events++;

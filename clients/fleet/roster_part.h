@@ -35,6 +35,8 @@ void roster_forget(struct roster *r, struct roster_device *d);
 void roster_touch(struct roster *r, struct roster_device *d);
 void roster_conflict(struct roster_step *s, struct roster_device *d, enum roster_conflict conflict);
 struct roster_boot *roster_boot(struct roster_device *d, const char *boot, uint64_t now_us);
+void roster_counts(struct roster_step *s, struct roster_device *d);
+bool roster_make_room(struct roster *r);	/* false: nobody can give way */
 void roster_firmware(struct roster_step *s, struct roster_device *d);
 
 void roster_state(struct roster_step *s, struct roster_device *d);

@@ -65,10 +65,10 @@ def figures(fleet, d):
     """Differences are counted under the firmware that ran."""
     d.counts.update(near_misses=5, observed_s=1000)
     d.birth("warning")
-    d.counts.update(near_misses=7, observed_s=44200, resets=1)
+    d.counts.update(near_misses=7, observed_s=3000, resets=1)
     d.firmware = "2.0"
     d.birth("warning")
-    d.counts.update(near_misses=8, observed_s=50000)
+    d.counts.update(near_misses=8, observed_s=3400)
     d.birth("warning")
     d.counts.update(near_misses=0, observed_s=10)  # a new spool
     d.birth("normal")
@@ -77,7 +77,7 @@ def figures(fleet, d):
            fleet.figure("resets_total", firmware="1.0"), fleet.figure("devices", firmware="2.0"), fleet.figure("devices", firmware="1.0")]
     tap.check("what grew is counted under the firmware that ran then", [] if got == [7, 1, 1, 1, 0] else [got])
     rates = {g["firmware"]: g.get("per_device_day") for g in fleet.json("/api/firmware")["firmware"]}
-    tap.check("a rate is per device and day", [] if abs(rates["1.0"]["near_misses"] - 7 * 86400 / 44200) < 1e-9 else [rates])
+    tap.check("a rate is per device and day", [] if abs(rates["1.0"]["near_misses"] - 7 * 86400 / 3000) < 1e-9 else [rates])
 
 
 def fleet_wait(is_it, seconds=10):

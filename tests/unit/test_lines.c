@@ -33,6 +33,7 @@ static void words(void **state)
 		{ROSTER_CLEARED, "cleared", "kind", "shutdown"},
 		{ROSTER_IN_CONFLICT, "conflict", "conflict", ""},
 		{ROSTER_FORGOTTEN, "forgotten", "device", "d"},
+		{ROSTER_IMPLAUSIBLE, "implausible", "device", "d"},
 	};
 	struct roster *r = roster_new(&rig_limits);
 
