@@ -204,9 +204,29 @@ static struct roster_device *find_instance(struct roster *r, const struct ingest
 	return NULL;
 }
 
-/* A spool that was made anew on a device that had gone: the same device. */
+static bool is_past(const struct roster_device *d, uint32_t instance)
+{
+	for (uint32_t i = 0; i < d->pasts && i < ROSTER_PAST_MAX; i++)
+		if (d->past[i] == instance)
+			return true;
+	return false;
+}
+
+/* A spool that was made anew on a device that had gone: the same device. One that comes back after another was
+ * there: two devices that throw each other out. NULL: it only speaks of the past. */
 static struct roster_device *take_over(struct roster_step *s, struct roster_device *d)
 {
+	const enum topic_place place = s->m->topic.place;
+	const bool is_back = is_past(d, s->m->instance);
+
+	if (is_back && (place != TOPIC_AT_STATE || s->m->is_retained))
+		return place == TOPIC_AT_EVENT || place == TOPIC_AT_REPORT ? d : NULL;
+	if (!is_past(d, d->instance))
+		d->past[d->pasts++ % ROSTER_PAST_MAX] = d->instance;
+	if (is_back) {
+		roster_conflict(s, d, ROSTER_TWO_SPOOLS);
+		roster_boot(d, s->m->boot, s->now->now_us)->is_past = false; /* its spool is no copy */
+	}
 	d->instance = s->m->instance;
 	d->session = d->state_sequence = 0;
 	d->has_counts = false;

@@ -19,6 +19,7 @@
 #define ROSTER_MOMENTS_MAX	64u	/* of a device's timeline: an incident has some 10 to 40 */
 #define ROSTER_BOOTS		4u	/* remembered per device, each with its window */
 #define ROSTER_TWINS_MAX	4u	/* devices with one name */
+#define ROSTER_PAST_MAX		4u	/* spools that a device had before */
 #define ROSTER_NOTES_MAX	8u	/* of one message: 4, and 4 alarms that stand */
 #define ROSTER_TEXT_MAX		400
 /* A conflict that shows no more sign for so long has ended: four heartbeats of the default. */
@@ -73,6 +74,7 @@ struct roster_device {
 	uint64_t version;		/* of the roster, when this one changed last */
 	char fleet[TOPIC_NAME_MAX], device[TOPIC_NAME_MAX];
 	uint32_t instance;
+	uint32_t past[ROSTER_PAST_MAX], pasts; /* instances that it had before; a ring */
 	struct group *group;
 	char *firmware;
 	bool has_state, is_online, is_broker_there, has_counts, is_silent;
