@@ -189,22 +189,6 @@ static int watch_ends(struct fleet *f)
 	return r;
 }
 
-static int on_tick(sd_event_source *source, uint64_t us, void *userdata)
-{
-	struct fleet *f = userdata;
-	struct roster_now now = fleet_now();
-
-	(void)us;
-	roster_tick(f->roster, &now);
-	intake_expired(f);
-	if (f->seen)
-		seen_tick(f->seen, f->roster, now.now_us);
-	if (f->has_terminal)
-		show_draw(f);
-	(void)sd_event_source_set_time_relative(source, TICK_US); /* fails for overflow only */
-	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-}
-
 static int open_seen(struct fleet *f)
 {
 	const char *path = f->options->state_file;
@@ -221,11 +205,24 @@ static void on_output_full(void *userdata, bool is_full)
 {
 	struct fleet *f = userdata;
 
-	if (!f->link)
-		return; /* a file waits by itself */
-	fprintf(stderr, "failsoft-fleet: standard output: %s\n",
-		is_full ? "its reader stands still; no messages are taken until it reads on" : "it is read again");
-	link_pause(f->link, is_full);
+	f->is_output_full = is_full;
+	f->full_ticks = 0;
+	if (f->link) /* a file waits by itself */
+		link_pause(f->link, is_full);
+	if (!is_full && f->has_said_full) {
+		fprintf(stderr, "failsoft-fleet: standard output: it is read again\n");
+		f->has_said_full = false;
+	}
+}
+
+/* A short halt is no news. */
+static void say_full(struct fleet *f)
+{
+	if (!f->is_output_full || f->has_said_full || ++f->full_ticks < 2)
+		return;
+	fprintf(stderr, "failsoft-fleet: standard output: its reader stands still; no messages are taken until it "
+			"reads on\n");
+	f->has_said_full = true;
 }
 
 static void on_output_lost(void *userdata)
@@ -233,10 +230,29 @@ static void on_output_lost(void *userdata)
 	intake_lost(userdata);
 }
 
+static int on_tick(sd_event_source *source, uint64_t us, void *userdata)
+{
+	struct fleet *f = userdata;
+	struct roster_now now = fleet_now();
+
+	(void)us;
+	roster_tick(f->roster, &now);
+	intake_expired(f);
+	say_full(f);
+	if (f->seen)
+		seen_tick(f->seen, f->roster, now.now_us);
+	if (f->has_terminal)
+		show_draw(f);
+	(void)sd_event_source_set_time_relative(source, TICK_US); /* fails for overflow only */
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
 static int open_lines(struct fleet *f)
 {
 	struct outlet_events events = { on_output_full, on_output_lost, f };
-	int r = outlet_new(&f->outlet, f->event, STDOUT_FILENO, &events);
+	/* with a state file, what is taken is known as shown: it must not wait here */
+	int r = outlet_new(&f->outlet, f->event, STDOUT_FILENO, f->options->state_file ? 1 : OUTLET_BYTES_MAX,
+			   &events);
 
 	if (r < 0)
 		fprintf(stderr, "failsoft-fleet: standard output: %s\n", strerror(-r));

@@ -32,7 +32,8 @@ struct fleet {
 	struct ingest_message message;	/* the one that is being looked at */
 	struct ctl ctl;			/* the screen's colours */
 	struct terminal terminal;
-	bool has_terminal, has_ended_output;
+	bool has_terminal, has_ended_output, is_output_full, has_said_full;
+	unsigned full_ticks;		/* since it is full, until that is said */
 	char why[256];			/* the connection was lost; "": it stands */
 	char client_id[64], pattern[FLEET_SUBSCRIPTIONS][FLEET_PATTERN_MAX];
 };

@@ -26,7 +26,7 @@ struct outlet {
 	bool is_socket, is_full;
 	int error;
 	char *bytes;
-	size_t begin, end, room;	/* of those that wait */
+	size_t limit, begin, end, room;	/* of those that wait */
 };
 
 size_t outlet_waiting(const struct outlet *o)
@@ -54,7 +54,7 @@ static void tell_full(struct outlet *o)
 {
 	const size_t waiting = outlet_waiting(o);
 
-	if (o->is_full ? waiting > OUTLET_BYTES_MAX / 2 : waiting < OUTLET_BYTES_MAX)
+	if (o->is_full ? waiting > o->limit / 2 : waiting < o->limit)
 		return;
 	o->is_full = !o->is_full;
 	o->events.full(o->events.userdata, o->is_full);
@@ -226,7 +226,8 @@ static void make_nonblocking(struct outlet *o, int fd)
 		o->flags = -1;
 }
 
-int outlet_new(struct outlet **ret, struct sd_event *event, int fd, const struct outlet_events *events)
+int outlet_new(struct outlet **ret, struct sd_event *event, int fd, size_t limit,
+	       const struct outlet_events *events)
 {
 	static const cookie_io_functions_t functions = { .write = put };
 	struct outlet *o = calloc(1, sizeof(*o));
@@ -235,6 +236,7 @@ int outlet_new(struct outlet **ret, struct sd_event *event, int fd, const struct
 	if (!o)
 		return -ENOMEM;
 	o->events = *events;
+	o->limit = limit;
 	o->own_fd = o->flags = -1;
 	make_nonblocking(o, fd);
 	r = sd_event_add_io(event, &o->io, o->fd, 0, on_io, o);

@@ -23,8 +23,9 @@ struct outlet_events {
 	void *userdata;
 };
 
-/* `fd` stays the caller's. 0 or -errno. */
-int outlet_new(struct outlet **ret, struct sd_event *event, int fd, const struct outlet_events *events);
+/* `fd` stays the caller's. full: when `limit` bytes wait, until half of them do. 0 or -errno. */
+int outlet_new(struct outlet **ret, struct sd_event *event, int fd, size_t limit,
+	       const struct outlet_events *events);
 struct outlet *outlet_free(struct outlet *o);	/* what waits is thrown away */
 
 FILE *outlet_stream(struct outlet *o);		/* closed by outlet_free() */

@@ -101,8 +101,8 @@ def count_lines(read, total):
     return len(got)
 
 
-def stands_still(server, kind, ours, theirs):
-    process, err, port = start(server, theirs, "--client-id=still-" + kind)
+def stands_still(server, kind, ours, theirs, *options):
+    process, err, port = start(server, theirs, "--client-id=still-" + kind, *options)
     theirs.close()
     d = sender.Device("still-" + kind, "out").connect(server.port)
     total = 9000
@@ -113,6 +113,8 @@ def stands_still(server, kind, ours, theirs):
     tap.check(f"{kind}: the page answers, and no more is taken", [] if messages(port) == before < total
               else [before, messages(port)])
     rss = int(open(f"/proc/{process.pid}/status", encoding="ascii").read().split("VmHWM:")[1].split()[0])
+    if options:
+        tap.check(f"{kind}: what is known as shown is in the pipe", [] if before < 200 else [before])
     tap.check(f"{kind}: what waits is bounded", [] if rss < 60 << 10 else [f"{rss} KiB"])
     got = count_lines(ours, total)
     tap.check(f"{kind}: it reads on: every line is there", [] if got == total else [f"{got} of {total}", *err.all()[-5:]])
@@ -147,6 +149,10 @@ def main():
             here, there = socket.socketpair()
             stands_still(server, "socket", here.recv, there)
             here.close()
+            ours, theirs = os.pipe()
+            stands_still(server, "state-file", lambda n: os.read(ours, n), os.fdopen(theirs, "wb"),
+                         f"--state-file={folder}/seen")
+            os.close(ours)
     tap.done()
 
 
