@@ -120,6 +120,8 @@ static struct json_object *totals_of(const struct roster *r)
 	add_number(object, "duplicates", t->duplicates);
 	add_number(object, "late_wills", t->late_wills);
 	add_number(object, "out_of_order", t->out_of_order);
+	add_number(object, "implausible_figures", t->refused_figures);
+	add_number(object, "evicted", t->evicted);
 	json_object_object_add(object, "refused", refused);
 	return object;
 }

@@ -14,6 +14,7 @@
 /* An operator waits for this screen: tried again sooner than devices do, of which there are thousands. */
 #define PAUSE_FIRST_US	UINT64_C(500000)
 #define PAUSE_LAST_US	UINT64_C(15000000)
+#define DRAIN_MS		2000	/* that a reader may take for what is left when we are told to end */
 
 struct roster_now fleet_now(void)
 {
@@ -32,7 +33,8 @@ static void on_connected(void *userdata)
 	struct fleet *f = userdata;
 	struct roster_now now = fleet_now();
 
-	roster_connected(f->roster, &now);
+	if (!link_is_resumed(f->link)) /* else no alarm was cleared without our being told */
+		roster_connected(f->roster, &now);
 	f->why[0] = '\0';
 	if (!f->has_terminal)
 		fprintf(stderr, "failsoft-fleet: connected to %s\n", link_server(f->link));
@@ -42,6 +44,8 @@ static void on_lost(void *userdata, const char *why)
 {
 	struct fleet *f = userdata;
 
+	if (f->has_ended_output)
+		return; /* it is we who go */
 	/* said once for each reason, not at each attempt */
 	if (!f->has_terminal && strncmp(f->why, why, sizeof(f->why) - 1))
 		fprintf(stderr, "failsoft-fleet: %s: %s\n", link_server(f->link), why);
@@ -93,6 +97,7 @@ static int open_link(struct fleet *f)
 				 .cert_file = o->cert_file,
 				 .key_file = o->key_file,
 				 .is_clean = !o->client_id,
+				 .acknowledges_late = true,
 				 .keepalive_s = o->keepalive_s,
 				 .pause_first_us = PAUSE_FIRST_US,
 				 .pause_last_us = PAUSE_LAST_US,
@@ -143,6 +148,10 @@ static int open_web(struct fleet *f)
 	r = web_new(&f->web, f->event, &w, complaint);
 	if (r < 0)
 		fprintf(stderr, "failsoft-fleet: %s\n", complaint[0] ? complaint : strerror(-r));
+	else if (!web_listen_is_local(o->listen))
+		fprintf(stderr,
+			"failsoft-fleet: --listen=%s: everybody who reaches this address can read the fleet; "
+			"see SECURITY in failsoft-fleet(1)\n", o->listen);
 	return r;
 }
 
@@ -180,6 +189,47 @@ static int watch_ends(struct fleet *f)
 	return r;
 }
 
+static int open_seen(struct fleet *f)
+{
+	const char *path = f->options->state_file;
+	char complaint[512] = "";
+	int r = path ? seen_open(&f->seen, path, f->roster, complaint) : 0;
+
+	if (complaint[0])
+		fprintf(stderr, "failsoft-fleet: %s\n", complaint);
+	return r;
+}
+
+/* The server keeps what we do not take, as far as it does that for us; nothing that we took is lost. */
+static void on_output_full(void *userdata, bool is_full)
+{
+	struct fleet *f = userdata;
+
+	f->is_output_full = is_full;
+	f->full_ticks = 0;
+	if (f->link) /* a file waits by itself */
+		link_pause(f->link, is_full);
+	if (!is_full && f->has_said_full) {
+		fprintf(stderr, "failsoft-fleet: standard output: it is read again\n");
+		f->has_said_full = false;
+	}
+}
+
+/* A short halt is no news. */
+static void say_full(struct fleet *f)
+{
+	if (!f->is_output_full || f->has_said_full || ++f->full_ticks < 2)
+		return;
+	fprintf(stderr, "failsoft-fleet: standard output: its reader stands still; no messages are taken until it "
+			"reads on\n");
+	f->has_said_full = true;
+}
+
+static void on_output_lost(void *userdata)
+{
+	intake_lost(userdata);
+}
+
 static int on_tick(sd_event_source *source, uint64_t us, void *userdata)
 {
 	struct fleet *f = userdata;
@@ -188,10 +238,43 @@ static int on_tick(sd_event_source *source, uint64_t us, void *userdata)
 	(void)us;
 	roster_tick(f->roster, &now);
 	intake_expired(f);
+	say_full(f);
+	if (f->seen)
+		seen_tick(f->seen, f->roster, now.now_us);
 	if (f->has_terminal)
 		show_draw(f);
 	(void)sd_event_source_set_time_relative(source, TICK_US); /* fails for overflow only */
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int open_lines(struct fleet *f)
+{
+	struct outlet_events events = { on_output_full, on_output_lost, f };
+	/* with a state file, what is taken is known as shown: it must not wait here */
+	int r = outlet_new(&f->outlet, f->event, STDOUT_FILENO, f->options->state_file ? 1 : OUTLET_BYTES_MAX,
+			   &events);
+
+	if (r < 0)
+		fprintf(stderr, "failsoft-fleet: standard output: %s\n", strerror(-r));
+	else
+		f->lines = (struct lines){ outlet_stream(f->outlet), f->options->is_json };
+	return r;
+}
+
+/* A file is read to its end, and so are its lines. false: not all could leave. */
+static bool close_lines(struct fleet *f)
+{
+	if (!f->outlet || f->has_ended_output)
+		return !f->has_ended_output;
+	if (outlet_drain(f->outlet, 0, f->options->read ? -1 : DRAIN_MS))
+		return true;
+	if (outlet_error(f->outlet))
+		intake_lost(f);
+	else
+		fprintf(stderr, "failsoft-fleet: standard output: %zu bytes were not read\n",
+			outlet_waiting(f->outlet));
+	f->has_ended_output = true;
+	return false;
 }
 
 static int open_output(struct fleet *f)
@@ -202,8 +285,12 @@ static int open_output(struct fleet *f)
 	signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error of the write */
 	if (is_person && !o->read)
 		return show_open(f);
-	if (!o->is_quiet)
-		f->lines = (struct lines){ stdout, o->is_json };
+	if (!o->is_quiet) {
+		int r = open_lines(f);
+
+		if (r < 0)
+			return r;
+	}
 	return watch_ends(f);
 }
 
@@ -213,13 +300,15 @@ static int start(struct fleet *f)
 {
 	const struct options *o = f->options;
 	struct roster_limits limits = {o->devices, o->partition, o->partitions,
-				       (uint64_t)o->silent_s * 1000000};
+				       (uint64_t)o->silent_s * 1000000, o->share != NULL};
 	int r;
 
 	(void)!getrandom(&f->run, sizeof(f->run), 0); /* 0 is a name, too */
 	f->run &= INT64_MAX >> 10; /* a number that JavaScript can hold */
 	f->roster = roster_new(&limits);
 	r = f->roster ? sd_event_new(&f->event) : -ENOMEM;
+	if (r >= 0)
+		r = open_seen(f);
 	if (r >= 0)
 		r = open_web(f);
 	if (r >= 0)
@@ -238,8 +327,11 @@ static void stop(struct fleet *f)
 {
 	show_close(f);
 	link_free(f->link);
+	/* a line that could not leave was not shown, though the roster has it */
+	seen_close(f->seen, f->has_ended_output ? NULL : f->roster);
 	web_free(f->web);
 	pager_free(f->pager);
+	outlet_free(f->outlet);
 	sd_event_source_disable_unref(f->tick);
 	sd_event_unref(f->event);
 	roster_free(f->roster);
@@ -260,6 +352,8 @@ int fleet_run(const struct options *options)
 	is_over = r < 0 || f->has_ended_output || (options->read && !f->web && !f->pager);
 	if (!is_over)
 		r = sd_event_loop(f->event);
+	if (r == 0 && !close_lines(f))
+		r = 1;
 	stop(f);
-	return r < 0;
+	return r != 0;
 }

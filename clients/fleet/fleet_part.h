@@ -9,8 +9,10 @@
 #include "fleet.h"
 #include "ingest.h"
 #include "lines.h"
+#include "outlet.h"
 #include "pager.h"
 #include "roster.h"
+#include "seen.h"
 
 #define FLEET_SUBSCRIPTIONS	5u
 #define FLEET_PATTERN_MAX	(TOPIC_MAX + 80)	/* with "$share/GROUP/" */
@@ -22,13 +24,16 @@ struct fleet {
 	sd_event_source *tick, *keys, *signals;
 	struct link *link;		/* NULL: a file is read */
 	struct roster *roster;
+	struct seen *seen;		/* NULL: a restart begins anew */
 	struct pager *pager;		/* NULL: no Alertmanager */
 	struct web *web;		/* NULL: nobody is listened to */
+	struct outlet *outlet;		/* NULL: nothing is printed, or on a terminal */
 	struct lines lines;		/* out NULL: nothing is printed */
 	struct ingest_message message;	/* the one that is being looked at */
 	struct ctl ctl;			/* the screen's colours */
 	struct terminal terminal;
-	bool has_terminal, has_ended_output;
+	bool has_terminal, has_ended_output, is_output_full, has_said_full;
+	unsigned full_ticks;		/* since it is full, until that is said */
 	char why[256];			/* the connection was lost; "": it stands */
 	char client_id[64], pattern[FLEET_SUBSCRIPTIONS][FLEET_PATTERN_MAX];
 };
@@ -39,6 +44,8 @@ struct roster_now fleet_now(void);
 void intake_message(struct fleet *f, const struct ingest_raw *raw);
 void intake_expired(struct fleet *f);	/* alarms that the server no longer keeps */
 int intake_file(struct fleet *f, const char *path);	/* "-": standard input */
+
+void intake_lost(struct fleet *f);	/* nobody reads our lines: said, and it ends */
 
 /* show.c */
 int show_open(struct fleet *f);

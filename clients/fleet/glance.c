@@ -5,15 +5,14 @@
 
 #define DAY_S	86400.0
 
-static const struct tally_counts nothing;
-
 static void add_device(struct glance *g, const struct roster_device *d)
 {
 	g->devices++;
 	g->face[roster_face(d)]++;
 	g->silent += d->is_silent;
 	g->conflicts += d->conflict != ROSTER_ALONE;
-	g->waiting += d->spool.waiting;
+	if (__builtin_add_overflow(g->waiting, d->spool.waiting, &g->waiting))
+		g->waiting = UINT64_MAX;
 	for (unsigned i = 0; i < TOPIC_ALARM_COUNT; i++) {
 		g->raised[i] += d->alarm[i].is_raised;
 		g->alarms += d->alarm[i].is_raised;
@@ -23,7 +22,6 @@ static void add_device(struct glance *g, const struct roster_device *d)
 struct glance glance_at(const struct roster *r, const char *fleet)
 {
 	const struct groups *groups = roster_groups(r);
-	struct group sum = { 0 };
 	struct glance g = { 0 };
 
 	for (uint32_t i = 0; i < roster_count(r); i++)
@@ -31,9 +29,7 @@ struct glance glance_at(const struct roster *r, const char *fleet)
 			add_device(&g, roster_at(r, i));
 	for (uint32_t i = 0; i <= GROUPS_MAX; i++)
 		if (!fleet || !strcmp(fleet, groups->group[i].fleet))
-			(void)group_count(&sum, &nothing,
-					  &groups->group[i].counts); /* from 0 nothing shrinks */
-	g.counts = sum.counts;
+			group_add(&g.counts, &groups->group[i].counts);
 	return g;
 }
 

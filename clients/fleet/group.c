@@ -33,16 +33,39 @@ uint64_t group_figure(const struct tally_counts *counts, unsigned i)
 	return *(const uint64_t *)((const char *)counts + group_figures[i].offset);
 }
 
-struct group *group_of(struct groups *g, const char *fleet, const char *firmware)
+uint64_t *group_figure_of(struct tally_counts *counts, unsigned i)
 {
-	struct group *rest = &g->group[GROUPS_MAX];
+	return (uint64_t *)((char *)counts + group_figures[i].offset);
+}
+
+bool group_is_rest(const struct groups *g, const struct group *group)
+{
+	return group == &g->group[GROUPS_MAX];
+}
+
+/* One that nobody is in: past firmwares, and what a device that changes its name for ever left behind. */
+static struct group *find_unused(struct groups *g)
+{
+	struct group *best = NULL;
 
 	for (uint32_t i = 0; i < g->count; i++)
-		if (!strcmp(g->group[i].firmware, firmware) && !strcmp(g->group[i].fleet, fleet))
-			return &g->group[i];
-	if (g->count < GROUPS_MAX) {
-		struct group *fresh = &g->group[g->count++];
+		if (!g->group[i].devices && (!best || g->group[i].used < best->used))
+			best = &g->group[i];
+	return best;
+}
 
+struct group *group_of(struct groups *g, const char *fleet, const char *firmware)
+{
+	struct group *rest = &g->group[GROUPS_MAX], *fresh;
+
+	for (uint32_t i = 0; i < g->count; i++)
+		if (!strcmp(g->group[i].firmware, firmware) && !strcmp(g->group[i].fleet, fleet)) {
+			g->group[i].used = ++g->uses;
+			return &g->group[i];
+		}
+	fresh = g->count < GROUPS_MAX ? &g->group[g->count++] : find_unused(g);
+	if (fresh) {
+		*fresh = (struct group){ .used = ++g->uses };
 		snprintf(fresh->fleet, sizeof(fresh->fleet), "%s", fleet);
 		snprintf(fresh->firmware, sizeof(fresh->firmware), "%s", firmware);
 		return fresh;
@@ -53,13 +76,22 @@ struct group *group_of(struct groups *g, const char *fleet, const char *firmware
 	return rest;
 }
 
-bool group_count(struct group *g, const struct tally_counts *before, const struct tally_counts *after)
+bool group_grown(const struct tally_counts *before, const struct tally_counts *after, struct tally_counts *ret)
 {
-	for (unsigned i = 0; i < GROUP_FIGURES; i++)
+	for (unsigned i = 0; i < GROUP_FIGURES; i++) {
 		if (group_figure(after, i) < group_figure(before, i))
 			return false;
-	for (unsigned i = 0; i < GROUP_FIGURES; i++)
-		*(uint64_t *)((char *)&g->counts + group_figures[i].offset) +=
-			group_figure(after, i) - group_figure(before, i);
+		*group_figure_of(ret, i) = group_figure(after, i) - group_figure(before, i);
+	}
 	return true;
+}
+
+void group_add(struct tally_counts *to, const struct tally_counts *what)
+{
+	for (unsigned i = 0; i < GROUP_FIGURES; i++) {
+		uint64_t *sum = group_figure_of(to, i);
+
+		if (__builtin_add_overflow(*sum, group_figure(what, i), sum))
+			*sum = UINT64_MAX;
+	}
 }

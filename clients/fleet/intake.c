@@ -11,7 +11,7 @@ static void page(struct fleet *f, const struct roster_note *note)
 
 	if (!f->pager)
 		return;
-	if (note->kind == ROSTER_RAISED)
+	if (note->kind == ROSTER_RAISED || note->kind == ROSTER_STANDS)
 		pager_raise(f->pager, note->device, note->alarm);
 	else if (note->kind == ROSTER_CLEARED)
 		pager_clear(f->pager, note->device, note->alarm, &now);
@@ -19,11 +19,19 @@ static void page(struct fleet *f, const struct roster_note *note)
 		pager_forget(f->pager, note->device, &now);
 }
 
-/* Who reads our lines has gone: there is nobody to go on for. */
-static void end_output(struct fleet *f)
+/* Who reads our lines has gone, or there is no room for them: there is nobody to go on for. */
+void intake_lost(struct fleet *f)
 {
+	const int error = outlet_error(f->outlet);
+
+	if (f->has_ended_output)
+		return;
 	f->has_ended_output = true;
-	sd_event_exit(f->event, 0);
+	if (f->link)
+		link_drop(f->link); /* what is not shown is not acknowledged */
+	fprintf(stderr, "failsoft-fleet: standard output: %s\n",
+		error == EPIPE ? "who read it has ended, and so do we" : strerror(error));
+	sd_event_exit(f->event, 1);
 }
 
 static void tell(struct fleet *f, const struct roster_note *note, uint32_t notes,
@@ -31,10 +39,27 @@ static void tell(struct fleet *f, const struct roster_note *note, uint32_t notes
 {
 	for (uint32_t i = 0; i < notes; i++) {
 		page(f, &note[i]);
-		if (f->lines.out && !f->has_ended_output &&
+		if (f->lines.out && !f->has_ended_output && note[i].kind != ROSTER_STANDS &&
 		    !lines_note(&f->lines, &note[i], &f->message, raw))
-			end_output(f);
+			intake_lost(f);
 	}
+}
+
+/* Written down before, and afterwards: see seen.h. */
+static void tell_once(struct fleet *f, struct roster_note *note, uint32_t notes, const struct ingest_raw *raw)
+{
+	bool is_logged = false, is_again;
+
+	for (uint32_t i = 0; i < notes; i++)
+		is_logged |= note[i].kind == ROSTER_LOGGED;
+	is_again = is_logged && seen_is_unsure(f->seen, &f->message);
+	for (uint32_t i = 0; i < notes; i++)
+		note[i].is_again = is_again;
+	if (is_logged && f->lines.out)
+		seen_begin(f->seen, &f->message);
+	tell(f, note, notes, raw);
+	if (notes && !f->has_ended_output)
+		seen_end(f->seen, &f->message, note, notes);
 }
 
 void intake_message(struct fleet *f, const struct ingest_raw *raw)
@@ -45,6 +70,8 @@ void intake_message(struct fleet *f, const struct ingest_raw *raw)
 	char why[INGEST_WHY_MAX];
 	uint32_t notes = 0;
 
+	if (f->has_ended_output)
+		return;
 	refusal = ingest_message(raw, &f->message, why);
 	if (refusal) {
 		roster_refuse(f->roster, refusal);
@@ -56,9 +83,12 @@ void intake_message(struct fleet *f, const struct ingest_raw *raw)
 				 : "%u devices have this name already",
 			 refusal == INGEST_FULL ? f->options->devices : ROSTER_TWINS_MAX);
 	}
-	tell(f, note, notes, raw);
+	if (f->seen)
+		tell_once(f, note, notes, raw);
+	else
+		tell(f, note, notes, raw);
 	if (refusal && f->lines.out && !f->has_ended_output && !lines_refused(&f->lines, raw, refusal, why))
-		end_output(f);
+		intake_lost(f);
 }
 
 void intake_expired(struct fleet *f)
@@ -71,7 +101,10 @@ void intake_expired(struct fleet *f)
 		return;
 	while (roster_expire(f->roster, &now, &note)) {
 		f->message.is_empty = true;
-		tell(f, &note, 1, &nothing);
+		if (f->seen)
+			tell_once(f, &note, 1, &nothing);
+		else
+			tell(f, &note, 1, &nothing);
 	}
 }
 
@@ -106,8 +139,11 @@ int intake_file(struct fleet *f, const char *path)
 		fprintf(stderr, "failsoft-fleet: %s: %s\n", path, strerror(-r));
 		return r;
 	}
-	while ((length = getline(&line, &size, file)) >= 0)
+	while (!f->has_ended_output && (length = getline(&line, &size, file)) >= 0) {
 		take_line(f, line, (size_t)length);
+		if (f->outlet && outlet_waiting(f->outlet) >= OUTLET_BYTES_MAX)
+			(void)outlet_drain(f->outlet, 0, -1); /* an error comes with the next line */
+	}
 	free(line);
 	if (file != stdin)
 		fclose(file);

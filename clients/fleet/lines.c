@@ -19,7 +19,7 @@ static const char *word_of(const struct roster_note *note, const struct ingest_m
 	static const char *const words[ROSTER_NOTE_COUNT] = {
 		[ROSTER_ONLINE] = "online", [ROSTER_GONE] = "offline", [ROSTER_RAISED] = "raised",
 		[ROSTER_CLEARED] = "cleared", [ROSTER_IN_CONFLICT] = "conflict",
-		[ROSTER_FORGOTTEN] = "forgotten",
+		[ROSTER_FORGOTTEN] = "forgotten", [ROSTER_IMPLAUSIBLE] = "implausible",
 	};
 
 	return note->kind == ROSTER_LOGGED ? logged[m->type] : words[note->kind];
@@ -104,6 +104,8 @@ static bool note_json(const struct lines *l, const struct roster_note *note, con
 		add(line, "kind", topic_alarm_name(note->alarm));
 	if (note->kind == ROSTER_IN_CONFLICT)
 		add(line, "conflict", roster_conflict_name(note->device->conflict));
+	if (note->is_again)
+		json_object_object_add(line, "again", json_object_new_boolean(true));
 	if (message)
 		json_object_object_add(line, "message", message);
 	return put(l, line);
@@ -126,7 +128,10 @@ static const char *sentence_of(const struct roster_note *note, const struct inge
 				 "one, and rename that";
 	case ROSTER_FORGOTTEN:
 		return "its state was emptied";
+	case ROSTER_IMPLAUSIBLE:
+		return "its counts grow faster than can be: the excess is not added";
 	case ROSTER_ONLINE:
+	case ROSTER_STANDS: /* is no line */
 	case ROSTER_NOTE_COUNT:
 		break;
 	}
@@ -140,9 +145,10 @@ bool lines_note(const struct lines *l, const struct roster_note *note, const str
 
 	if (l->is_json)
 		return note_json(l, note, m, raw);
-	fprintf(l->out, "%s %s/%s %s%s: %s\n", seen_now(seen), note->device->fleet, note->device->device,
+	fprintf(l->out, "%s %s/%s %s%s%s: %s\n", seen_now(seen), note->device->fleet, note->device->device,
 		word_of(note, m), note->kind == ROSTER_LOGGED && m->type == TOPIC_ALARM ?
-		m->data.is_raised ? " raised" : " cleared" : "", sentence_of(note, m));
+		m->data.is_raised ? " raised" : " cleared" : "",
+		note->is_again ? " (perhaps shown before)" : "", sentence_of(note, m));
 	return fflush(l->out) == 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <locale.h>
+#include <stdio.h>
 
 #include "fleet.h"
 
@@ -11,7 +12,10 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	switch (options_parse(&options, argc, argv)) {
 	case OPTIONS_SAID:
-		return 0;
+		if (fflush(stdout) == 0)
+			return 0;
+		perror("failsoft-fleet: standard output");
+		return 1;
 	case OPTIONS_WRONG:
 		options_fini(&options);
 		return 2;

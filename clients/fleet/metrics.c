@@ -183,6 +183,9 @@ static void put_self(FILE *out, const struct metrics *m)
 	put_one(out, "late_wills_total", "Last wills of sessions that were over.", t->late_wills);
 	put_one(out, "out_of_order_total", "States and alarms older than what was known.", t->out_of_order);
 	put_one(out, "not_mine_total", "Messages of the log of another partition.", t->not_mine);
+	put_one(out, "implausible_figures_total",
+		"Counts of devices that grew faster than can be: the excess was not added.", t->refused_figures);
+	put_one(out, "evicted_total", "Devices that gave way to others: see --devices.", t->evicted);
 	put_one(out, "identity_conflicts", "Devices whose name another one has, too.", look.conflicts);
 	put_one(out, "silent_devices", "Devices that are online, but were not heard for long.",
 		look.silent);

@@ -31,6 +31,7 @@ enum choice {
 	OPT_HOST,
 	OPT_ALERTMANAGER,
 	OPT_READ,
+	OPT_STATE_FILE,
 	OPT_HELP,
 	OPT_VERSION
 };
@@ -67,6 +68,8 @@ static const struct row {
 	 "a name by which browsers may reach it, behind a proxy; may be repeated", OPT_HOST},
 	{"alertmanager", "URL", "raise and clear alerts there, such as http://127.0.0.1:9093",
 	 OPT_ALERTMANAGER},
+	{"state-file", "FILE",
+	 "remembers there what was shown: it is not shown again after a restart", OPT_STATE_FILE},
 	{"read", "FILE",
 	 "no server: lines TOPIC PAYLOAD, as mosquitto_sub -F '%t %p' writes them; - is standard "
 	 "input",
@@ -203,6 +206,7 @@ static enum options_outcome take_text(struct options *o, const struct row *row, 
 	case OPT_LISTEN: o->listen = value; break;
 	case OPT_ALERTMANAGER: o->alertmanager = value; break;
 	case OPT_READ: o->read = value; break;
+	case OPT_STATE_FILE: o->state_file = value; break;
 	case OPT_JSON: o->is_json = true; break;
 	case OPT_QUIET: o->is_quiet = true; break;
 	case OPT_PLAIN: o->is_plain = true; break;

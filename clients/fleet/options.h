@@ -22,7 +22,7 @@ struct options {
 	bool is_json, is_quiet, is_plain;
 	const char *listen, *host[WEB_HOSTS_MAX];
 	unsigned hosts;
-	const char *alertmanager, *read;
+	const char *alertmanager, *read, *state_file;
 };
 
 enum options_outcome { OPTIONS_RUN, OPTIONS_SAID, OPTIONS_WRONG };	/* said: --help, --version */

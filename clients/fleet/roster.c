@@ -92,7 +92,7 @@ void roster_forget(struct roster *r, struct roster_device *d)
 	r->forgotten = d;
 }
 
-static struct roster_device *add(struct roster *r, const struct topic *t, uint32_t instance)
+struct roster_device *roster_add(struct roster *r, const struct topic *t, uint32_t instance)
 {
 	struct roster_device **slot = &r->slot[hash(t->fleet, t->device) % ROSTER_SLOTS];
 	struct roster_device *d = r->count < r->limits.devices ? calloc(1, sizeof(*d)) : NULL;
@@ -128,8 +128,12 @@ void roster_touch(struct roster *r, struct roster_device *d)
 
 void roster_note(struct roster_step *s, enum roster_note_kind kind, struct roster_device *d)
 {
+	const struct ingest_message *m = s->m;
+	const enum topic_alarm alarm = m->topic.place == TOPIC_AT_ALARM ? m->topic.alarm
+									 : (enum topic_alarm)m->data.kind;
+
 	if (s->notes < ROSTER_NOTES_MAX)
-		s->note[s->notes++] = (struct roster_note){ kind, d, s->m->topic.alarm };
+		s->note[s->notes++] = (struct roster_note){ kind, d, alarm, false };
 }
 
 void roster_conflict(struct roster_step *s, struct roster_device *d, enum roster_conflict conflict)
@@ -168,7 +172,7 @@ void roster_firmware(struct roster_step *s, struct roster_device *d)
 {
 	char *copy;
 
-	if (d->firmware && !strcmp(d->firmware, s->m->firmware))
+	if (d->firmware && !strcmp(d->firmware, s->m->firmware) && !group_is_rest(&s->roster->groups, d->group))
 		return;
 	copy = strdup(s->m->firmware);
 	if (!copy)
@@ -200,9 +204,29 @@ static struct roster_device *find_instance(struct roster *r, const struct ingest
 	return NULL;
 }
 
-/* A spool that was made anew on a device that had gone: the same device. */
+static bool is_past(const struct roster_device *d, uint32_t instance)
+{
+	for (uint32_t i = 0; i < d->pasts && i < ROSTER_PAST_MAX; i++)
+		if (d->past[i] == instance)
+			return true;
+	return false;
+}
+
+/* A spool that was made anew on a device that had gone: the same device. One that comes back after another was
+ * there: two devices that throw each other out. NULL: it only speaks of the past. */
 static struct roster_device *take_over(struct roster_step *s, struct roster_device *d)
 {
+	const enum topic_place place = s->m->topic.place;
+	const bool is_back = is_past(d, s->m->instance);
+
+	if (is_back && (place != TOPIC_AT_STATE || s->m->is_retained))
+		return place == TOPIC_AT_EVENT || place == TOPIC_AT_REPORT ? d : NULL;
+	if (!is_past(d, d->instance))
+		d->past[d->pasts++ % ROSTER_PAST_MAX] = d->instance;
+	if (is_back) {
+		roster_conflict(s, d, ROSTER_TWO_SPOOLS);
+		roster_boot(d, s->m->boot, s->now->now_us)->is_past = false; /* its spool is no copy */
+	}
 	d->instance = s->m->instance;
 	d->session = d->state_sequence = 0;
 	d->has_counts = false;
@@ -211,6 +235,16 @@ static struct roster_device *take_over(struct roster_step *s, struct roster_devi
 	s->roster->totals.replaced++;
 	roster_touch(s->roster, d);
 	return d;
+}
+
+/* Alarms of the state file: whoever pages needs a firmware for them, and now there is one. */
+static void tell_standing(struct roster_step *s, struct roster_device *d)
+{
+	for (unsigned k = 0; k < TOPIC_ALARM_COUNT; k++)
+		if (d->alarm[k].is_raised) {
+			roster_note(s, ROSTER_STANDS, d);
+			s->note[s->notes - 1].alarm = (enum topic_alarm)k;
+		}
 }
 
 static bool is_will(const struct ingest_message *m)
@@ -239,7 +273,7 @@ static struct roster_device *owner(struct roster_step *s, enum ingest_refusal *r
 	if (other && !other->is_online)
 		return take_over(s, other);
 	*refusal = twins >= ROSTER_TWINS_MAX ? INGEST_INSTANCES : INGEST_FULL;
-	d = twins >= ROSTER_TWINS_MAX ? NULL : add(r, &m->topic, m->instance);
+	d = twins < ROSTER_TWINS_MAX && roster_make_room(r) ? roster_add(r, &m->topic, m->instance) : NULL;
 	if (!d)
 		return NULL;
 	*refusal = INGEST_OK;
@@ -297,8 +331,10 @@ static enum ingest_refusal apply(struct roster_step *s)
 		d->seen_s = s->now->real_s;
 		d->is_silent = false;
 	}
-	if (!d->group)
+	if (!d->group) {
 		roster_firmware(s, d);
+		tell_standing(s, d);
+	}
 	steps[s->m->topic.place](s, d);
 	return INGEST_OK;
 }

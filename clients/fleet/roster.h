@@ -4,10 +4,10 @@
  * limit, a device by WINDOW_RANGES_MAX and ROSTER_MOMENTS_MAX. The caller brings the time: `now_us`
  * CLOCK_MONOTONIC, `real_s` seconds since 1970.
  *
- * State and retained alarms are what is now; events, alarms and reports of the log are counted, each id
- * once. A state of an older session than the last birth says nothing. Devices with one name and different
- * spools are two devices; a boot that comes back after another one was there is a copied spool: said, and
- * its states are not mixed with the other's.
+ * States, retained alarms and the log's alarms are what is now, the highest sequence wins; events, alarms
+ * and reports of the log are counted, each id once. A state of an older session than the last birth says
+ * nothing. Devices with one name and different spools are two devices; a boot that comes back after another
+ * one was there is a copied spool: said, and its states are not mixed with the other's.
  */
 #pragma once
 
@@ -19,7 +19,8 @@
 #define ROSTER_MOMENTS_MAX	64u	/* of a device's timeline: an incident has some 10 to 40 */
 #define ROSTER_BOOTS		4u	/* remembered per device, each with its window */
 #define ROSTER_TWINS_MAX	4u	/* devices with one name */
-#define ROSTER_NOTES_MAX	4u
+#define ROSTER_PAST_MAX		4u	/* spools that a device had before */
+#define ROSTER_NOTES_MAX	8u	/* of one message: 4, and 4 alarms that stand */
 #define ROSTER_TEXT_MAX		400
 /* A conflict that shows no more sign for so long has ended: four heartbeats of the default. */
 #define ROSTER_CONFLICT_US	UINT64_C(3600000000)
@@ -47,7 +48,7 @@ struct roster_moment {
 
 struct roster_alarm {
 	bool is_raised;
-	uint64_t sequence;		/* of the message that raised it last */
+	uint64_t sequence;		/* the highest of the messages that raised or cleared it */
 	uint64_t said_us;		/* that it is raised, last */
 	int64_t since_s;		/* as the device says it, or when it was seen */
 	char *text;			/* NULL: none */
@@ -73,6 +74,7 @@ struct roster_device {
 	uint64_t version;		/* of the roster, when this one changed last */
 	char fleet[TOPIC_NAME_MAX], device[TOPIC_NAME_MAX];
 	uint32_t instance;
+	uint32_t past[ROSTER_PAST_MAX], pasts; /* instances that it had before; a ring */
 	struct group *group;
 	char *firmware;
 	bool has_state, is_online, is_broker_there, has_counts, is_silent;
@@ -81,7 +83,10 @@ struct roster_device {
 	char boot[TOPIC_BOOT_MAX];
 	char domain[64], expect[12];
 	uint64_t headroom_bytes, limit_bytes, tte_us;
-	struct tally_counts counts;
+	struct tally_counts counts, counted; /* as it said last; what was added to its groups */
+	uint64_t counting_us;		/* since when */
+	bool has_kept_counts;		/* the first of them may be older than counting_us */
+	bool is_implausible, was_online;
 	struct ingest_spool spool;
 	uint64_t seen_us, state_us;	/* state: on its topic, also a kept one */
 	int64_t seen_s, since_s;	/* since: online or offline */
@@ -108,6 +113,8 @@ enum roster_note_kind {
 	ROSTER_RAISED, ROSTER_CLEARED,	/* the present state of an alarm */
 	ROSTER_IN_CONFLICT,
 	ROSTER_FORGOTTEN,		/* the operator emptied its state; valid until the next call */
+	ROSTER_STANDS,			/* raised in the state file, and its device was heard; no news */
+	ROSTER_IMPLAUSIBLE,		/* it says more than can be; once a device */
 	ROSTER_NOTE_COUNT
 };
 
@@ -115,17 +122,20 @@ struct roster_note {
 	enum roster_note_kind kind;
 	const struct roster_device *device;
 	enum topic_alarm alarm;
+	bool is_again;			/* set by who shows it: perhaps it was shown before */
 };
 
 struct roster_limits {
 	uint32_t devices;
 	uint32_t partition, partitions;	/* 0 of 1: all; counts the log of its own devices */
 	uint64_t silent_us;		/* online, and nothing heard for so long */
+	bool is_log_shared;		/* others get a part of it: who clears what the log raised? */
 };
 
 struct roster_totals {
 	uint64_t messages, duplicates, late_wills, out_of_order, conflicts, not_mine, unremembered,
-		replaced;
+		replaced, evicted,
+		refused_figures;	/* counts that grew faster than can be */
 	uint64_t refused[INGEST_REFUSAL_COUNT];
 };
 
@@ -140,9 +150,10 @@ enum ingest_refusal roster_apply(struct roster *r, const struct ingest_message *
 				 uint32_t *ret_notes);
 void roster_refuse(struct roster *r, enum ingest_refusal refusal);
 
-/* Subscribed anew: the server tells its kept states and alarms again. What was cleared in between is
- * not among them, and shows by that: roster_expire() clears one such alarm a call, false: there is none.
- * It waits for the device's own state: a server that lost all that it kept has not cleared anything. */
+/* Subscribed anew, and the server has kept nothing of what came in between: it tells its kept states and
+ * alarms again. What was cleared meanwhile is not among them, and shows by that: roster_expire() clears
+ * one such alarm a call, false: there is none. It waits for the device's own state: a server that lost
+ * all that it kept has not cleared anything. */
 void roster_connected(struct roster *r, const struct roster_now *now);
 bool roster_expire(struct roster *r, const struct roster_now *now, struct roster_note *ret);
 

@@ -22,32 +22,69 @@ void roster_clear(struct roster *r, struct roster_device *d, struct roster_alarm
 	roster_touch(r, d);
 }
 
+static void set_raised(struct roster_step *s, struct roster_device *d, struct roster_alarm *a)
+{
+	const struct ingest_message *m = s->m;
+	const bool had_text = a->text;
+
+	if (!a->is_raised || !had_text || m->sequence != a->sequence)
+		set_text(a, m->data.text);
+	if (m->instance == d->instance)
+		a->sequence = m->sequence; /* another spool's number says nothing of ours */
+	a->said_us = s->now->now_us;
+	roster_touch(s->roster, d);
+	if (a->is_raised) {
+		if (!had_text && a->text)
+			roster_note(s, ROSTER_STANDS, d);
+		return;
+	}
+	a->is_raised = true;
+	a->since_s = m->time_s ? m->time_s : s->now->real_s;
+	roster_note(s, ROSTER_RAISED, d);
+}
+
+static void set_cleared(struct roster_step *s, struct roster_device *d, struct roster_alarm *a)
+{
+	if (!a->is_raised)
+		return;
+	roster_clear(s->roster, d, a);
+	roster_note(s, ROSTER_CLEARED, d);
+}
+
+/* The kept message. One that the log has told already may come: only an older one is wrong. */
 void roster_alarm(struct roster_step *s, struct roster_device *d)
 {
 	const struct ingest_message *m = s->m;
 	struct roster_alarm *a = &d->alarm[m->topic.alarm];
+	const bool is_ours = !m->is_empty && m->instance == d->instance;
 
-	if (!m->is_empty && m->instance == d->instance && m->sequence < a->sequence) {
+	if (is_ours && m->sequence < a->sequence) {
 		s->roster->totals.out_of_order++;
 		return;
 	}
-	if (m->is_empty || !m->data.is_raised) {
-		if (!a->is_raised)
-			return;
-		roster_clear(s->roster, d, a);
-		roster_note(s, ROSTER_CLEARED, d);
+	if (!m->is_empty && m->data.is_raised) {
+		set_raised(s, d, a);
 		return;
 	}
-	if (!a->is_raised || m->sequence != a->sequence)
-		set_text(a, m->data.text);
-	a->sequence = m->sequence;
-	a->said_us = s->now->now_us;
-	roster_touch(s->roster, d);
-	if (a->is_raised)
+	if (is_ours)
+		a->sequence = m->sequence;
+	set_cleared(s, d, a);
+}
+
+/* The log's: it is sure also where a server of a cluster has lost what it kept. A message that the
+ * device sends again is no news, and one that is older than what is known neither raises nor clears. */
+static void follow_log(struct roster_step *s, struct roster_device *d)
+{
+	struct roster_alarm *a = &d->alarm[s->m->data.kind];
+
+	if (s->roster->limits.is_log_shared || s->m->sequence <= a->sequence)
 		return;
-	a->is_raised = true;
-	a->since_s = m->time_s ? m->time_s : s->now->real_s;
-	roster_note(s, ROSTER_RAISED, d);
+	if (s->m->data.is_raised) {
+		set_raised(s, d, a);
+		return;
+	}
+	a->sequence = s->m->sequence;
+	set_cleared(s, d, a);
 }
 
 /* ---- the log ---- */
@@ -128,7 +165,8 @@ static void count(struct roster_step *s, struct roster_device *d)
 		g->near_miss_reports += data->is_near_miss;
 		g->false_alarm_reports += data->is_false_alarm;
 		d->near_misses += data->is_near_miss;
-		d->missed += data->missed;
+		if (__builtin_add_overflow(d->missed, data->missed, &d->missed))
+			d->missed = UINT64_MAX;
 		break;
 	case TOPIC_EVENT:
 		g->events++;
@@ -155,4 +193,6 @@ void roster_log(struct roster_step *s, struct roster_device *d)
 	remember(s, d);
 	roster_touch(s->roster, d);
 	roster_note(s, ROSTER_LOGGED, d);
+	if (s->m->type == TOPIC_ALARM)
+		follow_log(s, d);
 }

@@ -10,7 +10,7 @@
 struct roster {
 	struct roster_limits limits;
 	struct roster_device **list;
-	uint32_t count, numbers;
+	uint32_t count, numbers, restored;
 	uint64_t version, removed_version, connected_us;
 	struct roster_device *slot[ROSTER_SLOTS];
 	struct roster_device *forgotten; /* valid until the next call */
@@ -28,11 +28,15 @@ struct roster_step {
 };
 
 void roster_note(struct roster_step *s, enum roster_note_kind kind, struct roster_device *d);
+/* NULL: no room. */
+struct roster_device *roster_add(struct roster *r, const struct topic *t, uint32_t instance);
 /* Out of the table; the memory stays until the next message, for the note that tells of it. */
 void roster_forget(struct roster *r, struct roster_device *d);
 void roster_touch(struct roster *r, struct roster_device *d);
 void roster_conflict(struct roster_step *s, struct roster_device *d, enum roster_conflict conflict);
 struct roster_boot *roster_boot(struct roster_device *d, const char *boot, uint64_t now_us);
+void roster_counts(struct roster_step *s, struct roster_device *d);
+bool roster_make_room(struct roster *r);	/* false: nobody can give way */
 void roster_firmware(struct roster_step *s, struct roster_device *d);
 
 void roster_state(struct roster_step *s, struct roster_device *d);

@@ -12,6 +12,7 @@ static void set_online(struct roster_step *s, struct roster_device *d, bool is_o
 	if (d->is_online != is_online || !d->since_s)
 		d->since_s = s->now->real_s;
 	d->is_online = is_online;
+	d->was_online |= is_online;
 	if (is_news)
 		roster_note(s, is_online ? ROSTER_ONLINE : ROSTER_GONE, d);
 	roster_touch(s->roster, d);
@@ -27,18 +28,6 @@ static void take_will(struct roster_step *s, struct roster_device *d)
 	d->session = s->m->data.session;
 	d->state_us = s->now->now_us;
 	set_online(s, d, false);
-}
-
-/* What happened between two messages, happened under the firmware of the first. */
-static void take_counts(struct roster_step *s, struct roster_device *d)
-{
-	const struct tally_counts *counts = &s->m->data.counts;
-
-	if (d->has_counts && d->group && d->conflict != ROSTER_COPIED_SPOOL)
-		(void)group_count(d->group, &d->counts,
-				  counts); /* shrank: the device counts anew, and so do we */
-	d->counts = *counts;
-	d->has_counts = true;
 }
 
 static void take_figures(struct roster_device *d, const struct ingest_data *data)
@@ -108,7 +97,7 @@ void roster_state(struct roster_step *s, struct roster_device *d)
 	d->session = data->session;
 	d->state_sequence = m->sequence;
 	if (data->has_counts)
-		take_counts(s, d);
+		roster_counts(s, d);
 	roster_firmware(s, d);
 	take_figures(d, data);
 	set_online(s, d, true);

@@ -62,7 +62,7 @@ bool roster_expire(struct roster *r, const struct roster_now *now, struct roster
 			if (!is_expired(r, d, &d->alarm[k], now->now_us))
 				continue;
 			roster_clear(r, d, &d->alarm[k]);
-			*ret = (struct roster_note){ ROSTER_CLEARED, d, (enum topic_alarm)k };
+			*ret = (struct roster_note){ ROSTER_CLEARED, d, (enum topic_alarm)k, false };
 			return true;
 		}
 	return false;

@@ -14,13 +14,28 @@
 
 /* Operators and one Prometheus: half is still enough for a small team; double costs 32 KiB each. */
 #define CONNECTIONS_MAX	64u
+/* Of one address, so that one client cannot take them all; a browser opens 6, a proxy asks for many. */
+#define CONNECTIONS_EACH_MAX 32u
 #define IDLE_S		15u	/* that a connection may be quiet; the page asks every 2 s */
+/* From one answer to the end of the next, however it trickles. Half: 20 000 devices do not come over a slow
+ * line; double: who holds connections open keeps others out for longer. */
+#define ANSWER_US	UINT64_C(60000000)
+/* The library takes the listening socket out of its epoll set when there are too many connections, and puts
+ * it back in its next run only: there must always be one. */
+#define RUN_MS		1000u
 #define BACKLOG		32
 #define NO_POLICY	"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+struct client {
+	struct client *next;
+	struct MHD_Connection *connection;
+	uint64_t since_us;		/* it is there, or its last answer went out */
+};
 
 struct web {
 	struct web_options options;
 	struct MHD_Daemon *daemon;
+	struct client *clients;
 	sd_event_source *io, *timer;
 	int socket;
 };
@@ -37,17 +52,20 @@ static bool is_number(const char *host)
 bool web_host_is_allowed(const struct web_options *options, const char *host)
 {
 	char name[256];
-	const char *end;
+	const char *end, *port;
 	size_t length;
 
 	if (*host == '[') {
 		end = strchr(++host, ']');
-		length = end ? (size_t)(end - host) : sizeof(name);
+		port = end ? end + 1 : host;
 	} else {
-		length = strcspn(host, ":");
+		port = end = host + strcspn(host, ":");
 	}
+	length = end ? (size_t)(end - host) : sizeof(name);
 	if (length == 0 || length >= sizeof(name))
 		return false;
+	if (*port && (*port != ':' || port[1 + strspn(port + 1, "0123456789")]))
+		return false; /* "[::1].evil.example" */
 	snprintf(name, sizeof(name), "%.*s", (int)length, host);
 	for (unsigned i = 0; i < options->hosts; i++)
 		if (!strcasecmp(options->host[i], name))
@@ -80,6 +98,74 @@ bool web_listen_parse(const char *text, char ret_host[64], char ret_port[8])
 	memcpy(ret_host, name, sizeof(name));
 	snprintf(ret_port, 8, "%lu", port);
 	return true;
+}
+
+bool web_listen_is_local(const char *text)
+{
+	char host[64], port[8];
+
+	return web_listen_parse(text, host, port) && (!strncmp(host, "127.", 4) || !strcmp(host, "::1"));
+}
+
+/* ---- one connection ---- */
+
+static uint64_t now_us(struct web *w)
+{
+	uint64_t us = 0;
+
+	(void)sd_event_now(sd_event_source_get_event(w->timer), CLOCK_MONOTONIC, &us);
+	return us;
+}
+
+/* No memory: a connection that is not watched; the idle limit is there all the same. */
+static void on_connection(void *userdata, struct MHD_Connection *connection, void **state,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	struct web *w = userdata;
+	struct client *c = *state, **at = &w->clients;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*state = c = calloc(1, sizeof(*c));
+		if (!c)
+			return;
+		*c = (struct client){ w->clients, connection, now_us(w) };
+		w->clients = c;
+		return;
+	}
+	while (*at && *at != c)
+		at = &(*at)->next;
+	if (*at)
+		*at = c->next;
+	free(c);
+	*state = NULL;
+}
+
+static void on_answered(void *userdata, struct MHD_Connection *connection, void **state,
+			enum MHD_RequestTerminationCode code)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct client *c = info ? info->socket_context : NULL;
+
+	(void)state;
+	if (c && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+		c->since_us = now_us(userdata);
+}
+
+/* Their end is seen by the library at its next look. */
+static void end_slow_clients(struct web *w)
+{
+	const uint64_t us = now_us(w);
+
+	for (struct client *c = w->clients; c; c = c->next) {
+		const union MHD_ConnectionInfo *info =
+			us - c->since_us > ANSWER_US
+				? MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+				: NULL;
+
+		if (info)
+			(void)shutdown(info->connect_fd, SHUT_RDWR);
+	}
 }
 
 /* ---- one request ---- */
@@ -143,12 +229,29 @@ static enum MHD_Result answer(struct web *w, struct MHD_Connection *connection, 
 	return send_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "no memory for that page\n");
 }
 
+static enum MHD_Result count_host(void *userdata, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	(void)kind;
+	(void)value;
+	*(unsigned *)userdata += !strcasecmp(name, MHD_HTTP_HEADER_HOST);
+	return MHD_YES;
+}
+
+/* Two: which one would a proxy before us have looked at? */
+static bool is_host_allowed(struct web *w, struct MHD_Connection *connection)
+{
+	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+	unsigned hosts = 0;
+
+	(void)MHD_get_connection_values(connection, MHD_HEADER_KIND, count_host, &hosts);
+	return hosts == 1 && web_host_is_allowed(&w->options, host);
+}
+
 static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *upload,
 				  size_t *upload_size, void **state)
 {
 	struct web *w = userdata;
-	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
 
 	(void)version;
 	(void)upload;
@@ -163,7 +266,7 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connect
 	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
 		return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
 				 "only GET and HEAD: nothing can be changed here\n");
-	if (!host || !web_host_is_allowed(&w->options, host))
+	if (!is_host_allowed(w, connection))
 		return send_text(connection, MHD_HTTP_FORBIDDEN,
 				 "this Host is not allowed: start failsoft-fleet with --allow-host=NAME\n");
 	return answer(w, connection, url);
@@ -176,10 +279,9 @@ static void run(struct web *w)
 	MHD_UNSIGNED_LONG_LONG ms;
 
 	(void)MHD_run(w->daemon); /* what fails is one connection, and it is closed */
-	if (MHD_get_timeout(w->daemon, &ms) != MHD_YES) {
-		(void)sd_event_source_set_enabled(w->timer, SD_EVENT_OFF);
-		return;
-	}
+	end_slow_clients(w);
+	if (MHD_get_timeout(w->daemon, &ms) != MHD_YES || ms > RUN_MS)
+		ms = RUN_MS;
 	(void)sd_event_source_set_time_relative(w->timer, (uint64_t)ms * 1000);
 	(void)sd_event_source_set_enabled(w->timer, SD_EVENT_ONESHOT);
 }
@@ -252,7 +354,9 @@ int web_new(struct web **ret, struct sd_event *event, const struct web_options *
 	if (r >= 0) {
 		w->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, w,
 			MHD_OPTION_LISTEN_SOCKET, w->socket, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-			MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_END);
+			MHD_OPTION_PER_IP_CONNECTION_LIMIT, CONNECTIONS_EACH_MAX,
+			MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_NOTIFY_CONNECTION, on_connection, w,
+			MHD_OPTION_NOTIFY_COMPLETED, on_answered, w, MHD_OPTION_END);
 		r = w->daemon ? watch(w, event) : -EIO;
 		if (r < 0)
 			snprintf(complaint, 256, "no web server: %s", strerror(-r));
@@ -270,11 +374,11 @@ struct web *web_free(struct web *w)
 	if (!w)
 		return NULL;
 	sd_event_source_disable_unref(w->io);
-	sd_event_source_disable_unref(w->timer);
 	if (w->daemon)
 		MHD_stop_daemon(w->daemon); /* closes the socket, too */
 	else if (w->socket >= 0)
 		close(w->socket);
+	sd_event_source_disable_unref(w->timer);
 	free(w);
 	return NULL;
 }

@@ -46,3 +46,5 @@ struct web *web_free(struct web *w);
 bool web_host_is_allowed(const struct web_options *options, const char *host);
 /* "127.0.0.1:9464": false where it is none. Port 0 is taken: the system chooses one. */
 bool web_listen_parse(const char *text, char ret_host[64], char ret_port[8]);
+/* Only this machine can reach it. Pure. */
+bool web_listen_is_local(const char *text);

@@ -66,14 +66,8 @@ static bool joins(struct window *w, uint32_t at, uint64_t sequence)
 	return is_after || is_before;
 }
 
-enum window_outcome window_add(struct window *w, uint64_t sequence)
+static enum window_outcome insert(struct window *w, uint32_t at, struct window_range range)
 {
-	uint32_t at = find(w, sequence);
-
-	if (at < w->count && w->range[at].first <= sequence)
-		return WINDOW_SEEN;
-	if (joins(w, at, sequence))
-		return WINDOW_NEW;
 	if (w->count == WINDOW_RANGES_MAX) {
 		if (at == 0)
 			return WINDOW_SEEN; /* older than all that it remembers */
@@ -83,9 +77,45 @@ enum window_outcome window_add(struct window *w, uint64_t sequence)
 	if (!make_room(w))
 		return WINDOW_NO_MEMORY;
 	memmove(&w->range[at + 1], &w->range[at], (w->count - at) * sizeof(w->range[0]));
-	w->range[at] = (struct window_range){ sequence, sequence };
+	w->range[at] = range;
 	w->count++;
 	return WINDOW_NEW;
+}
+
+enum window_outcome window_add(struct window *w, uint64_t sequence)
+{
+	uint32_t at = find(w, sequence);
+
+	if (at < w->count && w->range[at].first <= sequence)
+		return WINDOW_SEEN;
+	if (joins(w, at, sequence))
+		return WINDOW_NEW;
+	return insert(w, at, (struct window_range){ sequence, sequence });
+}
+
+enum window_outcome window_add_range(struct window *w, struct window_range range)
+{
+	uint32_t at = find(w, range.first - 1), end = at;
+
+	for (; end < w->count && w->range[end].first - 1 <= range.last; end++) {
+		if (w->range[end].first < range.first)
+			range.first = w->range[end].first;
+		if (w->range[end].last > range.last)
+			range.last = w->range[end].last;
+	}
+	if (end == at)
+		return insert(w, at, range);
+	w->range[at] = range;
+	while (--end > at)
+		remove_range(w, end);
+	return WINDOW_NEW;
+}
+
+const struct window_range *window_find(const struct window *w, uint64_t sequence)
+{
+	uint32_t at = find(w, sequence);
+
+	return at < w->count && w->range[at].first <= sequence ? &w->range[at] : NULL;
 }
 
 uint64_t window_highest(const struct window *w)

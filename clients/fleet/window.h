@@ -31,5 +31,8 @@ enum window_outcome {
 
 /* sequence > 0 */
 enum window_outcome window_add(struct window *w, uint64_t sequence);
+/* All of 0 < first <= last at once, whatever of it is known: from what was remembered elsewhere. */
+enum window_outcome window_add_range(struct window *w, struct window_range range);
+const struct window_range *window_find(const struct window *w, uint64_t sequence); /* NULL: in none */
 uint64_t window_highest(const struct window *w);	/* 0: none */
 void window_fini(struct window *w);

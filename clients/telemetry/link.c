@@ -95,7 +95,8 @@ static void settle(struct link *l, int rc, int error)
 	if (l->is_broken)
 		return;
 	(void)sd_event_source_set_io_events(
-		l->io, EPOLLIN | (mosquitto_want_write(l->mosq) ? EPOLLOUT : 0));
+		l->io, (l->is_paused && l->phase == LINK_UP ? 0 : EPOLLIN) |
+			       (mosquitto_want_write(l->mosq) ? EPOLLOUT : 0));
 }
 
 static int on_settle(sd_event_source *source, void *userdata)
@@ -120,7 +121,7 @@ static int read_some(struct link *l)
 {
 	int rc = mosquitto_loop_read(l->mosq, 1), left;
 
-	for (unsigned i = 1; rc == MOSQ_ERR_SUCCESS && i < READS_PER_TURN && !l->is_broken; i++) {
+	for (unsigned i = 1; rc == MOSQ_ERR_SUCCESS && i < READS_PER_TURN && !l->is_broken && !l->is_paused; i++) {
 		if (mosquitto_socket(l->mosq) < 0 || ioctl(l->fd, FIONREAD, &left) < 0 || left == 0)
 			break;
 		rc = mosquitto_loop_read(l->mosq, 1);
@@ -148,11 +149,14 @@ static int tcp_error(struct link *l, uint32_t revents)
 
 static int read_and_write(struct link *l, uint32_t revents, int *ret_error)
 {
+	const bool is_early = l->options.acknowledges_late; /* late, but not later than the next ones */
 	int rc = MOSQ_ERR_SUCCESS, left = 0;
 
-	if (revents & (EPOLLIN | EPOLLERR | EPOLLHUP))
+	if (is_early && (revents & EPOLLOUT))
+		rc = mosquitto_loop_write(l->mosq, 1);
+	if (rc == MOSQ_ERR_SUCCESS && (revents & (EPOLLIN | EPOLLERR | EPOLLHUP)))
 		rc = read_some(l);
-	if (rc == MOSQ_ERR_SUCCESS && (revents & EPOLLOUT) && mosquitto_socket(l->mosq) >= 0)
+	if (rc == MOSQ_ERR_SUCCESS && !is_early && (revents & EPOLLOUT) && mosquitto_socket(l->mosq) >= 0)
 		rc = mosquitto_loop_write(l->mosq, 1);
 	*ret_error = errno;
 	/* Both directions are closed and nothing is left to read: the same moment would come for
@@ -204,6 +208,8 @@ static void attempt(struct link *l)
 	char complaint[256];
 	int r;
 
+	if (l->is_paused)
+		return; /* link_pause() comes back to it */
 	if (l->tls && tls_refresh(l->tls, complaint) < 0) {
 		(void)snprintf(l->why, sizeof(l->why), "%s", complaint);
 		give_up(l);
@@ -297,9 +303,11 @@ struct link *link_free(struct link *l)
 {
 	if (!l)
 		return NULL;
-	if (l->phase == LINK_UP && !l->is_broken)
+	if (l->phase == LINK_UP && !l->is_broken) {
+		(void)mosquitto_threaded_set(l->mosq, false); /* goodbye leaves at once, behind what waits */
 		(void)mosquitto_disconnect(
 			l->mosq); /* what the socket does not take now is not waited for */
+	}
 	tear_down(l);
 	sd_event_source_disable_unref(l->timer);
 	sd_event_source_disable_unref(l->settle);
@@ -312,6 +320,16 @@ struct link *link_free(struct link *l)
 bool link_is_connected(const struct link *l)
 {
 	return l->phase == LINK_UP && !l->is_broken;
+}
+
+void link_drop(struct link *l)
+{
+	l->is_broken = true;
+}
+
+bool link_is_resumed(const struct link *l)
+{
+	return l->is_resumed;
 }
 
 int link_publish(struct link *l, const char *topic, const void *payload, size_t length, int qos,
@@ -335,6 +353,17 @@ int link_publish(struct link *l, const char *topic, const void *payload, size_t 
 		return -EINVAL;
 	settle_later(l, rc, error);
 	return l->is_broken ? -ENOTCONN : message;
+}
+
+void link_pause(struct link *l, bool is_paused)
+{
+	if (l->is_paused == is_paused)
+		return;
+	l->is_paused = is_paused;
+	if (l->phase == LINK_UP && !l->is_broken && l->depth == 0)
+		settle_later(l, MOSQ_ERR_SUCCESS, 0);
+	else if (l->phase == LINK_RESTING && !is_paused)
+		link_arm(l, 0, 1000);
 }
 
 bool link_is_congested(const struct link *l)

@@ -26,6 +26,7 @@ struct link_options {
 	const char *user, *password;		/* NULL: none */
 	const char *ca_file, *cert_file, *key_file; /* NULL ca_file: no TLS. cert and key go together */
 	bool is_clean;				/* false: the server keeps the session */
+	bool acknowledges_late;			/* what came at QoS 1: after `received`, not before */
 	unsigned keepalive_s;			/* 5..3600 */
 	uint64_t pause_first_us, pause_last_us;	/* backoff */
 	uint64_t connect_us;			/* for name, TCP, TLS and the server's answer; 0: 30 s */
@@ -62,14 +63,23 @@ int link_new(struct link **ret, struct sd_event *event, const struct link_option
 struct link *link_free(struct link *l);		/* says goodbye if connected: no will is sent */
 
 bool link_is_connected(const struct link *l);
+/* From `connected` on: the server went on with the session it had kept, and what came meanwhile comes now. */
+bool link_is_resumed(const struct link *l);
 
 /* Hands one message to the library and writes what the socket takes. Returns its number (> 0) for
  * `acknowledged`, or -errno: -ENOTCONN, -ENOMEM, -EMSGSIZE. */
 int link_publish(struct link *l, const char *topic, const void *payload, size_t length, int qos,
 		 bool is_retained);
 
+/* Nothing is read any more, nor connected anew when the server gives up on us; false: goes on. May be called
+ * from `received`. */
+void link_pause(struct link *l, bool is_paused);
+
 /* Bytes that the socket did not take. */
 bool link_is_congested(const struct link *l);
+
+/* Nothing more is written, so that what was not acknowledged comes again. link_free() is next. */
+void link_drop(struct link *l);
 
 /* Whom it talks to or tried last. */
 const char *link_server(const struct link *l);

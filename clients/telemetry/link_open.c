@@ -39,7 +39,7 @@ uint64_t link_misc_us(const struct link *l)
 	return l->options.keepalive_s * US_PER_S / MISC_PART;
 }
 
-static void on_connect(struct mosquitto *mosq, void *userdata, int connack)
+static void on_connect(struct mosquitto *mosq, void *userdata, int connack, int flags)
 {
 	struct link *l = userdata;
 
@@ -49,6 +49,7 @@ static void on_connect(struct mosquitto *mosq, void *userdata, int connack)
 		return;
 	}
 	l->phase = LINK_UP;
+	l->is_resumed = flags & 1; /* CONNACK: session present */
 	l->up_us = link_now_us();
 	link_arm(l, link_misc_us(l), link_misc_us(l) / 4);
 	for (uint32_t i = 0; i < l->options.subscriptions; i++)
@@ -123,13 +124,17 @@ static int set_options(struct link *l)
 {
 	int rc = MOSQ_ERR_SUCCESS;
 
-	mosquitto_connect_callback_set(l->mosq, on_connect);
+	mosquitto_connect_with_flags_callback_set(l->mosq, on_connect);
 	mosquitto_disconnect_callback_set(l->mosq, on_disconnect);
 	mosquitto_publish_callback_set(l->mosq, on_published);
 	mosquitto_subscribe_callback_set(l->mosq, on_subscribed);
 	mosquitto_message_callback_set(l->mosq, on_message);
 	(void)mosquitto_max_inflight_messages_set(l->mosq, 0); /* the caller has its own window */
 	(void)mosquitto_int_option(l->mosq, MOSQ_OPT_TCP_NODELAY, 1);
+	/* A thread of ours would write, it believes, so it only queues: PUBACK, too, which otherwise leaves
+	 * before on_message. settle() sees that something waits, and the loop writes it. */
+	if (l->options.acknowledges_late)
+		(void)mosquitto_threaded_set(l->mosq, true);
 	if (l->options.user)
 		rc = mosquitto_username_pw_set(l->mosq, l->options.user, l->options.password);
 	if (rc == MOSQ_ERR_SUCCESS && l->tls) {

@@ -40,6 +40,8 @@ struct link {
 	struct tls *tls;
 	int fd;
 	bool has_tcp;			/* the socket stands */
+	bool is_resumed;		/* the server had kept the session */
+	bool is_paused;			/* see link_pause() */
 	bool is_broken;			/* to be taken down as soon as no call of the library is under way */
 	unsigned depth;			/* of such calls */
 	uint64_t up_us;			/* CLOCK_MONOTONIC: since when */

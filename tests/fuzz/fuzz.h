@@ -19,7 +19,7 @@
 	X(meminfo) X(columns) X(arc) X(zoneinfo) X(vmstat) X(decimal) X(pressure) X(value) X(key) \
 	X(cgroup_stat) X(cgroup_events) X(mount) X(cgroups) X(status) X(stat) X(adj) X(io) X(shm) X(kmsg) \
 	X(process_events) X(delays) X(trace) X(scan) X(tape) X(replay) \
-	X(spool) X(crumb) X(feed_line) X(last_words) X(words_file) X(ingest)
+	X(spool) X(crumb) X(feed_line) X(last_words) X(words_file) X(ingest) X(seen)
 /* clang-format on */
 
 #define FUZZ_DECLARE(name) void fuzz_##name(const uint8_t *bytes, size_t size);

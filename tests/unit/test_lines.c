@@ -6,12 +6,13 @@
 #include "lines.h"
 
 static char text[8192];
+static bool is_again;
 
 /* What is printed of a note, with its newline. */
 static void print(struct roster *r, enum roster_note_kind kind, const char *payload, bool is_json)
 {
 	struct ingest_message m = rig_alarm(TOPIC_AT_EVENT, TOPIC_ALARM_IMMINENT, true, 1);
-	struct roster_note note = { kind, rig_device(r), TOPIC_ALARM_SHUTDOWN };
+	struct roster_note note = { kind, rig_device(r), TOPIC_ALARM_SHUTDOWN, is_again };
 	struct ingest_raw raw = { "t", payload, payload ? strlen(payload) : 0, false };
 	struct lines l = { fmemopen(text, sizeof(text), "w"), is_json };
 
@@ -32,6 +33,7 @@ static void words(void **state)
 		{ROSTER_CLEARED, "cleared", "kind", "shutdown"},
 		{ROSTER_IN_CONFLICT, "conflict", "conflict", ""},
 		{ROSTER_FORGOTTEN, "forgotten", "device", "d"},
+		{ROSTER_IMPLAUSIBLE, "implausible", "device", "d"},
 	};
 	struct roster *r = roster_new(&rig_limits);
 
@@ -91,6 +93,24 @@ static void refused(void **state)
 				     "\"topic\":\"a??\\\"b\",\"bytes\":5000}\n"));
 }
 
+/* One of which nobody knows whether its line left, says so. */
+static void again(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+
+	(void)state;
+	rig_give(r, rig_state(1, 1, 0), 1);
+	for (unsigned i = 0; i < 2; i++) {
+		is_again = i == 1;
+		print(r, ROSTER_LOGGED, "{}", true);
+		assert_int_equal(strstr(text, "\"again\":true") != NULL, i == 1);
+		print(r, ROSTER_LOGGED, "{}", false);
+		assert_int_equal(strstr(text, "alarm raised (perhaps shown before): ") != NULL, i == 1);
+	}
+	is_again = false;
+	roster_free(r);
+}
+
 /* A reader that has gone is noticed. */
 static void gone(void **state)
 {
@@ -108,6 +128,7 @@ int main(void)
 		cmocka_unit_test(words),
 		cmocka_unit_test(escapes),
 		cmocka_unit_test(refused),
+		cmocka_unit_test(again),
 		cmocka_unit_test(gone),
 	};
 

@@ -88,18 +88,18 @@ static void differences(void **state)
 
 	(void)state;
 	give_counts(r, 1, "1", (struct tally_counts){ .near_misses = 100, .observed_s = 5000 });
-	give_counts(r, 2, "1", (struct tally_counts){ .near_misses = 103, .observed_s = 91400 });
+	give_counts(r, 2, "1", (struct tally_counts){ .near_misses = 103, .observed_s = 7880 });
 	give_counts(r, 3, "2",
-		    (struct tally_counts){.near_misses = 104, .observed_s = 91400, .resets = 1});
+		    (struct tally_counts){.near_misses = 104, .observed_s = 7880, .resets = 1});
 	give_counts(r, 4, "2", (struct tally_counts){ .near_misses = 2, .observed_s = 10 });
 	give_counts(r, 5, "2", (struct tally_counts){ .near_misses = 3, .observed_s = 20 });
 	one = &roster_groups(r)->group[0];
 	two = &roster_groups(r)->group[1];
-	assert_true(one->counts.near_misses == 4 && one->counts.observed_s == 86400 &&
+	assert_true(one->counts.near_misses == 4 && one->counts.observed_s == 2880 &&
 		    one->counts.resets == 1);
 	assert_true(two->counts.near_misses == 1 && two->counts.observed_s == 10);
 	assert_true(one->devices == 0 && two->devices == 1);
-	assert_true(glance_rate(one->counts.near_misses, one->counts.observed_s) == 4.0);
+	assert_true(glance_rate(one->counts.near_misses, one->counts.observed_s) == 120.0);
 	assert_true(glance_rate(7, 0) == 0);
 	assert_int_equal(glance_at(r, NULL).counts.near_misses, 5);
 	assert_int_equal(glance_at(r, "f").face[ROSTER_NORMAL], 1);

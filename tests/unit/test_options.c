@@ -58,6 +58,8 @@ static void outcomes(void **state)
 		{{"--cert=a", "--key=b"}, OPTIONS_WRONG},
 		{{"--ca=c", "--cert=a", "--key=b"}, OPTIONS_RUN},
 		{{"--ca=c", "--key=b"}, OPTIONS_WRONG},
+		{{"--state-file=x", "--read=y"}, OPTIONS_RUN},
+		{{"--state-file"}, OPTIONS_WRONG},
 		{{"--password-file=/nonexistent"}, OPTIONS_WRONG},
 		{{"--password-file=/dev/null"}, OPTIONS_WRONG},
 		{{"--allow-host=a", "--allow-host=b", "--allow-host=c", "--allow-host=d",
@@ -90,6 +92,7 @@ static void values(void **state)
 					    "--devices=7",
 					    "--silent-after=9",
 					    "--listen=127.0.0.1:1",
+					    "--state-file=s",
 					    NULL};
 	static const char *const none[] = { NULL };
 	struct options o;
@@ -100,10 +103,12 @@ static void values(void **state)
 	assert_string_equal(o.server[1], "b:2");
 	assert_true(o.partition == 1 && o.partitions == 5 && o.devices == 7 && o.silent_s == 9);
 	assert_string_equal(o.listen, "127.0.0.1:1");
+	assert_string_equal(o.state_file, "s");
 	assert_int_equal(parse(&o, none), OPTIONS_RUN);
 	assert_string_equal(o.server[0], "127.0.0.1:1883");
 	assert_true(o.servers == 1 && o.partitions == 1 && o.devices == 20000 &&
-		    o.keepalive_s == 60 && !o.client_id);
+		    o.keepalive_s == 60 && !o.client_id &&
+		    !o.state_file);
 }
 
 int main(void)

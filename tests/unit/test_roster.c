@@ -93,6 +93,29 @@ static void a_new_spool(void **state)
 	roster_free(r);
 }
 
+/* Two devices whose server lets one of them in: each one's will comes before the other's birth. */
+static void a_spool_that_returns(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+
+	(void)state;
+	rig_give(r, with(rig_state(3, 1, 0), BOOT_A, 1), 1);
+	rig_give(r, with(rig_will(3), BOOT_A, 1), 2);
+	assert_int_equal(rig_give(r, with(rig_state(8, 1, 2), BOOT_B, 2), 3), BIT(ROSTER_ONLINE)); /* a new spool? */
+	rig_give(r, with(rig_will(8), BOOT_B, 2), 4);
+	/* what the first one said before, and comes late */
+	assert_int_equal(rig_give(r, with(rig_alarm(TOPIC_AT_EVENT, 0, false, 2), BOOT_A, 1), 5), BIT(ROSTER_LOGGED));
+	assert_int_equal(rig_device(r)->conflict, ROSTER_ALONE);
+	assert_int_equal(rig_device(r)->instance, 2);
+	assert_int_equal(rig_give(r, with(rig_state(4, 3, 0), BOOT_A, 1), 6),
+			 BIT(ROSTER_ONLINE) | BIT(ROSTER_IN_CONFLICT)); /* no */
+	rig_give(r, with(rig_will(4), BOOT_A, 1), 7);
+	assert_int_equal(rig_give(r, with(rig_state(9, 2, 2), BOOT_B, 2), 8), BIT(ROSTER_ONLINE)); /* said once */
+	assert_int_equal(rig_device(r)->conflict, ROSTER_TWO_SPOOLS);
+	assert_int_equal(roster_count(r), 1);
+	roster_free(r);
+}
+
 static void a_copied_spool(void **state)
 {
 	struct roster *r = roster_new(&rig_limits);
@@ -107,26 +130,41 @@ static void a_copied_spool(void **state)
 	roster_free(r);
 }
 
-/* The log counts by id; the retained alarm is state. */
+/* The log counts by id; the present state is what the highest sequence says, of the log or kept. */
 static void log_and_alarms(void **state)
 {
 	static const struct {
+		const char *name;
 		enum topic_place place;
 		bool is_raised, is_empty;
 		uint64_t sequence;
 		unsigned notes;
+		bool stands;
 	} rows[] = {
-		{ TOPIC_AT_EVENT, true, false, 7, BIT(ROSTER_LOGGED) },
-		{ TOPIC_AT_EVENT, true, false, 7, 0 },
-		{ TOPIC_AT_ALARM, true, false, 7, BIT(ROSTER_RAISED) },
-		{ TOPIC_AT_ALARM, true, false, 7, 0 },
-		{ TOPIC_AT_EVENT, true, false, 3, BIT(ROSTER_LOGGED) },		/* older, and new */
-		{ TOPIC_AT_ALARM, false, false, 6, 0 },				/* older than what stands */
-		{ TOPIC_AT_ALARM, false, true, 0, BIT(ROSTER_CLEARED) },
-		{ TOPIC_AT_ALARM, false, true, 0, 0 },
-		{ TOPIC_AT_EVENT, false, false, 8, BIT(ROSTER_LOGGED) },
-		{ TOPIC_AT_ALARM, true, false, 9, BIT(ROSTER_RAISED) },
-		{ TOPIC_AT_ALARM, false, false, 10, BIT(ROSTER_CLEARED) },
+		{ "the log raises", TOPIC_AT_EVENT, true, false, 7,
+		  BIT(ROSTER_LOGGED) | BIT(ROSTER_RAISED), true },
+		{ "the log again", TOPIC_AT_EVENT, true, false, 7, 0, true },
+		{ "the kept one of the same", TOPIC_AT_ALARM, true, false, 7, 0, true },
+		{ "an older one is counted", TOPIC_AT_EVENT, true, false, 3, BIT(ROSTER_LOGGED), true },
+		{ "an older clear is counted", TOPIC_AT_EVENT, false, false, 4, BIT(ROSTER_LOGGED), true },
+		{ "a kept clear that is older", TOPIC_AT_ALARM, false, false, 6, 0, true },
+		{ "an empty one clears", TOPIC_AT_ALARM, false, true, 0, BIT(ROSTER_CLEARED), false },
+		{ "and again", TOPIC_AT_ALARM, false, true, 0, 0, false },
+		{ "a raise sent again", TOPIC_AT_EVENT, true, false, 7, 0, false },
+		{ "an old raise, new to us", TOPIC_AT_EVENT, true, false, 5, BIT(ROSTER_LOGGED), false },
+		{ "its clear, late", TOPIC_AT_EVENT, false, false, 8, BIT(ROSTER_LOGGED), false },
+		{ "the kept raise of before", TOPIC_AT_ALARM, true, false, 7, 0, false },
+		{ "the next, kept first", TOPIC_AT_ALARM, true, false, 9, BIT(ROSTER_RAISED), true },
+		{ "then the log", TOPIC_AT_EVENT, true, false, 9, BIT(ROSTER_LOGGED), true },
+		{ "the log clears", TOPIC_AT_EVENT, false, false, 11,
+		  BIT(ROSTER_LOGGED) | BIT(ROSTER_CLEARED), false },
+		{ "a raise before that, late", TOPIC_AT_EVENT, true, false, 10, BIT(ROSTER_LOGGED), false },
+		{ "the kept one of that", TOPIC_AT_ALARM, true, false, 10, 0, false },
+		{ "the empty one of the clear", TOPIC_AT_ALARM, false, true, 0, 0, false },
+		{ "raised anew", TOPIC_AT_EVENT, true, false, 12,
+		  BIT(ROSTER_LOGGED) | BIT(ROSTER_RAISED), true },
+		{ "a kept clear", TOPIC_AT_ALARM, false, false, 13, BIT(ROSTER_CLEARED), false },
+		{ "the raise before it, kept", TOPIC_AT_ALARM, true, false, 12, 0, false },
 	};
 	struct roster *r = roster_new(&rig_limits);
 	const struct group *g;
@@ -139,13 +177,70 @@ static void log_and_alarms(void **state)
 
 		m.is_empty = rows[i].is_empty;
 		notes = rig_give(r, m, i);
-		if (notes != rows[i].notes)
-			fail_msg("row %zu: notes %x", i, notes);
+		if (notes != rows[i].notes ||
+		    rig_device(r)->alarm[TOPIC_ALARM_OOM_KILL].is_raised != rows[i].stands)
+			fail_msg("%s: notes %x", rows[i].name, notes);
 	}
+	for (unsigned k = 0; k < TOPIC_ALARM_OOM_KILL; k++)
+		assert_true(rig_device(r)->alarm[k].sequence == 0);
 	g = &roster_groups(r)->group[0];
-	assert_int_equal(g->raised[TOPIC_ALARM_OOM_KILL], 2); /* sequences 7 and 3 */
-	assert_int_equal(roster_totals(r)->duplicates, 1);
-	assert_int_equal(rig_device(r)->moments, 3);
+	assert_int_equal(g->raised[TOPIC_ALARM_OOM_KILL], 6); /* sequences 7 3 5 9 10 12 */
+	assert_int_equal(roster_totals(r)->duplicates, 2);
+	assert_int_equal(roster_totals(r)->out_of_order, 4);
+	assert_int_equal(rig_device(r)->moments, 9);
+	roster_free(r);
+}
+
+/* A note of the log names the kind in the message, and another boot of the device counts on. */
+static void alarms_of_the_log(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+	struct roster_now now = { 5, 5 };
+	struct roster_note note[ROSTER_NOTES_MAX];
+	struct ingest_message m = rig_alarm(TOPIC_AT_EVENT, TOPIC_ALARM_BROKER_LOST, true, 20);
+	uint32_t notes;
+
+	(void)state;
+	assert_int_equal(roster_apply(r, &m, &now, note, &notes), INGEST_OK);
+	assert_int_equal(notes, 2);
+	assert_int_equal(note[1].kind, ROSTER_RAISED);
+	assert_int_equal(note[1].alarm, TOPIC_ALARM_BROKER_LOST);
+	assert_string_equal(rig_device(r)->alarm[TOPIC_ALARM_BROKER_LOST].text, "memory \"ends\"");
+	m = with(rig_alarm(TOPIC_AT_EVENT, TOPIC_ALARM_BROKER_LOST, false, 21), BOOT_B, 1);
+	assert_int_equal(rig_give(r, m, 6), BIT(ROSTER_LOGGED) | BIT(ROSTER_CLEARED));
+	m = with(rig_alarm(TOPIC_AT_EVENT, TOPIC_ALARM_BROKER_LOST, true, 19), BOOT_A, 1);
+	assert_int_equal(rig_give(r, m, 7), BIT(ROSTER_LOGGED));
+	roster_free(r);
+}
+
+/* What another spool left at the server raises, but its number does not stand in the way of ours. */
+static void alarm_of_another_spool(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+
+	(void)state;
+	rig_give(r, rig_state(3, 1, 0), 1);
+	assert_int_equal(rig_give(r, with(rig_alarm(TOPIC_AT_ALARM, 0, true, 900), BOOT_B, 2), 2),
+			 BIT(ROSTER_RAISED));
+	assert_int_equal(rig_give(r, rig_alarm(TOPIC_AT_EVENT, 0, false, 2), 3),
+			 BIT(ROSTER_LOGGED) | BIT(ROSTER_CLEARED));
+	assert_int_equal(rig_give(r, rig_alarm(TOPIC_AT_EVENT, 0, true, 4), 4),
+			 BIT(ROSTER_LOGGED) | BIT(ROSTER_RAISED));
+	roster_free(r);
+}
+
+/* Of a shared log each instance has a part: it may have the raise, and another the clear. */
+static void shared_log(void **state)
+{
+	struct roster_limits shared = rig_limits;
+	struct roster *r;
+
+	(void)state;
+	shared.is_log_shared = true;
+	r = roster_new(&shared);
+	assert_int_equal(rig_give(r, rig_alarm(TOPIC_AT_EVENT, 0, true, 1), 1), BIT(ROSTER_LOGGED));
+	assert_int_equal(rig_give(r, rig_alarm(TOPIC_AT_ALARM, 0, true, 1), 1), BIT(ROSTER_RAISED));
+	assert_int_equal(rig_give(r, rig_alarm(TOPIC_AT_EVENT, 0, false, 2), 1), BIT(ROSTER_LOGGED));
 	roster_free(r);
 }
 
@@ -154,11 +249,11 @@ static void expiry(void **state)
 {
 	const uint64_t wait_s = ROSTER_EXPIRE_US / 1000000;
 	static const struct {
+		enum topic_place raised_at;
 		bool has_state, has_alarm, expect;
-	} rows[] = {{true, false, true},
-		    {true, true, false},
-		    {false, false, false},
-		    {false, true, false}};
+	} rows[] = {{TOPIC_AT_ALARM, true, false, true}, {TOPIC_AT_ALARM, true, true, false},
+		    {TOPIC_AT_ALARM, false, false, false}, {TOPIC_AT_ALARM, false, true, false},
+		    {TOPIC_AT_EVENT, true, false, true}, {TOPIC_AT_EVENT, true, true, false}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -167,7 +262,7 @@ static void expiry(void **state)
 		struct roster_note note;
 
 		rig_give(r, rig_state(1, 1, 0), 1);
-		rig_give(r, rig_alarm(TOPIC_AT_ALARM, TOPIC_ALARM_IMMINENT, true, 2), 2);
+		rig_give(r, rig_alarm(rows[i].raised_at, TOPIC_ALARM_IMMINENT, true, 2), 2);
 		roster_connected(r, &now);
 		if (rows[i].has_state)
 			rig_give(r, rig_state(1, 1, 0), 51);
@@ -197,7 +292,7 @@ static void partitions(void **state)
 			struct ingest_message m = rig_alarm(TOPIC_AT_EVENT, 0, true, 1);
 
 			snprintf(m.topic.device, sizeof(m.topic.device), "d%u", i);
-			mine += rig_give(r, m, i) == BIT(ROSTER_LOGGED);
+			mine += rig_give(r, m, i) == (BIT(ROSTER_LOGGED) | BIT(ROSTER_RAISED));
 		}
 		others += roster_totals(r)->not_mine;
 		assert_true(roster_count(r) > 5);
@@ -256,6 +351,124 @@ static void limits(void **state)
 	roster_free(r);
 }
 
+/* One liar: what it says is added as far as it can be true, and the sum never goes down. */
+static void liar(void **state)
+{
+	static const struct {
+		uint64_t at_s, count, observed_s;	/* what it says */
+		uint64_t counted, watched;		/* what is added up by then */
+		unsigned notes;
+	} rows[] = {
+		{ 10, 5, 5, 0, 0, BIT(ROSTER_ONLINE) },
+		{ 20, 8, 15, 3, 10, 0 },
+		{ 30, INT64_MAX, INT64_MAX, 1020, 3620, BIT(ROSTER_IMPLAUSIBLE) },
+		{ 40, 0, 0, 1020, 3620, 0 },		/* counts anew */
+		{ 40, INT64_MAX, INT64_MAX, 1030, 3630, 0 },
+		{ 40, 0, 0, 1030, 3630, 0 },
+		{ 50, 9, 9, 1039, 3639, 0 },		/* as many as seconds have passed */
+	};
+	struct roster *r = roster_new(&rig_limits);
+	const struct tally_counts most = { .victims = UINT64_MAX - 1 };
+	struct tally_counts sum = { .victims = 5 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ingest_message m = rig_state(1, i + 1, 0);
+		const struct tally_counts *counts = &roster_groups(r)->group[0].counts;
+		unsigned notes;
+
+		m.data.has_counts = true;
+		m.data.counts = (struct tally_counts){ .victims = rows[i].count,
+						       .observed_s = rows[i].observed_s };
+		notes = rig_give(r, m, rows[i].at_s);
+		if (notes != rows[i].notes || counts->victims != rows[i].counted ||
+		    counts->observed_s != rows[i].watched)
+			fail_msg("row %zu: notes %x, %ju victims, %ju s", i, notes, (uintmax_t)counts->victims,
+				 (uintmax_t)counts->observed_s);
+	}
+	assert_int_equal(roster_totals(r)->refused_figures, 4);
+	group_add(&sum, &most);
+	assert_true(sum.victims == UINT64_MAX);
+	roster_free(r);
+}
+
+/* A kept state may be weeks old: what happened since is no lie. */
+static void kept_counts(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+	struct ingest_message m = rig_state(1, 1, 0);
+
+	(void)state;
+	m.data.has_counts = m.is_retained = true;
+	rig_give(r, m, 10);
+	m = rig_state(1, 2, 0);
+	m.data.has_counts = true;
+	m.data.counts.observed_s = 20 * 86400;
+	rig_give(r, m, 20);
+	assert_true(roster_groups(r)->group[0].counts.observed_s == 20 * 86400);
+	assert_int_equal(roster_totals(r)->refused_figures, 0);
+	roster_free(r);
+}
+
+/* A device that changes its firmware's name for ever takes no room from others. */
+static void many_firmwares(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+	struct ingest_message m;
+
+	(void)state;
+	for (uint32_t i = 0; i < 2 * GROUPS_MAX; i++) {
+		m = rig_state(1, i + 1, 0);
+		snprintf(m.firmware, sizeof(m.firmware), "bad-%u", i);
+		rig_give(r, m, i);
+	}
+	m = rig_state(1, 1, 0);
+	snprintf(m.topic.device, sizeof(m.topic.device), "good");
+	snprintf(m.firmware, sizeof(m.firmware), "2.0");
+	rig_give(r, m, 1000);
+	assert_string_equal(roster_find(r, "f", "good", 0)->group->firmware, "2.0");
+	assert_int_equal(roster_find(r, "f", "good", 0)->group->devices, 1);
+	assert_int_equal(roster_groups(r)->overflows, 0);
+	roster_free(r);
+}
+
+/* Names that were invented give way to a device; one that was online, or has an alarm, stays. */
+static void room(void **state)
+{
+	static const struct {
+		const char *name;
+		bool is_online, is_alarm, is_known, expect;	/* expect: it is there at the end */
+	} rows[] = {
+		{ "online", true, false, true, true },
+		{ "alarmed", false, true, false, true },
+		{ "unknown", false, false, false, false },
+		{ "offline", false, false, true, false },
+		{ "offline-later", false, false, true, true },
+	};
+	struct roster_limits limits = { 5, 0, 1, UINT64_C(5000000) };
+	struct roster *r = roster_new(&limits);
+	struct ingest_message m;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		m = rows[i].is_online ? rig_state(1, 1, 0) :
+		    rows[i].is_known ? rig_will(1) :
+		    rig_alarm(rows[i].is_alarm ? TOPIC_AT_ALARM : TOPIC_AT_EVENT, 0, rows[i].is_alarm, 1);
+		snprintf(m.topic.device, sizeof(m.topic.device), "%s", rows[i].name);
+		rig_give(r, m, i + 1);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		m = rig_state(1, 1, 0);
+		snprintf(m.topic.device, sizeof(m.topic.device), "real-%u", i);
+		assert_int_equal(rig_give(r, m, 10), BIT(ROSTER_ONLINE));
+	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (!!roster_find(r, "f", rows[i].name, 0) != rows[i].expect)
+			fail_msg("%s", rows[i].name);
+	assert_int_equal(roster_totals(r)->evicted, 2);
+	roster_free(r);
+}
+
 static void many_twins(void **state)
 {
 	struct roster *r = roster_new(&rig_limits);
@@ -276,11 +489,15 @@ static void many_twins(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sessions),	  cmocka_unit_test(two_spools),
-		cmocka_unit_test(a_new_spool),	  cmocka_unit_test(a_copied_spool),
-		cmocka_unit_test(log_and_alarms), cmocka_unit_test(expiry), cmocka_unit_test(partitions),
-		cmocka_unit_test(timeline),	  cmocka_unit_test(limits),
-		cmocka_unit_test(many_twins),
+		cmocka_unit_test(sessions), cmocka_unit_test(two_spools),
+		cmocka_unit_test(a_spool_that_returns),
+		cmocka_unit_test(a_new_spool), cmocka_unit_test(a_copied_spool),
+		cmocka_unit_test(log_and_alarms), cmocka_unit_test(alarms_of_the_log),
+		cmocka_unit_test(alarm_of_another_spool), cmocka_unit_test(shared_log),
+		cmocka_unit_test(expiry), cmocka_unit_test(partitions),
+		cmocka_unit_test(timeline), cmocka_unit_test(limits),
+		cmocka_unit_test(many_twins),	  cmocka_unit_test(liar), cmocka_unit_test(kept_counts),
+		cmocka_unit_test(many_firmwares), cmocka_unit_test(room),
 	};
 
 	return cmocka_run_group_tests_name("roster", tests, NULL, NULL);

@@ -34,6 +34,10 @@ static void hosts(void **state)
 		{"localhost.evil.example", false},
 		{"127.0.0.1.evil.example", false},
 		{"2130706433", false},
+		{"[::1].evil.example", false},
+		{"[::1]x", false},
+		{"127.0.0.1:80.evil.example", false},
+		{"localhost:x", false},
 	};
 
 	(void)state;
@@ -72,9 +76,21 @@ static void addresses(void **state)
 	}
 }
 
+static void local(void **state)
+{
+	(void)state;
+	assert_true(web_listen_is_local("127.0.0.1:80"));
+	assert_true(web_listen_is_local("127.9.9.9:80"));
+	assert_true(web_listen_is_local("[::1]:80"));
+	assert_false(web_listen_is_local("0.0.0.0:80"));
+	assert_false(web_listen_is_local("[::]:80"));
+	assert_false(web_listen_is_local("192.0.2.1:80"));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(hosts), cmocka_unit_test(addresses) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(hosts), cmocka_unit_test(addresses),
+					    cmocka_unit_test(local) };
 
 	return cmocka_run_group_tests_name("web", tests, NULL, NULL);
 }

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The lines of failsoft-fleet and who reads them: one that has ended or has no room is said; one that stands still
+stops neither the page nor the alerts, and what was taken of the server reaches it in the end."""
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+import mqtt
+import sender
+import side
+import tap
+
+mqtt.need("mosquitto")
+started = []
+
+
+def start(server, output, *options):
+    port = mqtt.free_port()
+    process = subprocess.Popen([str(tap.program("failsoft-fleet")), "--json", f"--server=127.0.0.1:{server.port}",
+                                f"--listen=127.0.0.1:{port}", *options], stdout=output, stderr=subprocess.PIPE, text=True,
+                               stdin=subprocess.DEVNULL)
+    started.append(process)
+    err = mqtt.Lines(process.stderr)
+    if not err.wait("connected to"):
+        raise RuntimeError(err.all())
+    return process, err, port
+
+
+def metrics(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return answer.read().decode()
+
+
+def messages(port):
+    for line in metrics(port).splitlines():
+        if line.startswith("failsoft_fleet_messages_total"):
+            return int(float(line.split()[-1]))
+    raise RuntimeError("no failsoft_fleet_messages_total")
+
+
+def no_room(server):
+    with open("/dev/full", "wb") as full:
+        process, err, _ = start(server, full)
+    d = sender.Device("full", "out").connect(server.port)
+    d.alarm()
+    try:
+        status = process.wait(10)
+    except subprocess.TimeoutExpired:
+        status = process.kill()
+    tap.check("no room: said, status 1", [] if status == 1 and err.wait("standard output: No space left", 5)
+              else [status, err.all()])
+    d.mqtt.close()
+
+
+def read_full(folder):
+    path = f"{folder}/lines"
+    with open(path, "w", encoding="ascii") as out:
+        out.write("failsoft/v1/f/d/state x\n")
+    for options in (["--json", f"--read={path}"], ["--help"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([str(tap.program("failsoft-fleet")), *options], stdout=full, stderr=subprocess.PIPE,
+                                  text=True, timeout=20, check=False)
+        tap.check(f"{options[0]} > /dev/full: said, status 1", [] if done.returncode == 1 and "No space left" in done.stderr
+                  else [done.returncode, done.stderr])
+
+
+def gone(server):
+    ours, theirs = os.pipe()
+    process, err, _ = start(server, theirs)
+    os.close(theirs)
+    os.close(ours)
+    try:
+        status = process.wait(10)
+    except subprocess.TimeoutExpired:
+        status = process.kill()
+    tap.check("the reader has ended: said at once, status 1", [] if status == 1 and err.wait("who read it has ended", 5)
+              else [status, err.all()])
+
+
+def flood(device, count):
+    for _ in range(count):
+        device.send("event", "event", device.event_data(text="x" * 500))
+
+
+def count_lines(read, total):
+    got, tail = set(), b""
+    end = time.monotonic() + 60
+    while len(got) < total and time.monotonic() < end:
+        data = read(1 << 16)
+        if not data:
+            break
+        *whole, tail = (tail + data).split(b"\n")
+        got |= {line["message"]["id"] for line in map(json.loads, whole) if line["what"] == "event"}
+    return len(got)
+
+
+def stands_still(server, kind, ours, theirs, *options):
+    process, err, port = start(server, theirs, "--client-id=still-" + kind, *options)
+    theirs.close()
+    d = sender.Device("still-" + kind, "out").connect(server.port)
+    total = 9000
+    flood(d, total)
+    tap.check(f"{kind}: a reader that stands still is said", [] if err.wait("reader stands still", 30) else [err.all()])
+    before = messages(port)
+    time.sleep(1)
+    tap.check(f"{kind}: the page answers, and no more is taken", [] if messages(port) == before < total
+              else [before, messages(port)])
+    rss = int(open(f"/proc/{process.pid}/status", encoding="ascii").read().split("VmHWM:")[1].split()[0])
+    if options:
+        tap.check(f"{kind}: what is known as shown is in the pipe", [] if before < 200 else [before])
+    tap.check(f"{kind}: what waits is bounded", [] if rss < 60 << 10 else [f"{rss} KiB"])
+    got = count_lines(ours, total)
+    tap.check(f"{kind}: it reads on: every line is there", [] if got == total else [f"{got} of {total}", *err.all()[-5:]])
+    tap.check(f"{kind}: and that is said", [] if err.wait("it is read again", 5) else [err.all()])
+    process.terminate()
+    tap.check(f"{kind}: told to end: status 0", [] if process.wait(10) == 0 else [process.returncode, err.all()])
+    d.mqtt.close()
+
+
+def shared(server):
+    """The description of a pipe that others have, too, is left as it is."""
+    ours, theirs = os.pipe()
+    process, _, _ = start(server, theirs)
+    flags = fcntl.fcntl(theirs, fcntl.F_GETFL)
+    tap.check("a pipe that others write, too, still blocks them", [] if not flags & os.O_NONBLOCK else [hex(flags)])
+    process.terminate()
+    process.wait(10)
+    os.close(ours)
+    os.close(theirs)
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="failsoft-output-") as folder:
+        with mqtt.Mosquitto(folder) as server:
+            no_room(server)
+            read_full(folder)
+            gone(server)
+            shared(server)
+            ours, theirs = os.pipe()
+            stands_still(server, "pipe", lambda n: os.read(ours, n), os.fdopen(theirs, "wb"))
+            os.close(ours)
+            here, there = socket.socketpair()
+            stands_still(server, "socket", here.recv, there)
+            here.close()
+            ours, theirs = os.pipe()
+            stands_still(server, "state-file", lambda n: os.read(ours, n), os.fdopen(theirs, "wb"),
+                         f"--state-file={folder}/seen")
+            os.close(ours)
+    tap.done()
+
+
+try:
+    main()
+finally:
+    for each in started:
+        each.kill()
+        each.wait()
