@@ -180,7 +180,10 @@ static int name_topics(struct device *d)
 	for (t.place = 0; t.place < TOPIC_PLACE_COUNT; t.place++)
 		if (t.place != TOPIC_AT_ALARM)
 			topic_format(&t, d->topic[t.place]);
-	return snprintf(d->client_id, sizeof(d->client_id), "failsoft-%s", d->envelope.device) > 0
+	/* Fleet and instance, too: a server throws out whoever has the id of one that comes, so two
+	 * devices with one name would do that to each other for ever, and neither would be seen. */
+	return snprintf(d->client_id, sizeof(d->client_id), "failsoft-%s-%s-%08x",
+			d->envelope.fleet, d->envelope.device, d->envelope.instance) > 0
 		       ? 0
 		       : -EINVAL;
 }
