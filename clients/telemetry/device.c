@@ -20,6 +20,12 @@
  * double: a report's "then it ended" is as much less sure. */
 #define TICK_US (10 * US_PER_S)
 
+/* What the process may grow by after its start. A server's message is taken whole before anybody looks at
+ * it, and ours has 32 MiB in its cgroup, of which it has up to 10: without a limit a message of 20 MB is
+ * its end, at each start again if the server keeps it. A lookup's thread takes 256 KiB of stack, a
+ * connection with TLS 200 KiB. Half would do; double leaves little of the cgroup. */
+#define MARGIN_BYTES ((size_t)8 << 20)
+
 static uint64_t clock_us(clockid_t clock)
 {
 	struct timespec t;
@@ -269,11 +275,16 @@ int device_start(struct device *d, const struct device_options *options,
 	if (r < 0)
 		return r;
 	device_rehearse(d);
-	if (options->is_check)
-		return 0;
-	r = feed_new(&d->feed, d->event, &feed, &handlers);
+	if (!options->is_check)
+		r = feed_new(&d->feed, d->event, &feed, &handlers);
 	if (r < 0)
 		return complain("the broker", r, "");
+	r = reserve_no_more(MARGIN_BYTES);
+	if (r < 0)
+		tell(TELL_WARNING, "a large message of a server's may take memory without limit: %s",
+		     strerror(-r));
+	if (options->is_check)
+		return 0;
 	device_arm(d->tick, TICK_US, US_PER_S);
 	return on_heartbeat(d->heartbeat, 0, d);
 }

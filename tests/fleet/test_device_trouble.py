@@ -1,13 +1,25 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""failsoft-telemetry where somebody else is wrong: another device has its name."""
+"""failsoft-telemetry where somebody else is wrong: another device has its name, or a server sends what
+no memory is for."""
 
+import contextlib
+import os
+import pathlib
+import re
+import socket
+import ssl
+import tempfile
+import threading
 import time
 
 import mqtt
 import tap
-from device_world import DeviceWorld
-from world import expect, true
+from device_world import PREFIX, TELEMETRY, DeviceWorld
+from world import LOWEST, expect, true
+
+PEAK_MAX_KIB = 20480	# 10 MiB and the margin of 8; its cgroup has 32
+CONNECTIONS = int(os.environ.get("FAILSOFT_CONNECTIONS", "200"))
 
 
 def same_names():
@@ -28,9 +40,108 @@ def same_names():
                                                                      for i in instances)))
 
 
+def header(kind, length):
+    """A packet's first bytes, with the length that it announces."""
+    out = bytearray([kind])
+    while True:
+        out.append(length % 128 | (0x80 if length > 127 else 0))
+        length //= 128
+        if not length:
+            return bytes(out)
+
+
+@contextlib.contextmanager
+def fake_server(answer, tls=None):
+    """Takes each connection and its CONNECT; answer(socket) does the rest. Yields [port, connections so far]."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(16)
+    seen = [listener.getsockname()[1], 0]
+
+    def serve():
+        while True:
+            try:
+                taken = listener.accept()[0]
+            except OSError:
+                return
+            with contextlib.suppress(OSError):
+                with tls.wrap_socket(taken, server_side=True) if tls else taken as s:
+                    s.recv(4096)
+                    s.sendall(b"\x20\x02\x00\x00")
+                    seen[1] += 1
+                    answer(s)
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield seen
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def has_sanitizer():
+    return b"__asan_init" in pathlib.Path(TELEMETRY).read_bytes()
+
+
+def kib(pid, name):
+    return int(re.search(rf"^{name}:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1])
+
+
+def announced_message():
+    """200 MB are announced and sent as fast as they are taken."""
+    def flood(s):
+        s.sendall(header(0x30, 200_000_000) + b"\0\1t")
+        for _ in range(3200):
+            s.sendall(bytes(65536))
+
+    with fake_server(flood) as server, DeviceWorld(server=False) as w:
+        device = w.start_device(servers=[f"127.0.0.1:{server[0]}"])
+        tap.wait_for(lambda: w.device_log().count("no memory for") > 2, "three refusals")
+        alive, peak, told = device.poll() is None, kib(device.pid, "VmHWM"), w.device_log()
+    print(f"# 200 MB announced: VmHWM {peak} KiB")
+    tap.check("a message of 200 MB ends the connection, in words, and takes no memory",
+              true(alive=alive, peak=peak < PEAK_MAX_KIB, named=f"not connected: 127.0.0.1:{server[0]} sends" in told))
+
+
+def retained_message():
+    """20 MB on the topic that it reads: as in its cgroup, and an alarm goes into the spool all the same."""
+    with DeviceWorld(telemetry={"commands": "drill"}) as w:
+        big = w.folder / "big"
+        big.write_bytes(b"x" * 20_000_000)
+        tap.output_of("mosquitto_pub", "-p", w.port, "-q", "1", "-r", "-t", f"{PREFIX}/cmd", "-f", big)
+        device = w.start_device()
+        tap.wait_for(lambda: w.device_log().count("no memory for") > 1, "two refusals")
+        alive, peak = device.poll() is None, kib(device.pid, "VmHWM")
+        tap.output_of("mosquitto_pub", "-p", w.port, "-q", "1", "-r", "-t", f"{PREFIX}/cmd", "-n")
+        w.set_free(LOWEST)
+        alarm = w.wait("alarm/shutdown", raised=True)
+    print(f"# 20 MB retained: VmHWM {peak} KiB")
+    tap.check("a retained message of 20 MB is no end, and when it is gone an alarm leaves",
+              true(alive=alive, peak=peak < PEAK_MAX_KIB, alarm=bool(alarm)))
+
+
+def many_connections():
+    """The limit stands: what a connection takes is given back. By name, so with a thread each."""
+    with tempfile.TemporaryDirectory() as folder:
+        authority = mqtt.Authority(folder)
+        cert, key = authority.sign("server", "DNS:localhost,IP:127.0.0.1")
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(cert, key)
+        with fake_server(lambda s: None, tls) as server, DeviceWorld(server=False) as w:
+            device = w.start_device(servers=[f"localhost:{server[0]}"], ca_file=str(authority.file), pause_first_ms=10,
+                                    pause_last_ms=10)
+            tap.wait_for(lambda: server[1] >= 50, "50 connections", 30)
+            early = kib(device.pid, "VmData")
+            tap.wait_for(lambda: server[1] >= CONNECTIONS, f"{CONNECTIONS} connections", 90)
+            late, told = kib(device.pid, "VmData"), w.device_log()
+    print(f"# {CONNECTIONS} connections: data {early} -> {late} KiB")
+    tap.check(f"{CONNECTIONS} connections with TLS by name under the limit", true(grown=late - early < 512,
+              memory="memory for" not in told, resolved="not resolved" not in told))
+
+
 def main():
     mqtt.need("mosquitto", "mosquitto_sub", "mosquitto_pub", "dbus-daemon")
-    for story in (same_names,):
+    for story in (same_names, many_connections) + (() if has_sanitizer() else (announced_message, retained_message)):
         story()
     tap.done()
 
