@@ -218,23 +218,55 @@ static int add_sources(struct device *d)
 	return r < 0 ? r : sd_event_set_watchdog(d->event, true);
 }
 
+static const char *why_no_spool(int r)
+{
+	switch (r) {
+	case -EBUSY:
+		return "another failsoft-telemetry has it; its journal says what its server says";
+	case -ENOENT:
+		return "the state directory is not there: StateDirectory= of the service makes it; "
+		       "without systemd make it, mode 0700, for the user of this process, or name "
+		       "another one with --state-dir";
+	}
+	return "";
+}
+
+static int open_spool(struct device *d)
+{
+	const uint32_t slots = (uint32_t)d->settings.spool_slots;
+	struct spool_opening how;
+	char path[512];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/spool", d->options.state_directory);
+	r = spool_open_anyway(&d->spool, path, slots, &how);
+	if (r < 0)
+		return complain(path, r, why_no_spool(r));
+	if (how.is_aside)
+		tell(TELL_ERROR, "%s was no spool of ours: it is %s.bad now, and a new one is begun; "
+		     "what waited in it is not sent", path, path);
+	if (how.is_in_memory)
+		tell(TELL_ERROR, "%s: %s: what waits is in memory alone and lost with this process, "
+		     "until a start finds room", path, strerror(-how.error));
+	if (how.is_old_size)
+		tell(TELL_WARNING, "%s: %s: it keeps its %u slots instead of %u", path,
+		     strerror(-how.error), spool_count(d->spool).slots, slots);
+	if (!spool_is_locked(d->spool))
+		tell(TELL_WARNING, "the spool is not locked in memory: RLIMIT_MEMLOCK is too low");
+	return 0;
+}
+
 static int open_state(struct device *d)
 {
-	char complaint[256] = "", path[512];
+	char complaint[256] = "";
 	int r = identity_read(d->root_fd, d->settings.device, d->settings.firmware, &d->identity,
 			      complaint);
 
 	if (r < 0)
 		return complain("who this device is", r, complaint);
-	(void)snprintf(path, sizeof(path), "%s/spool", d->options.state_directory);
-	r = spool_open(&d->spool, path, (uint32_t)d->settings.spool_slots);
+	r = open_spool(d);
 	if (r < 0)
-		return complain(path, r,
-				r == -EBUSY ? "another failsoft-telemetry has it; its journal says "
-					      "what its server says"
-					    : "");
-	if (!spool_is_locked(d->spool))
-		tell(TELL_WARNING, "the spool is not locked in memory: RLIMIT_MEMLOCK is too low");
+		return r;
 	d->envelope.instance = spool_instance(d->spool);
 	r = name_topics(d);
 	if (r >= 0)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""failsoft-telemetry where somebody else is wrong: another device has its name, or a server sends what
-no memory is for."""
+"""failsoft-telemetry where somebody else is wrong: another device has its name, a server sends what no memory
+is for, the spool is none, the disk is full."""
 
 import contextlib
 import os
@@ -139,9 +139,42 @@ def many_connections():
               memory="memory for" not in told, resolved="not resolved" not in told))
 
 
+def bad_spool():
+    for name, content in (("zeroes", bytes(65536)), ("noise", b"\x5a" * 65536)):
+        with DeviceWorld() as w:
+            (w.state / "spool").write_bytes(content)
+            w.start_device()
+            state = w.wait_online()
+            told, kept = w.device_log(), (w.state / "spool.bad").read_bytes()
+        tap.check(f"a spool of {name} is set aside, and said", expect(damaged=(state[2]["data"]["spool"]["damaged"], 1)) +
+                  true(said="no spool of ours" in told, kept=kept == content))
+
+
+def full_disk():
+    """No room for spool and crumb: it connects, its alarm leaves, and it says what is amiss."""
+    def disk(w, size):
+        w.before_device = ["unshare", "-m", "sh", "-c",
+                           f'mount -t tmpfs -o size={size},nr_inodes=20 none {w.state} && exec "$@"', "sh"]
+
+    if os.geteuid() != 0 or tap.run("unshare", "-m", "true").returncode != 0:
+        print("# no full disk without root and mount namespaces")
+        return
+    for size in ("4k", "64k"):
+        with DeviceWorld() as w:
+            disk(w, size)
+            w.start_device()
+            w.wait_online()
+            w.set_free(LOWEST)
+            alarm = w.wait("alarm/shutdown", raised=True)
+            told = w.device_log()
+        tap.check(f"a state directory of {size}: an alarm leaves all the same",
+                  true(alarm=bool(alarm), said="in memory alone" in told))
+
+
 def main():
     mqtt.need("mosquitto", "mosquitto_sub", "mosquitto_pub", "dbus-daemon")
-    for story in (same_names, many_connections) + (() if has_sanitizer() else (announced_message, retained_message)):
+    limited = () if has_sanitizer() else (announced_message, retained_message)
+    for story in (same_names, many_connections, bad_spool, full_disk, *limited):
         story()
     tap.done()
 
