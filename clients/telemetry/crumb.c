@@ -43,7 +43,8 @@ static int allot(int fd)
 
 static int map_file(const char *path, void **ret)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600), r;
+	const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	int fd = path ? open(path, flags, 0600) : memfd_create("failsoft-crumb", MFD_CLOEXEC), r;
 
 	if (fd < 0)
 		return -errno;

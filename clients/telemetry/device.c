@@ -20,6 +20,12 @@
  * double: a report's "then it ended" is as much less sure. */
 #define TICK_US (10 * US_PER_S)
 
+/* What the process may grow by after its start. A server's message is taken whole before anybody looks at
+ * it, and ours has 32 MiB in its cgroup, of which it has up to 10: without a limit a message of 20 MB is
+ * its end, at each start again if the server keeps it. A lookup's thread takes 256 KiB of stack, a
+ * connection with TLS 200 KiB. Half would do; double leaves little of the cgroup. */
+#define MARGIN_BYTES ((size_t)8 << 20)
+
 static uint64_t clock_us(clockid_t clock)
 {
 	struct timespec t;
@@ -180,7 +186,10 @@ static int name_topics(struct device *d)
 	for (t.place = 0; t.place < TOPIC_PLACE_COUNT; t.place++)
 		if (t.place != TOPIC_AT_ALARM)
 			topic_format(&t, d->topic[t.place]);
-	return snprintf(d->client_id, sizeof(d->client_id), "failsoft-%s", d->envelope.device) > 0
+	/* Fleet and instance, too: a server throws out whoever has the id of one that comes, so two
+	 * devices with one name would do that to each other for ever, and neither would be seen. */
+	return snprintf(d->client_id, sizeof(d->client_id), "failsoft-%s-%s-%08x",
+			d->envelope.fleet, d->envelope.device, d->envelope.instance) > 0
 		       ? 0
 		       : -EINVAL;
 }
@@ -209,23 +218,55 @@ static int add_sources(struct device *d)
 	return r < 0 ? r : sd_event_set_watchdog(d->event, true);
 }
 
+static const char *why_no_spool(int r)
+{
+	switch (r) {
+	case -EBUSY:
+		return "another failsoft-telemetry has it; its journal says what its server says";
+	case -ENOENT:
+		return "the state directory is not there: StateDirectory= of the service makes it; "
+		       "without systemd make it, mode 0700, for the user of this process, or name "
+		       "another one with --state-dir";
+	}
+	return "";
+}
+
+static int open_spool(struct device *d)
+{
+	const uint32_t slots = (uint32_t)d->settings.spool_slots;
+	struct spool_opening how;
+	char path[512];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/spool", d->options.state_directory);
+	r = spool_open_anyway(&d->spool, path, slots, &how);
+	if (r < 0)
+		return complain(path, r, why_no_spool(r));
+	if (how.is_aside)
+		tell(TELL_ERROR, "%s was no spool of ours: it is %s.bad now, and a new one is begun; "
+		     "what waited in it is not sent", path, path);
+	if (how.is_in_memory)
+		tell(TELL_ERROR, "%s: %s: what waits is in memory alone and lost with this process, "
+		     "until a start finds room", path, strerror(-how.error));
+	if (how.is_old_size)
+		tell(TELL_WARNING, "%s: %s: it keeps its %u slots instead of %u", path,
+		     strerror(-how.error), spool_count(d->spool).slots, slots);
+	if (!spool_is_locked(d->spool))
+		tell(TELL_WARNING, "the spool is not locked in memory: RLIMIT_MEMLOCK is too low");
+	return 0;
+}
+
 static int open_state(struct device *d)
 {
-	char complaint[256] = "", path[512];
+	char complaint[256] = "";
 	int r = identity_read(d->root_fd, d->settings.device, d->settings.firmware, &d->identity,
 			      complaint);
 
 	if (r < 0)
 		return complain("who this device is", r, complaint);
-	(void)snprintf(path, sizeof(path), "%s/spool", d->options.state_directory);
-	r = spool_open(&d->spool, path, (uint32_t)d->settings.spool_slots);
+	r = open_spool(d);
 	if (r < 0)
-		return complain(path, r,
-				r == -EBUSY ? "another failsoft-telemetry has it; its journal says "
-					      "what its server says"
-					    : "");
-	if (!spool_is_locked(d->spool))
-		tell(TELL_WARNING, "the spool is not locked in memory: RLIMIT_MEMLOCK is too low");
+		return r;
 	d->envelope.instance = spool_instance(d->spool);
 	r = name_topics(d);
 	if (r >= 0)
@@ -266,11 +307,16 @@ int device_start(struct device *d, const struct device_options *options,
 	if (r < 0)
 		return r;
 	device_rehearse(d);
-	if (options->is_check)
-		return 0;
-	r = feed_new(&d->feed, d->event, &feed, &handlers);
+	if (!options->is_check)
+		r = feed_new(&d->feed, d->event, &feed, &handlers);
 	if (r < 0)
 		return complain("the broker", r, "");
+	r = reserve_no_more(MARGIN_BYTES);
+	if (r < 0)
+		tell(TELL_WARNING, "a large message of a server's may take memory without limit: %s",
+		     strerror(-r));
+	if (options->is_check)
+		return 0;
 	device_arm(d->tick, TICK_US, US_PER_S);
 	return on_heartbeat(d->heartbeat, 0, d);
 }

@@ -53,7 +53,7 @@ struct device {
 	/* who it is */
 	struct identity identity;
 	struct envelope envelope;
-	char client_id[TOPIC_NAME_MAX + 16], password[SETTINGS_TEXT_MAX];
+	char client_id[2 * TOPIC_NAME_MAX + 32], password[SETTINGS_TEXT_MAX];
 	char topic[TOPIC_PLACE_COUNT][TOPIC_MAX]; /* [TOPIC_AT_ALARM] unused */
 
 	/* what comes in */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the process before this one left: of this boot, or of one that is over and wants a report.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,13 +31,32 @@ static void take_alarms(struct device *d)
 	d->tally.oom_us = device_now_us(); /* of the one before: its time begins anew */
 }
 
+/* As with the spool: what is no crumb is set aside, and where there is no room it is in memory. */
+static int open_crumb(struct device *d, const char *path)
+{
+	int r = crumb_open(&d->crumb, path, &d->past);
+	char bad[520];
+
+	if (r == -EPROTO || r == -ELOOP) {
+		(void)snprintf(bad, sizeof(bad), "%s.bad", path);
+		tell(TELL_ERROR, "%s is no crumb of ours: it is set aside as %s", path, bad);
+		r = rename(path, bad) < 0 ? r : crumb_open(&d->crumb, path, &d->past);
+	}
+	if (r < 0 && r != -ENOMEM) {
+		tell(TELL_ERROR, "%s: %s: the next boot will not be told how this one ended", path,
+		     strerror(-r));
+		r = crumb_open(&d->crumb, NULL, &d->past);
+	}
+	return r;
+}
+
 int device_past_open(struct device *d, char complaint[256])
 {
 	char path[512];
 	int r;
 
 	(void)snprintf(path, sizeof(path), "%s/crumb", d->options.state_directory);
-	r = crumb_open(&d->crumb, path, &d->past);
+	r = open_crumb(d, path);
 	if (r < 0) {
 		(void)snprintf(complaint, 256, "cannot keep %.150s: %s", path, strerror(-r));
 		return r;

@@ -72,6 +72,11 @@ static bool is_printable(const char *text)
 	return true;
 }
 
+bool identity_firmware_is_valid(const char *text)
+{
+	return strlen(text) < TOPIC_NAME_MAX && is_printable(text);
+}
+
 /* KEY=value, KEY="value", KEY='value' with \ before what the shell minds: os-release(5). */
 static void unquote(const char *from, size_t length, char ret[TOPIC_NAME_MAX])
 {
@@ -111,7 +116,7 @@ static int read_firmware(int root_fd, const char *configured, char ret[TOPIC_NAM
 	char text[FILE_BYTES_MAX];
 
 	if (configured && *configured) {
-		if (strlen(configured) >= TOPIC_NAME_MAX || !is_printable(configured)) {
+		if (!identity_firmware_is_valid(configured)) {
 			snprintf(complaint, IDENTITY_COMPLAINT_MAX,
 				 "the configured \"firmware\" is no version: "
 				 "give 1 to 64 printable ASCII characters");

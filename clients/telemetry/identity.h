@@ -27,5 +27,8 @@ struct identity {
 int identity_read(int root_fd, const char *device, const char *firmware, struct identity *ret,
 		  char complaint[IDENTITY_COMPLAINT_MAX]);
 
+/* "", too: os-release says it then. */
+bool identity_firmware_is_valid(const char *text);
+
 /* Is the wall clock synchronised, as the kernel was told? */
 bool identity_clock_is_synchronised(void);

@@ -74,6 +74,13 @@ void link_words(struct link *l, int rc, int error)
 	case MOSQ_ERR_CONN_LOST:
 		say_closed(l);
 		return;
+	case MOSQ_ERR_NOMEM:
+		(void)snprintf(l->why, sizeof(l->why),
+			       "%s sends a message that there is no memory for: none of ours has "
+			       "more than 4 KiB; clear what is retained on the topics that we read, "
+			       "and set max_packet_size there",
+			       to(l));
+		return;
 	case MOSQ_ERR_KEEPALIVE:
 		(void)snprintf(l->why, sizeof(l->why), "%s has not answered for %u s", to(l),
 			       l->options.keepalive_s);

@@ -116,3 +116,38 @@ int reserve_memory(size_t heap_bytes, struct reserve *ret)
 	*ret = r;
 	return 0;
 }
+
+/* In pages; 0: nothing tells it. */
+static unsigned long data_pages(void)
+{
+	unsigned long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%*u %*u %*u %*u %*u %lu", &pages) != 1)
+		pages = 0;
+	fclose(file);
+	return pages;
+}
+
+int reserve_no_more(size_t margin_bytes)
+{
+#ifdef __SANITIZE_ADDRESS__
+	(void)margin_bytes; /* its malloc maps as it likes, and ends the process when it may not */
+	return 0;
+#else
+	const rlim_t page = (rlim_t)sysconf(_SC_PAGESIZE);
+	const rlim_t most = data_pages() * page + margin_bytes;
+	struct rlimit limit;
+
+	if (most == margin_bytes)
+		return -ENOENT;
+	if (getrlimit(RLIMIT_DATA, &limit) < 0)
+		return -errno;
+	if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur <= most)
+		return 0;
+	limit.rlim_cur = most; /* the hard one stays: prlimit(1) helps who must */
+	return setrlimit(RLIMIT_DATA, &limit) < 0 ? -errno : 0;
+#endif
+}

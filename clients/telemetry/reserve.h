@@ -28,3 +28,10 @@ struct reserve {
  * kernel's own buffers for sockets and for writing a page back.
  */
 int reserve_memory(size_t heap_bytes, struct reserve *ret);
+
+/*
+ * From now on the process has what it has and margin_bytes (RLIMIT_DATA, soft): what asks for more gets
+ * ENOMEM, and nobody else pays for it. A lower limit stays. 0, -ENOENT without /proc, or -errno. Nothing is
+ * done where a sanitizer has the heap.
+ */
+int reserve_no_more(size_t margin_bytes);

@@ -4,12 +4,15 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <mosquitto.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "identity.h"
+#include "lookup.h"
 #include "settings.h"
 
 #define FILE_MAX_BYTES (64 * 1024) /* the sample has 1 KiB: more is another file */
@@ -170,6 +173,30 @@ static void take(struct reader *r, const char *key, struct json_object *value)
 		take_number(r, o, value);
 }
 
+/* What identity.c and link_words.c would refuse, and what the library does. */
+static void check_connection(struct reader *r)
+{
+	const struct settings *s = &r->next;
+	struct lookup_server server;
+
+	for (uint64_t i = 0; i < s->servers; i++)
+		if (!lookup_server_parse(s->server[i], &server))
+			(void)complain(r, -EINVAL,
+				       "\"servers\": \"%.80s\" is no HOST:PORT like "
+				       "mqtt.example:8883, port 1 to 65535",
+				       s->server[i]);
+	if (!s->cert_file[0] != !s->key_file[0])
+		(void)complain(r, -EINVAL,
+			       "\"cert_file\" and \"key_file\" go together: one of them is missing");
+	else if (s->cert_file[0] && !s->ca_file[0])
+		(void)complain(r, -EINVAL,
+			       "\"cert_file\" is set, but no \"ca_file\" to check the server's with");
+	if (s->password_file[0] && !s->user[0])
+		(void)complain(r, -EINVAL, "\"password_file\" is set, but no \"user\"");
+	if (mosquitto_validate_utf8(s->user, (int)strlen(s->user)) != MOSQ_ERR_SUCCESS)
+		(void)complain(r, -EINVAL, "\"user\" has characters that MQTT does not allow");
+}
+
 static void check_whole(struct reader *r)
 {
 	const struct settings *s = &r->next;
@@ -189,8 +216,50 @@ static void check_whole(struct reader *r)
 		(void)complain(r, -EINVAL,
 			       "\"margin_ms\" must be below \"budget_ms\": nothing would be left "
 			       "to send in");
-	if (s->password_file[0] && !s->user[0])
-		(void)complain(r, -EINVAL, "\"password_file\" is set, but no \"user\"");
+	if (!identity_firmware_is_valid(s->firmware))
+		(void)complain(r, -EINVAL,
+			       "\"firmware\" must be at most 64 printable ASCII characters");
+	check_connection(r);
+}
+
+/* How often that key (NULL: any) stands in the object itself, of a text that json-c took. */
+static int count_keys(const char *text, const char *key)
+{
+	int depth = 0, count = 0;
+
+	for (const char *at = text; *at; at++) {
+		const char *begin = at + 1;
+
+		depth += (*at == '{' || *at == '[') - (*at == '}' || *at == ']');
+		if (*at != '"')
+			continue;
+		for (at++; *at && *at != '"'; at++)
+			at += *at == '\\' && at[1];
+		if (!*at)
+			break;
+		if (depth != 1 || at[1 + strspn(at + 1, " \t\r\n")] != ':')
+			continue;
+		count += !key || (strlen(key) == (size_t)(at - begin) &&
+				  !strncmp(begin, key, strlen(key)));
+	}
+	return count;
+}
+
+/* json-c takes the last of them without a word. */
+static void check_twice(struct reader *r, const char *text, int known)
+{
+	bool is_said = false;
+
+	if (count_keys(text, NULL) == known)
+		return;
+	for (size_t i = 0; i < settings_options_count; i++)
+		if (count_keys(text, settings_options[i].key) > 1) {
+			(void)complain(r, -EINVAL, "\"%s\" is given more than once",
+				       settings_options[i].key);
+			is_said = true;
+		}
+	if (!is_said)
+		(void)complain(r, -EINVAL, "a key is given more than once");
 }
 
 static char *load(struct reader *r, bool is_required)
@@ -231,6 +300,7 @@ static void parse(struct reader *r, const char *text)
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	file = json_tokener_parse_ex(tokener, text, (int)strlen(text) + 1);
 	if (!json_object_is_type(file, json_type_object)) {
+		const enum json_tokener_error error = json_tokener_get_error(tokener);
 		size_t end = json_tokener_get_parse_end(tokener), line = 1;
 
 		for (size_t i = 0; i < end && text[i]; i++)
@@ -238,9 +308,12 @@ static void parse(struct reader *r, const char *text)
 		(void)complain(r, -EINVAL,
 			       "line %zu: is no JSON object like {\"servers\": "
 			       "[\"mqtt.example:8883\"]}: %s",
-			       line, json_tokener_error_desc(json_tokener_get_error(tokener)));
+			       error == json_tokener_success ? 1 : line,
+			       error == json_tokener_success ? "it is a value of another kind"
+							     : json_tokener_error_desc(error));
 	} else {
 		json_object_object_foreach(file, key, value) take(r, key, value);
+		check_twice(r, text, json_object_object_length(file));
 		check_whole(r);
 	}
 	json_object_put(file);

@@ -305,27 +305,122 @@ static void remove_unfinished(const char *path)
 	(void)unlink(name); /* mostly there is none */
 }
 
-static int open_locked(struct spool *s, const char *path, uint32_t slots)
+/* ---- what does not go as it should ---- */
+
+static bool is_no_room(int r)
+{
+	return r == -ENOSPC || r == -EDQUOT || r == -EROFS || r == -EIO;
+}
+
+/* A link in its place is not followed, and is no spool either; nor is a directory. */
+static bool is_no_spool(int r)
+{
+	return r == -EPROTO || r == -ELOOP || r == -EISDIR;
+}
+
+static int set_aside(const char *path, struct image *image, struct spool_opening *how)
+{
+	char name[PATH_MAX];
+
+	image_unmap(image);
+	*image = (struct image){0};
+	if (snprintf(name, sizeof(name), "%s.bad", path) >= (int)sizeof(name))
+		return -ENAMETOOLONG;
+	if (rename(path, name) < 0)
+		return errno == ENOTDIR || errno == EISDIR || errno == ENOTEMPTY ? -EPROTO : -errno;
+	how->is_aside = true;
+	return 0;
+}
+
+static void start_again(struct spool *s)
+{
+	if (s->map)
+		munmap(s->map, s->map_bytes);
+	s->map = NULL;
+	free(s->entry);
+	s->entry = NULL;
+	s->order = (struct spool_order){0};
+}
+
+static int begin(struct spool *s, const struct image *image, uint32_t slots)
+{
+	int r = allocate_entries(&s->order, slots);
+
+	s->entry = s->order.entry;
+	if (r == 0)
+		take_over(s, image, slots);
+	return r;
+}
+
+/* A good one of another size is better than one in memory. */
+static int keep_size(struct spool *s, struct image *image)
+{
+	const uint32_t slots = image->sight.slots_present;
+	int r;
+
+	start_again(s);
+	r = begin(s, image, slots);
+	return r < 0 ? r : use(s, image);
+}
+
+static int make_in_memory(struct spool *s, uint32_t slots)
+{
+	const struct image none = {0};
+	_cleanup_fd_ int fd = memfd_create("failsoft-spool", MFD_CLOEXEC);
+	int r;
+
+	start_again(s);
+	r = fd < 0 ? -errno : begin(s, &none, slots);
+	if (r == 0 && getrandom(&s->head.instance, sizeof(s->head.instance), 0) < 0)
+		r = -errno;
+	return r < 0 ? r : fill(s, &none, fd);
+}
+
+/* how NULL: no spool rather than another one than was asked for. */
+static int open_file(struct spool *s, const char *path, uint32_t slots, struct spool_opening *how)
 {
 	__attribute__((cleanup(image_unmap))) struct image image = { 0 };
 	int r = look(path, &image);
 
 	remove_unfinished(path);
+	if (how && is_no_spool(r))
+		r = set_aside(path, &image, how);
+	if (r == 0)
+		r = begin(s, &image, slots);
 	if (r < 0)
 		return r;
-	r = allocate_entries(&s->order, slots);
-	if (r < 0)
+	s->damaged += how && how->is_aside;
+	if (fits(&image, slots))
+		return use(s, &image);
+	r = make(s, path, &image);
+	/* EIO may have come when the new one was in its place already. */
+	if (!how || (r != -ENOSPC && r != -EDQUOT) || !fits(&image, image.sight.slots_present))
 		return r;
-	s->entry = s->order.entry;
-	take_over(s, &image, slots);
-	r = fits(&image, slots) ? use(s, &image) : make(s, path, &image);
+	how->is_old_size = true;
+	how->error = r;
+	return keep_size(s, &image);
+}
+
+static int open_somewhere(struct spool *s, const char *path, uint32_t slots, struct spool_opening *how)
+{
+	int r = lock(s, path);
+
+	if (r == 0)
+		r = open_file(s, path, slots, how);
+	if (how && (is_no_room(r) || is_no_spool(r))) {
+		how->is_in_memory = true;
+		how->is_old_size = false;
+		how->error = r;
+		r = make_in_memory(s, slots);
+	}
 	if (r < 0)
 		return r;
 	s->is_locked = mlock(s->map, s->map_bytes) == 0;
-	return spool_reserve(s);
+	r = spool_reserve(s);
+	return how && is_no_room(r) ? 0 : r; /* asked again with the next number */
 }
 
-int spool_open(struct spool **ret, const char *path, uint32_t slots)
+int spool_open_anyway(struct spool **ret, const char *path, uint32_t slots, struct spool_opening *how)
 {
 	struct spool *s;
 	int r;
@@ -336,13 +431,18 @@ int spool_open(struct spool **ret, const char *path, uint32_t slots)
 	if (!s)
 		return -ENOMEM;
 	s->lock_fd = -1;
-	r = lock(s, path);
-	if (r == 0)
-		r = open_locked(s, path, slots);
+	if (how)
+		*how = (struct spool_opening){0};
+	r = open_somewhere(s, path, slots, how);
 	if (r < 0) {
 		(void)spool_free(s);
 		return r;
 	}
 	*ret = s;
 	return 0;
+}
+
+int spool_open(struct spool **ret, const char *path, uint32_t slots)
+{
+	return spool_open_anyway(ret, path, slots, NULL);
 }

@@ -262,6 +262,34 @@ static void refused(void **state)
 		assert_int_equal(in_a_child(no_room_run), 0);
 }
 
+/* ---- no more than that ---- */
+
+static int no_more_run(void)
+{
+	const rlim_t low = 4096;
+	struct rlimit limit = {0};
+	struct reserve r;
+
+	if (reserve_memory(HEAP_BYTES, &r) < 0 || reserve_no_more((size_t)8 << 20) < 0)
+		return 1;
+	use_and_free((size_t)6 << 20);
+	free(malloc((size_t)6 << 20));
+	if (malloc((size_t)16 << 20) || getrlimit(RLIMIT_DATA, &limit) < 0)
+		return 2;
+	limit.rlim_cur = low; /* somebody else's stands */
+	if (setrlimit(RLIMIT_DATA, &limit) < 0 || reserve_no_more((size_t)8 << 20) < 0)
+		return 3;
+	return getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur == low ? 0 : 4;
+}
+
+static void what_is_too_much_is_refused(void **state)
+{
+	(void)state;
+	if (has_other_malloc())
+		skip();
+	assert_int_equal(in_a_child(no_more_run), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +297,7 @@ int main(void)
 		cmocka_unit_test(a_large_block_comes_from_it),
 		cmocka_unit_test(what_is_locked_is_said),
 		cmocka_unit_test(refused),
+		cmocka_unit_test(what_is_too_much_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("reserve", tests, NULL, NULL);

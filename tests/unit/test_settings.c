@@ -48,6 +48,20 @@ static void mistakes(void **state)
 	} rows[] = {
 		{"", "is no JSON object"},
 		{"[]", "is no JSON object"},
+		{"[]\n", "line 1: is no JSON object like {\"servers\": "
+			 "[\"mqtt.example:8883\"]}: it is a value of another kind"},
+		{"{\"window\": 2, \"window\": 3}", "\"window\" is given more than once"},
+		{"{\"window\" : 2,\n\"fleet\": \"\\\"\", \"window\"\t: 2}", "\"window\" is given more"},
+		{"{\"windo\\u0077\": 2, \"window\": 3}", "a key is given more than once"},
+		{"{\"servers\": [\"a\"]}", "\"a\" is no HOST:PORT"},
+		{"{\"servers\": [\"a:1\", \"a:99999\"]}", "\"a:99999\" is no HOST:PORT"},
+		{"{\"servers\": [\"a:0\"]}", "is no HOST:PORT"},
+		{"{\"firmware\": \"\\n\\u001b[31m\"}", "\"firmware\" must be"},
+		{"{\"firmware\": \"1234567890123456789012345678901234567890123456789012345678901234"
+		 "5\"}", "\"firmware\" must be"},
+		{"{\"user\": \"a\\u0007\"}", "\"user\" has characters"},
+		{"{\"ca_file\": \"/x\", \"cert_file\": \"/x\"}", "one of them is missing"},
+		{"{\"cert_file\": \"/x\", \"key_file\": \"/x\"}", "no \"ca_file\""},
 		{"{\n\"fleet\": \"a\",\n}", "line 3"},
 		{"{\"keepalive\": 60}", "did you mean \"keepalive_s\"?"},
 		{"{\"kepalive_s\": 60}", "did you mean \"keepalive_s\"?"},
@@ -148,6 +162,10 @@ static void units(void **state)
 
 	(void)state;
 	settings_default(&s);
+	/* a key's name as a value, or deeper, is no second key */
+	write_file("{\"user\": \"budget_ms\", \"firmware\": \"\\\"user\\\":\", \"servers\": "
+		   "[\"user:1\", \"servers:2\"]}");
+	assert_int_equal(settings_read(&s, path, true, complaint, sizeof(complaint)), 0);
 	write_file("{\"budget_ms\": 250, \"keepalive_s\": 7, \"stop_means\": \"shutdown\"}");
 	assert_int_equal(settings_read(&s, path, true, complaint, sizeof(complaint)), 0);
 	assert_int_equal(s.budget_us, 250000);

@@ -314,6 +314,36 @@ static void fill_up(void)
 	close(fd);
 }
 
+/* The device's way: the old size; and without any, memory, whose numbers are none of the file's. */
+static int without_room(uint32_t slots)
+{
+	struct spool_opening how;
+	struct spool *s = NULL;
+	uint64_t in_file, in_memory, again;
+
+	if (spool_open_anyway(&s, rig_path, slots, &how) < 0 || !how.is_old_size ||
+	    how.error != -ENOSPC || rig_waiting(s) != RIG_SLOTS)
+		return 6;
+	in_file = spool_next_sequence(s);
+	s = spool_close(s);
+	if (unlink(rig_path) < 0)
+		return 7;
+	fill_up();
+	if (spool_open_anyway(&s, rig_path, slots, &how) < 0 || !how.is_in_memory ||
+	    how.error != -ENOSPC || spool_count(s).slots != slots || access(rig_path, F_OK) == 0)
+		return 8;
+	in_memory = spool_next_sequence(s);
+	rig_put(s, TOPIC_ALARM, true);
+	if (rig_waiting(s) != 1)
+		return 9;
+	s = spool_close(s);
+	if (spool_open_anyway(&s, rig_path, slots, &how) < 0)
+		return 10;
+	again = spool_next_sequence(s);
+	s = spool_close(s);
+	return in_memory > in_file && again > in_memory ? 0 : 11;
+}
+
 static int on_a_full_disk(void)
 {
 	struct spool *s = NULL;
@@ -333,7 +363,10 @@ static int on_a_full_disk(void)
 	fill_up();
 	for (int i = 0; i < 100; i++)
 		rig_put(s, TOPIC_ALARM, true);
-	return rig_waiting(s) == RIG_SLOTS ? 0 : 5;
+	if (rig_waiting(s) != RIG_SLOTS)
+		return 5;
+	s = spool_close(s);
+	return without_room(3 * RIG_SLOTS);
 }
 
 /* In a child: the mount must not stay. */

@@ -182,6 +182,60 @@ static void what_is_not_ours(void **state)
 	is_left_alone(image, sizeof(image));
 }
 
+static bool is_bad_file(const void *bytes, size_t size)
+{
+	static image_bytes again;
+	char bad[80];
+	FILE *file;
+	size_t got;
+
+	snprintf(bad, sizeof(bad), "%s.bad", rig_path);
+	file = fopen(bad, "re");
+	assert_non_null(file);
+	got = fread(again, 1, sizeof(again), file);
+	fclose(file);
+	return got == size && !memcmp(again, bytes, size);
+}
+
+/* A device goes on: with a new one, and the strange one is kept, the last one that there was. */
+static void what_is_not_ours_is_set_aside(void **state)
+{
+	static image_bytes zeroes, noise;
+	const struct { const void *bytes; size_t size; } rows[] = {
+		{zeroes, sizeof(zeroes)}, {noise, sizeof(noise)}, {"{}\n", 3}};
+	uint64_t last = 0;
+
+	(void)state;
+	memset(noise, 0x5a, sizeof(noise));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct spool_opening how;
+		struct spool *s = NULL;
+
+		rig_write(rows[i].bytes, rows[i].size);
+		assert_int_equal(spool_open_anyway(&s, rig_path, RIG_SLOTS, &how), 0);
+		assert_true(how.is_aside && !how.is_in_memory && !how.is_old_size);
+		assert_int_equal(spool_count(s).damaged, 1);
+		assert_true(spool_next_sequence(s) > last);
+		last = spool_next_sequence(s);
+		assert_true(is_bad_file(rows[i].bytes, rows[i].size));
+		rig_put(s, TOPIC_ALARM, true);
+		s = spool_close(s);
+		assert_int_equal(spool_open_anyway(&s, rig_path, RIG_SLOTS, &how), 0);
+		assert_true(!how.is_aside && spool_count(s).damaged == 0 && rig_waiting(s) == 1);
+		s = spool_close(s);
+	}
+	assert_int_equal(unlink(rig_path), 0);
+	assert_int_equal(symlink("/etc/passwd", rig_path), 0);
+	{
+		struct spool_opening how;
+		struct spool *s = NULL;
+
+		assert_int_equal(spool_open_anyway(&s, rig_path, RIG_SLOTS, &how), 0);
+		assert_true(how.is_aside);
+		s = spool_close(s);
+	}
+}
+
 /* A mark is believed only for the record it was written for. */
 static void the_mark_of_another(void **state)
 {
@@ -213,6 +267,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(heads_are_lost, rig_make, rig_clean),
 		cmocka_unit_test_setup_teardown(all_is_lost_again, rig_make, rig_clean),
 		cmocka_unit_test_setup_teardown(what_is_not_ours, rig_make, rig_clean),
+		cmocka_unit_test_setup_teardown(what_is_not_ours_is_set_aside, rig_make, rig_clean),
 		cmocka_unit_test(the_mark_of_another),
 	};
 
