@@ -48,7 +48,7 @@ static void on_lost(void *userdata, const char *why)
 		return; /* it is we who go */
 	/* said once for each reason, not at each attempt */
 	if (!f->has_terminal && strncmp(f->why, why, sizeof(f->why) - 1))
-		fprintf(stderr, "failsoft-fleet: %s: %s\n", link_server(f->link), why);
+		fprintf(stderr, "failsoft-fleet: not connected: %s\n", why); /* it names the server */
 	snprintf(f->why, sizeof(f->why), "%s", why);
 }
 

@@ -115,6 +115,7 @@ static int set_will(struct link *l)
 
 	if (l->events.will)
 		l->events.will(l->events.userdata, &topic, &payload, &length);
+	l->will_topic = topic;
 	if (!topic)
 		return MOSQ_ERR_SUCCESS;
 	return mosquitto_will_set(l->mosq, topic, (int)length, payload, 1, true);

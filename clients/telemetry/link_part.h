@@ -45,6 +45,7 @@ struct link {
 	bool is_broken;			/* to be taken down as soon as no call of the library is under way */
 	unsigned depth;			/* of such calls */
 	uint64_t up_us;			/* CLOCK_MONOTONIC: since when */
+	const char *will_topic;		/* NULL: none; borrowed */
 	char why[LINK_WHY_MAX];
 };
 

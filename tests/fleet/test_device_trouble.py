@@ -4,6 +4,7 @@
 is for, the spool is none, the disk is full."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -171,10 +172,46 @@ def full_disk():
                   true(alarm=bool(alarm), said="in memory alone" in told))
 
 
+def denied_by_the_acl():
+    """The certificate's name is not the device's: Mosquitto acknowledges, denies, and ends the connection."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        folder.chmod(0o755)
+        authority = mqtt.Authority(folder)
+        authority.sign("server", "DNS:localhost,IP:127.0.0.1")
+        cert, key = authority.sign("dev2", "DNS:dev2")
+        (folder / "acl").write_text("pattern write failsoft/v1/test/%u/#\n")
+        with mqtt.Mosquitto(folder, tls=(authority, "server"), more=[f"acl_file {folder}/acl"]) as server:
+            said = {}
+            for device in ("dev1", "dev2"):
+                config, state = folder / f"{device}.json", folder / device
+                state.mkdir()
+                config.write_text(json.dumps({
+                    "servers": [f"127.0.0.1:{server.port}"], "fleet": "test", "device": device,
+                    "ca_file": str(authority.file), "cert_file": str(cert), "key_file": str(key)}))
+                said[device] = tap.run(TELEMETRY, "--check", f"--config={config}", f"--state-dir={state}")
+    wrong, right = said["dev1"], said["dev2"]
+    tap.check("--check with another's certificate names the ACL, and does not say that the state was taken",
+              expect(status=(wrong.returncode, 1), took=("took the state" in wrong.stdout, False)) +
+              true(hint='may this client write to "failsoft/v1/test/dev1/state"?' in wrong.stdout))
+    tap.check("and with its own it is taken", expect(status=(right.returncode, 0)) +
+              true(took="took the state" in right.stdout))
+
+
+def no_state_directory():
+    with DeviceWorld(server=False) as w:
+        w.state.rmdir()
+        status, told = w.start_device().wait(10), w.device_log()
+    tap.check("a missing state directory: who makes it is said, without the journal's marks",
+              expect(status=(status, 1), marks=("<" in told, False)) +
+              true(hint="the state directory is not there: StateDirectory=" in told))
+
+
 def main():
     mqtt.need("mosquitto", "mosquitto_sub", "mosquitto_pub", "dbus-daemon")
     limited = () if has_sanitizer() else (announced_message, retained_message)
-    for story in (same_names, many_connections, bad_spool, full_disk, *limited):
+    for story in (same_names, many_connections, bad_spool, full_disk, denied_by_the_acl,
+                  no_state_directory, *limited):
         story()
     tap.done()
 

@@ -5,7 +5,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -27,12 +30,24 @@ static void lines(void **state)
 {
 	const int kept = dup(STDERR_FILENO);
 	static char wide[3000];
+	struct stat st;
 	int ends[2];
 	size_t full;
 
 	(void)state;
 	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
 	assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+	tell(TELL_WARNING, "one %d", 1);
+	drain(ends[0]);
+	assert_string_equal(text, "failsoft-telemetry: one 1\n"); /* nobody there knows <4> */
+	assert_int_equal(setenv("JOURNAL_STREAM", "1:2", 1), 0);
+	tell(TELL_WARNING, "one %d", 1);
+	drain(ends[0]);
+	assert_string_equal(text, "failsoft-telemetry: one 1\n"); /* the journal is another file */
+	assert_int_equal(fstat(ends[1], &st), 0);
+	snprintf(text, sizeof(text), "%llu:%llu", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino);
+	assert_int_equal(setenv("JOURNAL_STREAM", text, 1), 0);
 	tell(TELL_WARNING, "one %d", 1);
 	tell(TELL_DEBUG, "not told");
 	drain(ends[0]);
