@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the demo needs of this machine: a memory cgroup with a limit, a private bus, processes."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -37,6 +38,7 @@ class Cgroup:
         self.version, parent = self.find_parent()
         self.path = os.path.join(parent, name)
         self.limit = limit
+        self.sweep(parent, name.rpartition("-")[0])
         try:
             os.mkdir(self.path)
             self.set_limit()
@@ -56,6 +58,15 @@ class Cgroup:
                 if "memory" in file.read().split():
                     return 2, Cgroup.enable(point)
         raise NoCgroup("no cgroup hierarchy with the memory controller is mounted")
+
+    @staticmethod
+    def sweep(parent, family):
+        """Removes FAMILY-PID of processes that were killed; one that holds processes stays by itself."""
+        for name in os.listdir(parent) if family else []:
+            start, _, pid = name.rpartition("-")
+            if start == family and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+                with contextlib.suppress(OSError):
+                    os.rmdir(os.path.join(parent, name))
 
     @staticmethod
     def writable(point, path):

@@ -32,7 +32,8 @@ struct crumb_note {
 struct crumb;
 
 /* *ret_past: what the last process left, of this boot or another; boot "": nothing that can be believed.
- * Damage is no error. path NULL: in memory, for a disk without room. 0 or -errno: -ENOSPC, -EPROTO (no regular file), what the system said. */
+ * Damage is no error. path NULL: in memory, for a disk without room. 0 or -errno: -ENOSPC, -EPROTO (no
+ * regular file), what the system said. */
 int crumb_open(struct crumb **ret, const char *path, struct crumb_note *ret_past);
 struct crumb *crumb_close(struct crumb *c);	/* NULL is fine; returns NULL */
 

@@ -66,19 +66,20 @@ int spool_open(struct spool **ret, const char *path, uint32_t slots);
 
 /* What spool_open_anyway() did to have one. */
 struct spool_opening {
-	bool is_aside;			/* what was no spool is now `path`.bad, and counted as damaged */
-	bool is_old_size;		/* no room for another size: with the slots that it had */
-	bool is_in_memory;		/* no room at all: it ends with the process, and is of a new instance */
+	bool is_aside;		/* what was no spool is now `path`.bad, and counted as damaged */
+	bool is_old_size;	/* no room for another size: with the slots that it had */
+	bool is_in_memory;	/* no room at all: it ends with the process; a new instance */
 	int error;			/* why: of the last two */
 };
 
 /*
- * As spool_open(), for a device that must not fall silent: what is no spool is set aside (an older `path`.bad is
- * replaced) and a new one is begun; where the disk has no room, takes no writes or fails, the spool stays in
- * memory. Its numbers are none that this boot's file has or will have. What is left: -EBUSY, -ENOENT,
- * -EACCES, -EINVAL, -ENAMETOOLONG, -ENOMEM.
+ * As spool_open(), for a device that must not fall silent: what is no spool is set aside (an older
+ * `path`.bad is replaced) and a new one is begun; where the disk has no room, takes no writes or fails,
+ * the spool stays in memory. Its numbers are none that this boot's file has or will have. What is left:
+ * -EBUSY, -ENOENT, -EACCES, -EINVAL, -ENAMETOOLONG, -ENOMEM.
  */
-int spool_open_anyway(struct spool **ret, const char *path, uint32_t slots, struct spool_opening *how);
+int spool_open_anyway(struct spool **ret, const char *path, uint32_t slots,
+		      struct spool_opening *how);
 
 struct spool *spool_close(struct spool *s);	/* NULL is fine; returns NULL */
 

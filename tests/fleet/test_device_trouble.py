@@ -10,6 +10,8 @@ import pathlib
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -18,6 +20,10 @@ import mqtt
 import tap
 from device_world import PREFIX, TELEMETRY, DeviceWorld
 from world import LOWEST, expect, true
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "clients/demo"))
+
+import machine  # noqa: E402
 
 PEAK_MAX_KIB = 20480	# 10 MiB and the margin of 8; its cgroup has 32
 CONNECTIONS = int(os.environ.get("FAILSOFT_CONNECTIONS", "200"))
@@ -207,11 +213,24 @@ def no_state_directory():
               true(hint="the state directory is not there: StateDirectory=" in told))
 
 
+def leftover_cgroup():
+    """What ./dev fleet left when it was killed, the next one removes."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    with tempfile.TemporaryDirectory() as parent:
+        for name in (f"failsoft-fleet-{ended.pid}", f"failsoft-fleet-{os.getpid()}", f"other-{ended.pid}"):
+            (pathlib.Path(parent) / name).mkdir()
+        machine.Cgroup.sweep(parent, "failsoft-fleet")
+        left = sorted(os.listdir(parent))
+    tap.check("a cgroup of a show that is dead is removed, nobody else's",
+              expect(left=(left, [f"failsoft-fleet-{os.getpid()}", f"other-{ended.pid}"])))
+
+
 def main():
     mqtt.need("mosquitto", "mosquitto_sub", "mosquitto_pub", "dbus-daemon")
     limited = () if has_sanitizer() else (announced_message, retained_message)
     for story in (same_names, many_connections, bad_spool, full_disk, denied_by_the_acl,
-                  no_state_directory, *limited):
+                  no_state_directory, leftover_cgroup, *limited):
         story()
     tap.done()
 
