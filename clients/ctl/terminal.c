@@ -90,7 +90,8 @@ unsigned terminal_columns(const struct terminal *t)
 {
 	struct winsize size = { 0 };
 
-	if (!t->is_real || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_col || size.ws_col > LINE_WIDTH)
+	if (!t->is_real || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_col ||
+	    size.ws_col > LINE_WIDTH)
 		return LINE_WIDTH;
 	return size.ws_col > 1 ? size.ws_col - 1u : 1;
 }

@@ -103,7 +103,8 @@ static void shows(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(fits), cmocka_unit_test(no_broker), cmocka_unit_test(shows) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(fits), cmocka_unit_test(no_broker),
+					    cmocka_unit_test(shows) };
 
 	setlocale(LC_CTYPE, "C");
 	return cmocka_run_group_tests_name("board", tests, NULL, NULL);

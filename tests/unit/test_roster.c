@@ -101,16 +101,19 @@ static void a_spool_that_returns(void **state)
 	(void)state;
 	rig_give(r, with(rig_state(3, 1, 0), BOOT_A, 1), 1);
 	rig_give(r, with(rig_will(3), BOOT_A, 1), 2);
-	assert_int_equal(rig_give(r, with(rig_state(8, 1, 2), BOOT_B, 2), 3), BIT(ROSTER_ONLINE)); /* a new spool? */
+	/* a new spool? */
+	assert_int_equal(rig_give(r, with(rig_state(8, 1, 2), BOOT_B, 2), 3), BIT(ROSTER_ONLINE));
 	rig_give(r, with(rig_will(8), BOOT_B, 2), 4);
 	/* what the first one said before, and comes late */
-	assert_int_equal(rig_give(r, with(rig_alarm(TOPIC_AT_EVENT, 0, false, 2), BOOT_A, 1), 5), BIT(ROSTER_LOGGED));
+	assert_int_equal(rig_give(r, with(rig_alarm(TOPIC_AT_EVENT, 0, false, 2), BOOT_A, 1), 5),
+			 BIT(ROSTER_LOGGED));
 	assert_int_equal(rig_device(r)->conflict, ROSTER_ALONE);
 	assert_int_equal(rig_device(r)->instance, 2);
 	assert_int_equal(rig_give(r, with(rig_state(4, 3, 0), BOOT_A, 1), 6),
 			 BIT(ROSTER_ONLINE) | BIT(ROSTER_IN_CONFLICT)); /* no */
 	rig_give(r, with(rig_will(4), BOOT_A, 1), 7);
-	assert_int_equal(rig_give(r, with(rig_state(9, 2, 2), BOOT_B, 2), 8), BIT(ROSTER_ONLINE)); /* said once */
+	/* said once */
+	assert_int_equal(rig_give(r, with(rig_state(9, 2, 2), BOOT_B, 2), 8), BIT(ROSTER_ONLINE));
 	assert_int_equal(rig_device(r)->conflict, ROSTER_TWO_SPOOLS);
 	assert_int_equal(roster_count(r), 1);
 	roster_free(r);

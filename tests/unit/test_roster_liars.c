@@ -36,8 +36,8 @@ static void liar(void **state)
 		notes = rig_give(r, m, rows[i].at_s);
 		if (notes != rows[i].notes || counts->victims != rows[i].counted ||
 		    counts->observed_s != rows[i].watched)
-			fail_msg("row %zu: notes %x, %ju victims, %ju s", i, notes, (uintmax_t)counts->victims,
-				 (uintmax_t)counts->observed_s);
+			fail_msg("row %zu: notes %x, %ju victims, %ju s", i, notes,
+				 (uintmax_t)counts->victims, (uintmax_t)counts->observed_s);
 	}
 	assert_int_equal(roster_totals(r)->refused_figures, 4);
 	group_add(&sum, &most);
