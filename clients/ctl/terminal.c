@@ -9,6 +9,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "ctl.h"
+
 #define ROWS_WITHOUT_SIZE	24u	/* a serial line tells none */
 
 static void enter(struct terminal *t)
@@ -82,6 +84,16 @@ unsigned terminal_rows(const struct terminal *t)
 	if (t->is_real && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row)
 		rows = size.ws_row;
 	return rows > TERMINAL_ROWS_MAX ? TERMINAL_ROWS_MAX : rows - 1;
+}
+
+unsigned terminal_columns(const struct terminal *t)
+{
+	struct winsize size = { 0 };
+
+	if (!t->is_real || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_col ||
+	    size.ws_col > LINE_WIDTH)
+		return LINE_WIDTH;
+	return size.ws_col > 1 ? size.ws_col - 1u : 1;
 }
 
 FILE *terminal_page(struct terminal *t)

@@ -28,6 +28,8 @@ void terminal_close(struct terminal *t);
 /* Rows that a picture may have: the last one is the cursor's. */
 unsigned terminal_rows(const struct terminal *t);
 
+unsigned terminal_columns(const struct terminal *t);	/* at most LINE_WIDTH */
+
 /* Where the next picture is written, and then: shows it. It ends every line with a newline. */
 FILE *terminal_page(struct terminal *t);
 void terminal_show(struct terminal *t);

@@ -89,7 +89,7 @@ static struct json_object *brief(const struct roster_device *d)
 	add_time(object, "tte_usec", d->tte_us);
 	add_text(object, "expect", d->expect);
 	add_text(object, "conflict", roster_conflict_name(d->conflict));
-	add_truth(object, "no_broker", d->has_state && d->is_online && !d->is_broker_there);
+	add_truth(object, "no_broker", roster_has_no_broker(d));
 	add_truth(object, "silent", d->is_silent);
 	add_number(object, "seen_s", (uint64_t)d->seen_s);
 	add_number(object, "since_s", (uint64_t)d->since_s);
@@ -113,6 +113,7 @@ static struct json_object *totals_of(const struct roster *r)
 	json_object_object_add(object, "by_stage", faces);
 	add_number(object, "alarms", look.alarms);
 	add_number(object, "conflicts", look.conflicts);
+	add_number(object, "no_broker", look.no_broker);
 	add_number(object, "silent", look.silent);
 	add_number(object, "waiting", look.waiting);
 	json_object_object_add(object, "counts", counts_of(&look.counts));

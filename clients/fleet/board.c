@@ -41,6 +41,8 @@ static void draw_head(const struct board *board, const struct glance *g, struct 
 	}
 	brush_text(b, " messages %" PRIu64 "   again %" PRIu64 "   refused %" PRIu64 "   silent %" PRIu64,
 		   t->messages, t->duplicates, refused, g->silent);
+	if (g->no_broker)
+		brush_text(b, "   NO failsoftd %" PRIu64, g->no_broker);
 	if (g->conflicts)
 		brush_text(b, "   TWO WITH ONE NAME %" PRIu64, g->conflicts);
 	brush_end(b);

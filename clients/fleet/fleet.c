@@ -220,8 +220,8 @@ static void say_full(struct fleet *f)
 {
 	if (!f->is_output_full || f->has_said_full || ++f->full_ticks < 2)
 		return;
-	fprintf(stderr, "failsoft-fleet: standard output: its reader stands still; no messages are taken until it "
-			"reads on\n");
+	fprintf(stderr, "failsoft-fleet: standard output: its reader stands still; no messages are taken "
+			"until it reads on\n");
 	f->has_said_full = true;
 }
 

@@ -10,6 +10,7 @@ static void add_device(struct glance *g, const struct roster_device *d)
 	g->devices++;
 	g->face[roster_face(d)]++;
 	g->silent += d->is_silent;
+	g->no_broker += roster_has_no_broker(d);
 	g->conflicts += d->conflict != ROSTER_ALONE;
 	if (__builtin_add_overflow(g->waiting, d->spool.waiting, &g->waiting))
 		g->waiting = UINT64_MAX;

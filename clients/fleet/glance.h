@@ -6,6 +6,7 @@
 
 struct glance {
 	uint64_t devices, face[ROSTER_FACE_COUNT], raised[TOPIC_ALARM_COUNT], alarms;
+	uint64_t no_broker;		/* online, and no failsoftd is there: their stage is the last known */
 	uint64_t silent, conflicts, waiting; /* waiting: messages in the devices' spools, as they said */
 	struct tally_counts counts;	/* of all groups */
 };

@@ -76,7 +76,8 @@ struct group *group_of(struct groups *g, const char *fleet, const char *firmware
 	return rest;
 }
 
-bool group_grown(const struct tally_counts *before, const struct tally_counts *after, struct tally_counts *ret)
+bool group_grown(const struct tally_counts *before, const struct tally_counts *after,
+		 struct tally_counts *ret)
 {
 	for (unsigned i = 0; i < GROUP_FIGURES; i++) {
 		if (group_figure(after, i) < group_figure(before, i))

@@ -38,7 +38,8 @@ struct group *group_of(struct groups *g, const char *fleet, const char *firmware
 bool group_is_rest(const struct groups *g, const struct group *group);
 
 /* What grew from one message of a device to a later one. false: something shrank, the device counts anew. */
-bool group_grown(const struct tally_counts *before, const struct tally_counts *after, struct tally_counts *ret);
+bool group_grown(const struct tally_counts *before, const struct tally_counts *after,
+		 struct tally_counts *ret);
 /* A sum that reaches the end stays there. */
 void group_add(struct tally_counts *to, const struct tally_counts *what);
 

@@ -132,10 +132,10 @@ int intake_file(struct fleet *f, const char *path)
 	char *line = NULL;
 	size_t size = 0;
 	ssize_t length;
+	int r = 0;
 
 	if (!file) {
-		int r = -errno;
-
+		r = -errno;
 		fprintf(stderr, "failsoft-fleet: %s: %s\n", path, strerror(-r));
 		return r;
 	}
@@ -144,8 +144,12 @@ int intake_file(struct fleet *f, const char *path)
 		if (f->outlet && outlet_waiting(f->outlet) >= OUTLET_BYTES_MAX)
 			(void)outlet_drain(f->outlet, 0, -1); /* an error comes with the next line */
 	}
+	if (ferror(file)) {
+		r = -errno;
+		fprintf(stderr, "failsoft-fleet: %s: %s\n", path, strerror(-r));
+	}
 	free(line);
 	if (file != stdin)
 		fclose(file);
-	return 0;
+	return r;
 }

@@ -184,9 +184,13 @@ static void put_self(FILE *out, const struct metrics *m)
 	put_one(out, "out_of_order_total", "States and alarms older than what was known.", t->out_of_order);
 	put_one(out, "not_mine_total", "Messages of the log of another partition.", t->not_mine);
 	put_one(out, "implausible_figures_total",
-		"Counts of devices that grew faster than can be: the excess was not added.", t->refused_figures);
+		"Counts of devices that grew faster than can be: the excess was not added.",
+		t->refused_figures);
 	put_one(out, "evicted_total", "Devices that gave way to others: see --devices.", t->evicted);
 	put_one(out, "identity_conflicts", "Devices whose name another one has, too.", look.conflicts);
+	put_one(out, "devices_without_broker",
+		"Devices that are online, but no failsoftd is there: their stage is the last known.",
+		look.no_broker);
 	put_one(out, "silent_devices", "Devices that are online, but were not heard for long.",
 		look.silent);
 	put_one(out, "spools_waiting",

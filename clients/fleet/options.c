@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../telemetry/lookup.h"
 #include "../telemetry/topic.h"
 #include "roster.h"
 
@@ -185,7 +186,10 @@ static enum options_outcome take_name(struct options *o, const struct row *row, 
 static enum options_outcome take_list(struct options *o, const struct row *row, const char *value)
 {
 	const bool is_server = row->option == OPT_SERVER;
+	struct lookup_server server;
 
+	if (is_server && !lookup_server_parse(value, &server))
+		return wrong(row->name, value, "is no HOST:PORT, such as mqtt.example:8883 or [::1]:1883");
 	if (is_server ? o->servers == LINK_SERVERS_MAX : o->hosts == WEB_HOSTS_MAX)
 		return wrong(row->name, value, "there are eight already");
 	if (is_server)
@@ -195,8 +199,26 @@ static enum options_outcome take_list(struct options *o, const struct row *row, 
 	return OPTIONS_RUN;
 }
 
+/* Texts that have a form. NULL: it is well. */
+static const char *problem_of(enum choice option, const char *value)
+{
+	char host[64], port[8];
+
+	if (option == OPT_LISTEN && !web_listen_parse(value, host, port))
+		return "is not NUMBER:PORT, such as 127.0.0.1:9464 or [::1]:9464";
+	if (option == OPT_ALERTMANAGER && strncmp(value, "http://", 7) && strncmp(value, "https://", 8))
+		return "begins with http:// or https://";
+	if (option == OPT_CLIENT_ID && !*value)
+		return "is empty: a name that no other client of the server has";
+	return NULL;
+}
+
 static enum options_outcome take_text(struct options *o, const struct row *row, const char *value)
 {
+	const char *problem = problem_of(row->option, value);
+
+	if (problem)
+		return wrong(row->name, value, problem);
 	switch (row->option) {
 	case OPT_CLIENT_ID: o->client_id = value; break;
 	case OPT_USER: o->user = value; break;
@@ -259,6 +281,8 @@ static enum options_outcome check(const struct options *o)
 		problem = "--cert and --key go together";
 	else if (o->cert_file && !o->ca_file)
 		problem = "--cert without --ca: say which certificates the server's may be signed by";
+	else if (o->password && !o->user)
+		problem = "--password-file without --user: whose password is it?";
 	else if (o->is_json && o->is_quiet)
 		problem = "--json or --quiet: not both";
 	if (!problem)

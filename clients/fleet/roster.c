@@ -172,7 +172,8 @@ void roster_firmware(struct roster_step *s, struct roster_device *d)
 {
 	char *copy;
 
-	if (d->firmware && !strcmp(d->firmware, s->m->firmware) && !group_is_rest(&s->roster->groups, d->group))
+	if (d->firmware && !strcmp(d->firmware, s->m->firmware) &&
+	    !group_is_rest(&s->roster->groups, d->group))
 		return;
 	copy = strdup(s->m->firmware);
 	if (!copy)
@@ -212,8 +213,8 @@ static bool is_past(const struct roster_device *d, uint32_t instance)
 	return false;
 }
 
-/* A spool that was made anew on a device that had gone: the same device. One that comes back after another was
- * there: two devices that throw each other out. NULL: it only speaks of the past. */
+/* A spool that was made anew on a device that had gone: the same device. One that comes back after another
+ * was there: two devices that throw each other out. NULL: it only speaks of the past. */
 static struct roster_device *take_over(struct roster_step *s, struct roster_device *d)
 {
 	const enum topic_place place = s->m->topic.place;

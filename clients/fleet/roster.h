@@ -107,6 +107,9 @@ enum roster_face {
 	ROSTER_FACE_COUNT
 };
 
+/* Online, but failsoftd is not there: what it shows is the last stage that was known. */
+bool roster_has_no_broker(const struct roster_device *d);
+
 enum roster_note_kind {
 	ROSTER_LOGGED,			/* an event, alarm or report, for the first time */
 	ROSTER_ONLINE, ROSTER_GONE,

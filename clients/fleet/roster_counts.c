@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a device says of itself is added up only as far as it can be true: one liar must not spoil the sums. */
+/* What a device says of itself is added up only as far as it can be true: a liar must not spoil sums. */
 #include "roster_part.h"
 
 /* Of one device, at once and once; besides as many as seconds pass. Half: a device that comes back after a
@@ -12,7 +12,8 @@
 
 static uint64_t limit_of(const struct roster_step *s, const struct roster_device *d, unsigned figure)
 {
-	const uint64_t passed_s = (s->now->now_us - d->counting_us) / 1000000 + (d->has_kept_counts ? KEPT_S : 0);
+	const uint64_t passed_s =
+		(s->now->now_us - d->counting_us) / 1000000 + (d->has_kept_counts ? KEPT_S : 0);
 
 	return passed_s + (figure == GROUP_OBSERVED ? OBSERVED_SLACK_S : COUNT_SLACK);
 }

@@ -53,6 +53,11 @@ const struct roster_moment *roster_moment(const struct roster_device *d, uint32_
 	return &d->moment[d->moments < ROSTER_MOMENTS_MAX ? i : (d->moment_next + i) % ROSTER_MOMENTS_MAX];
 }
 
+bool roster_has_no_broker(const struct roster_device *d)
+{
+	return d->has_state && d->is_online && !d->is_broker_there;
+}
+
 enum roster_face roster_face(const struct roster_device *d)
 {
 	if (!d->has_state)

@@ -46,7 +46,8 @@ void show_draw(struct fleet *f)
 	struct roster_now now = fleet_now();
 	struct board board = { f->roster, f->link && link_is_connected(f->link),
 			       f->link ? link_server(f->link) : NULL, f->why, &now };
-	struct brush b = brush_begin(&f->ctl, terminal_page(&f->terminal), LINE_WIDTH,
+	struct brush b = brush_begin(&f->ctl, terminal_page(&f->terminal),
+				     terminal_columns(&f->terminal),
 				     terminal_rows(&f->terminal));
 
 	board_draw(&board, &b);

@@ -229,7 +229,8 @@ static enum MHD_Result answer(struct web *w, struct MHD_Connection *connection, 
 	return send_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "no memory for that page\n");
 }
 
-static enum MHD_Result count_host(void *userdata, enum MHD_ValueKind kind, const char *name, const char *value)
+static enum MHD_Result count_host(void *userdata, enum MHD_ValueKind kind, const char *name,
+				  const char *value)
 {
 	(void)kind;
 	(void)value;

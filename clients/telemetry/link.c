@@ -121,7 +121,9 @@ static int read_some(struct link *l)
 {
 	int rc = mosquitto_loop_read(l->mosq, 1), left;
 
-	for (unsigned i = 1; rc == MOSQ_ERR_SUCCESS && i < READS_PER_TURN && !l->is_broken && !l->is_paused; i++) {
+	for (unsigned i = 1; rc == MOSQ_ERR_SUCCESS && i < READS_PER_TURN; i++) {
+		if (l->is_broken || l->is_paused)
+			break;
 		if (mosquitto_socket(l->mosq) < 0 || ioctl(l->fd, FIONREAD, &left) < 0 || left == 0)
 			break;
 		rc = mosquitto_loop_read(l->mosq, 1);

@@ -71,6 +71,13 @@ def read_full(folder):
                   else [done.returncode, done.stderr])
 
 
+def no_file():
+    done = subprocess.run([str(tap.program("failsoft-fleet")), "--json", "--read=."], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+    tap.check("--read=. is said, status 1", [] if done.returncode == 1 and "Is a directory" in done.stderr
+              else [done.returncode, done.stderr])
+
+
 def gone(server):
     ours, theirs = os.pipe()
     process, err, _ = start(server, theirs)
@@ -141,6 +148,7 @@ def main():
         with mqtt.Mosquitto(folder) as server:
             no_room(server)
             read_full(folder)
+            no_file()
             gone(server)
             shared(server)
             ours, theirs = os.pipe()

@@ -278,8 +278,8 @@ def full(server):
 
 def wrong_use():
     rows = [(["--share=a/b"], 2, "A-Z"), (["--share=g", "--partition=1/2"], 2, "choose one"), (["--partition=3/2"], 2, "I/N"),
-            (["--cert=/x"], 2, "--key"), (["--listen=9464", "--quiet"], 1, "127.0.0.1:9464"), (["--read=/nonexistent"], 1, "No such file"),
-            (["--alertmanager=ftp://x", "--quiet"], 1, "http"), (["--devices=0"], 2, "1 to"), (["word"], 2, "--help"),
+            (["--cert=/x"], 2, "--key"), (["--listen=9464", "--quiet"], 2, "127.0.0.1:9464"), (["--read=/nonexistent"], 1, "No such file"),
+            (["--alertmanager=ftp://x", "--quiet"], 2, "http"), (["--devices=0"], 2, "1 to"), (["word"], 2, "--help"),
             (["--ca=/nonexistent"], 1, "/nonexistent"), (["--help"], 0, ""), (["--version"], 0, "")]
     for options, status, word in rows:
         result = tap.run(tap.program("failsoft-fleet"), *options)

@@ -9,21 +9,26 @@
 
 static char text[65536];
 
-static unsigned draw(struct roster *r, bool is_connected)
+static unsigned draw_wide(struct roster *r, bool is_connected, unsigned columns)
 {
 	static const struct ctl plain;
 	struct roster_now now = { 0, 1000100 };
 	struct board board = { r, is_connected, "mqtt.example:1883", "the name is unknown", &now };
 	FILE *out = fmemopen(text, sizeof(text), "w");
-	struct brush b = brush_begin(&plain, out, LINE_WIDTH, ROWS);
+	struct brush b = brush_begin(&plain, out, columns, ROWS);
 	unsigned rows = 0;
 
 	board_draw(&board, &b);
 	fclose(out);
 	for (const char *at = text, *end; (end = strchr(at, '\n')); at = end + 1, rows++)
-		if (end - at > (long)LINE_WIDTH)
+		if (end - at > (long)columns)
 			fail_msg("%.*s", (int)(end - at), at);
 	return rows;
+}
+
+static unsigned draw(struct roster *r, bool is_connected)
+{
+	return draw_wide(r, is_connected, LINE_WIDTH);
 }
 
 static struct roster *fill(unsigned devices)
@@ -54,12 +59,31 @@ static void fits(void **state)
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		struct roster *r = fill(sizes[i]);
 
+		assert_true(draw_wide(r, true, 40) <= ROWS);
 		assert_true(draw(r, true) <= ROWS);
 		assert_true(draw(r, false) <= ROWS);
 		assert_non_null(strstr(text, "NOT CONNECTED"));
 		assert_non_null(strstr(text, "the name is unknown"));
 		roster_free(r);
 	}
+}
+
+/* Its stage is the last that was known. */
+static void no_broker(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+	struct ingest_message m = rig_state(1, 1, 0);
+
+	(void)state;
+	rig_give(r, m, 1);
+	draw(r, true);
+	assert_null(strstr(text, "NO failsoftd"));
+	m.sequence = 2;
+	m.data.is_broker_there = false;
+	rig_give(r, m, 2);
+	draw(r, true);
+	assert_non_null(strstr(text, "NO failsoftd 1"));
+	roster_free(r);
 }
 
 static void shows(void **state)
@@ -79,7 +103,8 @@ static void shows(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(fits), cmocka_unit_test(shows) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(fits), cmocka_unit_test(no_broker),
+					    cmocka_unit_test(shows) };
 
 	setlocale(LC_CTYPE, "C");
 	return cmocka_run_group_tests_name("board", tests, NULL, NULL);

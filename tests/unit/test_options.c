@@ -23,64 +23,72 @@ static enum options_outcome parse(struct options *o, const char *const *word)
 	return options_parse(o, argc, argv);
 }
 
+static const struct {
+	const char *word[WORDS];
+	enum options_outcome expect;
+} outcome_rows[] = {
+	{{NULL}, OPTIONS_RUN},
+	{{"--server=a:1", "--server=b:2", "--client-id=x", "--share=g"}, OPTIONS_RUN},
+	{{"--partition=1/1"}, OPTIONS_RUN},
+	{{"--partition=3/3"}, OPTIONS_RUN},
+	{{"--partition=0/3"}, OPTIONS_WRONG},
+	{{"--partition=4/3"}, OPTIONS_WRONG},
+	{{"--partition=1"}, OPTIONS_WRONG},
+	{{"--partition=/"}, OPTIONS_WRONG},
+	{{"--partition=1/2/3"}, OPTIONS_WRONG},
+	{{"--partition=-1/3"}, OPTIONS_WRONG},
+	{{"--partition=000000001/3"}, OPTIONS_WRONG},
+	{{"--keepalive=4"}, OPTIONS_WRONG},
+	{{"--keepalive=5"}, OPTIONS_RUN},
+	{{"--keepalive=3601"}, OPTIONS_WRONG},
+	{{"--devices=1000000"}, OPTIONS_RUN},
+	{{"--devices=1000001"}, OPTIONS_WRONG},
+	{{"--devices=10x"}, OPTIONS_WRONG},
+	{{"--devices=18446744073709551617"}, OPTIONS_WRONG},
+	{{"--silent-after=0"}, OPTIONS_WRONG},
+	{{"--fleet=+"}, OPTIONS_WRONG},
+	{{"--fleet="}, OPTIONS_WRONG},
+	{{"--share=#"}, OPTIONS_WRONG},
+	{{"--share=g", "--partition=1/2"}, OPTIONS_WRONG},
+	{{"--read=x", "--server=a:1"}, OPTIONS_WRONG},
+	{{"--read=x", "--json"}, OPTIONS_RUN},
+	{{"--json", "--quiet"}, OPTIONS_WRONG},
+	{{"--server=a"}, OPTIONS_WRONG},
+	{{"--server=a:99999"}, OPTIONS_WRONG},
+	{{"--client-id="}, OPTIONS_WRONG},
+	{{"--listen=localhost:80"}, OPTIONS_WRONG},
+	{{"--listen=[::1]:0"}, OPTIONS_RUN},
+	{{"--alertmanager=am:9093"}, OPTIONS_WRONG},
+	{{"--alertmanager=https://am"}, OPTIONS_RUN},
+	{{"--cert=a", "--key=b"}, OPTIONS_WRONG},
+	{{"--ca=c", "--cert=a", "--key=b"}, OPTIONS_RUN},
+	{{"--ca=c", "--key=b"}, OPTIONS_WRONG},
+	{{"--state-file=x", "--read=y"}, OPTIONS_RUN},
+	{{"--state-file"}, OPTIONS_WRONG},
+	{{"--password-file=/nonexistent"}, OPTIONS_WRONG},
+	{{"--password-file=/dev/null"}, OPTIONS_WRONG},
+	{{"--allow-host=a", "--allow-host=b", "--allow-host=c", "--allow-host=d",
+	  "--allow-host=e", "--allow-host=f", "--allow-host=g", "--allow-host=h",
+	  "--allow-host=i"},
+	 OPTIONS_WRONG},
+	{{"word"}, OPTIONS_WRONG},
+	{{"--unknown"}, OPTIONS_WRONG},
+	{{"--server"}, OPTIONS_WRONG},
+	{{"--json=1"}, OPTIONS_WRONG},
+};
+
 static void outcomes(void **state)
 {
-	static const struct {
-		const char *word[WORDS];
-		enum options_outcome expect;
-	} rows[] = {
-		{{NULL}, OPTIONS_RUN},
-		{{"--server=a:1", "--server=b:2", "--client-id=x", "--share=g"}, OPTIONS_RUN},
-		{{"--partition=1/1"}, OPTIONS_RUN},
-		{{"--partition=3/3"}, OPTIONS_RUN},
-		{{"--partition=0/3"}, OPTIONS_WRONG},
-		{{"--partition=4/3"}, OPTIONS_WRONG},
-		{{"--partition=1"}, OPTIONS_WRONG},
-		{{"--partition=/"}, OPTIONS_WRONG},
-		{{"--partition=1/2/3"}, OPTIONS_WRONG},
-		{{"--partition=-1/3"}, OPTIONS_WRONG},
-		{{"--partition=000000001/3"}, OPTIONS_WRONG},
-		{{"--keepalive=4"}, OPTIONS_WRONG},
-		{{"--keepalive=5"}, OPTIONS_RUN},
-		{{"--keepalive=3601"}, OPTIONS_WRONG},
-		{{"--devices=1000000"}, OPTIONS_RUN},
-		{{"--devices=1000001"}, OPTIONS_WRONG},
-		{{"--devices=10x"}, OPTIONS_WRONG},
-		{{"--devices=18446744073709551617"}, OPTIONS_WRONG},
-		{{"--silent-after=0"}, OPTIONS_WRONG},
-		{{"--fleet=+"}, OPTIONS_WRONG},
-		{{"--fleet="}, OPTIONS_WRONG},
-		{{"--share=#"}, OPTIONS_WRONG},
-		{{"--share=g", "--partition=1/2"}, OPTIONS_WRONG},
-		{{"--read=x", "--server=a:1"}, OPTIONS_WRONG},
-		{{"--read=x", "--json"}, OPTIONS_RUN},
-		{{"--json", "--quiet"}, OPTIONS_WRONG},
-		{{"--cert=a", "--key=b"}, OPTIONS_WRONG},
-		{{"--ca=c", "--cert=a", "--key=b"}, OPTIONS_RUN},
-		{{"--ca=c", "--key=b"}, OPTIONS_WRONG},
-		{{"--state-file=x", "--read=y"}, OPTIONS_RUN},
-		{{"--state-file"}, OPTIONS_WRONG},
-		{{"--password-file=/nonexistent"}, OPTIONS_WRONG},
-		{{"--password-file=/dev/null"}, OPTIONS_WRONG},
-		{{"--allow-host=a", "--allow-host=b", "--allow-host=c", "--allow-host=d",
-		  "--allow-host=e", "--allow-host=f", "--allow-host=g", "--allow-host=h",
-		  "--allow-host=i"},
-		 OPTIONS_WRONG},
-		{{"word"}, OPTIONS_WRONG},
-		{{"--unknown"}, OPTIONS_WRONG},
-		{{"--server"}, OPTIONS_WRONG},
-		{{"--json=1"}, OPTIONS_WRONG},
-	};
 	struct options o;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		enum options_outcome outcome = parse(&o, rows[i].word);
+	for (size_t i = 0; i < sizeof(outcome_rows) / sizeof(outcome_rows[0]); i++) {
+		enum options_outcome outcome = parse(&o, outcome_rows[i].word);
 
 		options_fini(&o);
-		if (outcome != rows[i].expect)
+		if (outcome != outcome_rows[i].expect)
 			fail_msg("row %zu, %s: %d", i,
-				 rows[i].word[0] ? rows[i].word[0] : "nothing", outcome);
+				 outcome_rows[i].word[0] ? outcome_rows[i].word[0] : "nothing", outcome);
 	}
 }
 
