@@ -250,9 +250,9 @@ static int on_tick(sd_event_source *source, uint64_t us, void *userdata)
 static int open_lines(struct fleet *f)
 {
 	struct outlet_events events = { on_output_full, on_output_lost, f };
-	/* with a state file, what is taken is known as shown: it must not wait here */
-	int r = outlet_new(&f->outlet, f->event, STDOUT_FILENO, f->options->state_file ? 1 : OUTLET_BYTES_MAX,
-			   &events);
+	/* what the server would keep, or is known as shown when it is taken, must not wait here */
+	const bool may_wait = !f->options->client_id && !f->options->state_file;
+	int r = outlet_new(&f->outlet, f->event, STDOUT_FILENO, may_wait ? OUTLET_BYTES_MAX : 1, &events);
 
 	if (r < 0)
 		fprintf(stderr, "failsoft-fleet: standard output: %s\n", strerror(-r));

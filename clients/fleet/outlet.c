@@ -47,12 +47,22 @@ FILE *outlet_stream(struct outlet *o)
 static void watch_for(struct outlet *o)
 {
 	/* always for its end: that comes unasked */
-	(void)sd_event_source_set_io_events(o->io, outlet_waiting(o) ? EPOLLOUT : 0);
+	(void)sd_event_source_set_io_events(o->io, outlet_waiting(o) || o->is_full ? EPOLLOUT : 0);
+}
+
+/* Where nothing may wait, it is full before the next line does not fit: a pipe is writable while it has
+ * a page. */
+static size_t pressing(const struct outlet *o)
+{
+	struct pollfd at = { o->fd, POLLOUT, 0 };
+	const size_t waiting = outlet_waiting(o);
+
+	return !waiting && o->limit == 1 && o->io && poll(&at, 1, 0) == 0 ? 1 : waiting;
 }
 
 static void tell_full(struct outlet *o)
 {
-	const size_t waiting = outlet_waiting(o);
+	const size_t waiting = pressing(o);
 
 	if (o->is_full ? waiting > o->limit / 2 : waiting < o->limit)
 		return;
@@ -137,13 +147,13 @@ static ssize_t put(void *cookie, const char *bytes, size_t length)
 		done = write_some(o, bytes, length);
 	if (done < length && !o->error)
 		keep(o, bytes + done, length - done);
-	if (o->io)
-		watch_for(o);
 	if (o->error) {
 		errno = o->error;
 		return 0; /* the stream's error: see fopencookie(3) */
 	}
 	tell_full(o);
+	if (o->io)
+		watch_for(o);
 	return (ssize_t)length;
 }
 
@@ -163,8 +173,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 		o->events.lost(o->events.userdata);
 		return 0;
 	}
-	watch_for(o);
 	tell_full(o);
+	watch_for(o);
 	return 0;
 }
 

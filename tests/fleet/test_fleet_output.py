@@ -109,7 +109,7 @@ def count_lines(read, total):
 
 
 def stands_still(server, kind, ours, theirs, *options):
-    process, err, port = start(server, theirs, "--client-id=still-" + kind, *options)
+    process, err, port = start(server, theirs, *options)
     theirs.close()
     d = sender.Device("still-" + kind, "out").connect(server.port)
     total = 9000
@@ -159,7 +159,7 @@ def main():
             here.close()
             ours, theirs = os.pipe()
             stands_still(server, "state-file", lambda n: os.read(ours, n), os.fdopen(theirs, "wb"),
-                         f"--state-file={folder}/seen")
+                         "--client-id=still", f"--state-file={folder}/seen")
             os.close(ours)
     tap.done()
 
