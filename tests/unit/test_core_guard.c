@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What the guard did becomes part of the episode, and goes on by its rules. */
-#include "rig.h"
+#include "core_rig.h"
 
-static struct core core;
-static struct session slots[RIG_CLIENTS];
-static struct core_effect effects[8 * RIG_CLIENTS + 4 * CORE_DOMAINS_MAX];
-static struct event events[RIG_EVENTS];
-static uint64_t now_us, client;
+static uint64_t client;
 
-static int reset(void **state)
+static int with_client(void **state)
 {
 	const struct core_memory memory = { slots, effects, ARRAY_LEN(effects), events, RIG_EVENTS };
 	const struct session_offer offer = { .name = "logger", .pid = 100, .domains = 1 };
@@ -27,28 +23,6 @@ static int reset(void **state)
 	core_sample(&core, &plenty);
 	now_us += US_PER_S;
 	return 0;
-}
-
-static struct core_effect next(enum core_effect_kind kind)
-{
-	struct core_effect e;
-
-	while (core_effect(&core, &e))
-		if (e.kind == kind)
-			return e;
-	return (struct core_effect){ .kind = EFFECT_NONE };
-}
-
-static struct event newest(enum event_kind kind)
-{
-	struct event found = { .number = 0 };
-	uint64_t number = 0, lost;
-	const struct event *e;
-
-	while ((e = record_next(&core.record, &number, &lost)))
-		if (e->kind == kind)
-			found = *e;
-	return found;
 }
 
 static struct guard_report report(uint64_t headroom_bytes, uint32_t stopped, uint32_t ended)
@@ -151,7 +125,7 @@ static void who_was_told(void **state)
 		struct session *s;
 
 		SAY(&tolds[i]);
-		reset(state);
+		with_client(state);
 		s = session_get(&core.sessions, client);
 		(void)core_guard(&core, &r, now_us);
 		s->settled = tolds[i].settled;
@@ -166,10 +140,10 @@ static void who_was_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(a_stop_is_held_and_let_go, reset),
-		cmocka_unit_test_setup(an_end_stands_on_the_ladder, reset),
-		cmocka_unit_test_setup(in_a_dry_run, reset),
-		cmocka_unit_test_setup(who_was_told, reset),
+		cmocka_unit_test_setup(a_stop_is_held_and_let_go, with_client),
+		cmocka_unit_test_setup(an_end_stands_on_the_ladder, with_client),
+		cmocka_unit_test_setup(in_a_dry_run, with_client),
+		cmocka_unit_test_setup(who_was_told, with_client),
 	};
 
 	return cmocka_run_group_tests_name("core_guard", tests, NULL, NULL);
