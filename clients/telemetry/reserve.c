@@ -11,6 +11,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+/* That malloc maps as it likes, and ends the process when it may not. */
+#ifdef __SANITIZE_ADDRESS__
+#define IS_SANITIZED	true
+#else
+#define IS_SANITIZED	false
+#endif
+
 #define HEAP_BYTES_MIN	((size_t)64 << 10)
 #define HEAP_BYTES_MAX	((size_t)1 << 30)
 #define PAGE_BYTES	4096u
@@ -133,14 +140,12 @@ static unsigned long data_pages(void)
 
 int reserve_no_more(size_t margin_bytes)
 {
-#ifdef __SANITIZE_ADDRESS__
-	(void)margin_bytes; /* its malloc maps as it likes, and ends the process when it may not */
-	return 0;
-#else
 	const rlim_t page = (rlim_t)sysconf(_SC_PAGESIZE);
 	const rlim_t most = data_pages() * page + margin_bytes;
 	struct rlimit limit;
 
+	if (IS_SANITIZED)
+		return 0;
 	if (most == margin_bytes)
 		return -ENOENT;
 	if (getrlimit(RLIMIT_DATA, &limit) < 0)
@@ -149,5 +154,4 @@ int reserve_no_more(size_t margin_bytes)
 		return 0;
 	limit.rlim_cur = most; /* the hard one stays: prlimit(1) helps who must */
 	return setrlimit(RLIMIT_DATA, &limit) < 0 ? -errno : 0;
-#endif
 }
