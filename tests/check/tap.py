@@ -35,6 +35,19 @@ def skip(name, reason):
     print(f'ok {_count} - {name} # SKIP {reason}')
 
 
+def is_sanitized():
+    """A sanitizer's memory says nothing of the program's."""
+    return b'__asan_init' in pathlib.Path(BUILD, 'failsoftd').read_bytes()
+
+
+def check_memory(name, problems):
+    """As check(), of a figure in bytes or pages."""
+    if is_sanitized():
+        skip(name, "a sanitizer's memory says nothing of the program's")
+    else:
+        check(name, problems)
+
+
 def skip_all(reason):
     print(f'1..0 # SKIP {reason}')
     sys.exit(0)
