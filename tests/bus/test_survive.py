@@ -25,8 +25,7 @@ def broker_killed_in_mid_episode():
         w.kill_broker()
         gone = client.lines.wait("disconnected")
         w.start_broker()
-        back = [c.lines.all().count("connected") == 2 or
-                (time.sleep(1) or c.lines.all().count("connected") == 2) for c in (client, threaded)]
+        back = [c.lines.wait_times("connected", 2) for c in (client, threaded)]
         after = w.wait_event(event="episode_taken_over")
         asked_again = w.wait_event(event="answer", name="logger", result="done")
         w.set_free(PLENTY)

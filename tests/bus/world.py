@@ -55,6 +55,13 @@ class Lines:
             time.sleep(0.01)
         return False
 
+    def wait_times(self, line, times, seconds=10.0):
+        """Until it has come that often, as a whole line."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.all().count(line) < times:
+            time.sleep(0.01)
+        return self.all().count(line) == times
+
 
 class World:
     def __init__(self, settings=None, options=()):

@@ -127,6 +127,20 @@ class ChaosWorld(world.World):
             if self.raised.setdefault(name, payload) != payload:
                 self.conflicts.append(f"{name} names two alarms")
 
+    def waiting(self):
+        """What the server has not acknowledged yet; a spool that is just set aside: more than it can hold."""
+        try:
+            return spool_reader.waiting(self.spool)
+        except FileNotFoundError:
+            return sys.maxsize
+
+    def wait_raised(self, count, seconds=20.0):
+        """A slow machine raises fewer in the same time; the device lives meanwhile."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and len(self.raised) < count:
+            time.sleep(0.05)
+            self.look()
+
     def set_clock(self, off_s):
         self.jump.write_text(str(off_s))
 
@@ -134,7 +148,7 @@ class ChaosWorld(world.World):
         """The device lives until the server has all that matters; then it is ended in order."""
         end = time.monotonic() + seconds
         time.sleep(1.0)
-        while time.monotonic() < end and spool_reader.waiting(self.spool):
+        while time.monotonic() < end and self.waiting():
             time.sleep(0.1)
         time.sleep(0.5)
         self.look()

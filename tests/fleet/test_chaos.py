@@ -18,6 +18,7 @@ import servers
 
 KILLS = 200
 DAMAGES = 20
+SLOTS = 32
 SEED = int(os.environ.get("FAILSOFT_SEED", time.time_ns() & 0xffffffff))
 
 
@@ -38,9 +39,10 @@ def killed_at_random():
             w.set_clock(random.choice([0, 0, 1, -3600, 86401, -400000000, 900000001]))
             time.sleep(random.random() ** 2 * 0.4)
             w.kill_device()
-        weather.stop()
         w.set_clock(0)
         w.start_device()
+        w.wait_raised(40)
+        weather.stop()
         w.settle()
         problems = w.verdict()
         left = w.fleet.metric("failsoft_fleet_alarms_raised{")
@@ -77,6 +79,7 @@ def network():
             cable.say("cut")
             time.sleep(seconds)
             cable.say("mend")
+        w.wait_raised(15)
         weather.stop()
         cable.say("set 0.05 20 10")
         w.settle(30)
@@ -107,6 +110,7 @@ def disk_full():
             time.sleep(0.3)
             w.kill_device()
             w.start_device()
+        w.wait_raised(5)
         weather.stop()
         w.settle()
         problems = w.verdict()
@@ -150,18 +154,27 @@ def one_damage(w, turn):
     weather = Weather(w)
     w.start_device(servers=[f"{servers.HOST}:{w.nowhere}"])
     time.sleep(0.6)
+    w.wait_raised(len(w.raised) + 2)
     w.kill_device()
     weather.stop()
     whole, void = damage(w, turn)
     w.start_device()
     time.sleep(0.5)
+    spare_room(w)
     w.kill_device()
     return whole, void
 
 
+def spare_room(w, seconds=10.0):
+    """Alarms give way to newer ones where a spool is full, as they should; here none may."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and w.waiting() > SLOTS / 4:
+        time.sleep(0.05)
+
+
 def damaged():
     must, voids, told = set(), 0, 0
-    with ChaosWorld({"spool_slots": 32}) as w:
+    with ChaosWorld({"spool_slots": SLOTS}) as w:
         w.nowhere = servers.free_port()
         for turn in range(DAMAGES):
             before = len(w.fleet.lines)
