@@ -24,6 +24,7 @@ static const char *const names[] = {
 	[RUNG_KILL] = "kill",
 	[RUNG_SETTLE] = "settle",
 	[RUNG_PROCEDURE] = "procedure",
+	[RUNG_PART] = "part",
 };
 _Static_assert(ARRAY_LEN(names) == RUNG_COUNT, "a name for every rung");
 
@@ -114,6 +115,14 @@ static bool is_relieved(const struct escalate *e, const struct escalate_policy *
 	return v->is_back && ((v->final_ended && !e->is_dry) || is_due(e, v));
 }
 
+/* It has had its SIGTERM, and what that had brought back is falling again. */
+static bool is_wanted_again(const struct escalate *e, const struct escalate_policy *p,
+			    const struct escalate_view *v)
+{
+	(void)e, (void)p;
+	return v->is_wanted && !v->is_back;
+}
+
 /* Memory may come back before the process has ended: its end is waited for all the same. */
 static bool is_relieved_late(const struct escalate *e, const struct escalate_policy *p,
 			     const struct escalate_view *v)
@@ -186,8 +195,13 @@ static const struct {
 	{ RUNG_TERM,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
 	{ RUNG_TERM,	was_dry,	RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_TERM,	is_off,		RUNG_IDLE,	ESCALATE_NOTHING },
-	{ RUNG_TERM,	is_relieved_late, RUNG_IDLE,	ESCALATE_NOTHING },
+	{ RUNG_TERM,	is_relieved_late, RUNG_PART,	ESCALATE_NOTHING },
 	{ RUNG_TERM,	has_missed,	RUNG_KILL,	ESCALATE_KILL },
+	{ RUNG_PART,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
+	{ RUNG_PART,	was_dry,	RUNG_IDLE,	ESCALATE_NOTHING },
+	{ RUNG_PART,	is_off,		RUNG_IDLE,	ESCALATE_NOTHING },
+	{ RUNG_PART,	is_wanted_again, RUNG_KILL,	ESCALATE_KILL },
+	{ RUNG_PART,	has_missed,	RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_KILL,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
 	{ RUNG_KILL,	was_dry,	RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_KILL,	has_missed,	RUNG_IDLE,	ESCALATE_NOTHING },
@@ -215,6 +229,7 @@ static uint64_t deadline_of(const struct escalate *e, const struct escalate_poli
 	case RUNG_PROCEDURE: /* whole: who gave it has said what it may cost */
 		return time_add_us(v->now_us, e->victim.procedure_us);
 	case RUNG_KILL:
+	case RUNG_PART:
 		return time_add_us(v->now_us, p->kill_us);
 	case RUNG_SETTLE:
 		return time_add_us(v->now_us, p->settle_us);

@@ -21,6 +21,7 @@ enum escalate_rung {
 	RUNG_KILL,			/* SIGKILL was sent */
 	RUNG_SETTLE,			/* victim gone: wait until its memory is back */
 	RUNG_PROCEDURE,			/* before TERM: what was given for the victim runs */
+	RUNG_PART,			/* after TERM: memory is back, its end is only waited for */
 	RUNG_COUNT
 };
 
@@ -28,7 +29,8 @@ struct escalate_policy {
 	bool enabled;
 	bool dry_run;
 	uint64_t term_us;		/* SIGTERM to SIGKILL, at most; shortened when time is short */
-	uint64_t kill_us;		/* SIGKILL to gone; then the next victim */
+	uint64_t kill_us;		/* SIGKILL to gone; then the next victim. Also how long a victim's
+					 * end is waited for that SIGTERM has brought memory back from */
 	uint64_t settle_us;		/* gone to the next look */
 	bool procedures;		/* those that were given are run */
 };

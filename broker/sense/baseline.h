@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Baseline: how much memory each process held, and how much it had written, at one moment. Edge for
+ * Baseline: how much memory each process held, how much of it in the kernel, and how much it had written, at
+ * one moment. Edge for
  * its one allocation. A fixed table by pid and start time; bytes.
  */
 #pragma once
@@ -17,6 +18,7 @@ void baseline_clear(struct baseline *b);
 /* Processes beyond max_processes are not remembered. */
 struct baseline_figures {
 	uint64_t memory_bytes, written_bytes;
+	uint64_t kernel_bytes;		/* so much of memory_bytes is the kernel's */
 };
 void baseline_set(struct baseline *b, int32_t pid, uint64_t start_ticks, struct baseline_figures f);
 /* false: this very process was not there, or was not remembered. */

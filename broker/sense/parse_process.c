@@ -160,6 +160,12 @@ int parse_process_status(const char *text, size_t size, struct parse_process_sta
 			if (!take_uid(&line, &p.uid))
 				return -EINVAL;
 			seen |= SEEN_UID;
+		} else if (scan_skip(&line, "Threads:")) {
+			if (!take_u64(&line, &p.threads) || p.threads > INT32_MAX)
+				return -EINVAL;
+		} else if (scan_skip(&line, "FDSize:")) {
+			if (!take_u64(&line, &p.files_room) || p.files_room > INT32_MAX)
+				return -EINVAL;
 		} else if (!take_status_memory(line, &p)) {
 			return -EINVAL;
 		}

@@ -30,6 +30,8 @@ struct parse_process_status {
 	uint64_t anon_bytes;		/* all resident before Linux 4.5 */
 	uint64_t shmem_bytes, swap_bytes;
 	uint64_t resident_bytes, page_table_bytes;
+	uint64_t threads;		/* 0: not said */
+	uint64_t files_room;		/* FDSize: places in its table of open files, a power of two */
 	uint64_t file_bytes, locked_bytes; /* RssFile; VmLck, of whatever kind */
 };
 int parse_process_status(const char *text, size_t size, struct parse_process_status *ret);

@@ -122,12 +122,46 @@ static ssize_t read_file(struct survey *s, int32_t pid, const char *file)
 	return file_read_at(s->proc_fd, path, s->room, sizeof(s->room));
 }
 
+static ssize_t next_entries(int fd, char *piece, size_t size);
+
+/* Its open files, at least; 0: few, or hidden from us (CAP_SYS_PTRACE). */
+static uint64_t count_files(const struct survey *s, int32_t pid, uint64_t room)
+{
+	_cleanup_close_ int fd = -1;
+	char path[64], piece[PIECE_BYTES] __attribute__((aligned(8)));
+	uint64_t count = 0;
+	ssize_t size;
+
+	if (room / 2 < SURVEY_FILES_LEAST)
+		return 0;
+	(void)snprintf(path, sizeof(path), "%d/fd", pid);
+	fd = openat(s->proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (fd >= 0 && count < SURVEY_FILES_MOST &&
+	       (size = next_entries(fd, piece, sizeof(piece))) > 0)
+		for (ssize_t at = 0; at < size;) {
+			const struct dirent64 *entry = (const void *)(piece + at);
+
+			count += entry->d_name[0] != '.';
+			at += entry->d_reclen;
+		}
+	return count < SURVEY_FILES_MOST ? count : MAX_OF(count, room / 2);
+}
+
+/* What it costs in the kernel beside its page tables. Neither count is above 2^31. */
+static uint64_t kernel_cost(const struct survey *s, int32_t pid, const struct parse_process_status *status)
+{
+	if (!status->has_memory)
+		return 0;
+	return SURVEY_KERNEL_BYTES + (MAX_OF(status->threads, 1) - 1) * SURVEY_THREAD_BYTES +
+	       count_files(s, pid, status->files_room) * SURVEY_FILE_BYTES;
+}
+
 /* Name, parent, user and memory. *ret_user: has memory of its own, is no kernel thread. */
 static int read_status(struct survey *s, struct process *ret, bool *ret_user)
 {
 	ssize_t size = read_file(s, ret->pid, "status");
 	struct parse_process_status status;
-	uint64_t kernel_bytes = 0;
+	uint64_t kernel_bytes;
 	int r;
 
 	if (size < 0)
@@ -135,17 +169,17 @@ static int read_status(struct survey *s, struct process *ret, bool *ret_user)
 	r = parse_process_status(s->room, (size_t)size, &status);
 	if (r < 0)
 		return r;
-	if (status.has_memory)
-		kernel_bytes = SURVEY_KERNEL_BYTES;
 	/* file pages that are locked cannot be dropped: nobody's account shows them otherwise */
 	if (__builtin_add_overflow(status.shmem_bytes, MIN_OF(status.file_bytes, status.locked_bytes),
 				   &status.shmem_bytes))
 		return -EINVAL;
 	if (__builtin_add_overflow(status.anon_bytes, status.shmem_bytes, &ret->memory_bytes) ||
 	    __builtin_add_overflow(ret->memory_bytes, status.swap_bytes, &ret->memory_bytes) ||
-	    __builtin_add_overflow(kernel_bytes, status.page_table_bytes, &kernel_bytes) ||
+	    __builtin_add_overflow(kernel_cost(s, ret->pid, &status), status.page_table_bytes,
+				   &kernel_bytes) ||
 	    __builtin_add_overflow(ret->memory_bytes, kernel_bytes, &ret->memory_bytes))
 		return -EINVAL;
+	ret->kernel_bytes = kernel_bytes;
 	ret->resident_bytes = status.resident_bytes;
 	ret->swap_bytes = status.swap_bytes;
 	ret->page_table_bytes = status.page_table_bytes;
@@ -182,6 +216,11 @@ static int read_process(struct survey *s, struct process *ret, bool *ret_user)
 	return size < 0 ? (int)size : parse_process_adj(s->room, (size_t)size, &ret->oom_score_adj);
 }
 
+static uint64_t more_than(uint64_t now, uint64_t then)
+{
+	return now > then ? now - then : 0;
+}
+
 /* From figures since its birth to figures since the baseline. */
 static void subtract_baseline(struct survey *s, struct process *p)
 {
@@ -193,13 +232,13 @@ static void subtract_baseline(struct survey *s, struct process *p)
 		bool is_young = s->now_us < start_us + YOUNG_US;
 
 		p->growth_bytes = is_young ? p->memory_bytes : 0;
-		p->kernel_growth_bytes = is_young ? SURVEY_KERNEL_BYTES + p->page_table_bytes : 0;
+		p->kernel_growth_bytes = is_young ? p->kernel_bytes : 0;
 		p->written_bytes = is_young ? p->written_bytes : 0;
 		return;
 	}
-	p->growth_bytes = p->memory_bytes > then.memory_bytes ? p->memory_bytes - then.memory_bytes : 0;
-	p->written_bytes = p->written_bytes > then.written_bytes ? p->written_bytes - then.written_bytes
-								 : 0;
+	p->growth_bytes = more_than(p->memory_bytes, then.memory_bytes);
+	p->kernel_growth_bytes = MIN_OF(more_than(p->kernel_bytes, then.kernel_bytes), p->growth_bytes);
+	p->written_bytes = more_than(p->written_bytes, then.written_bytes);
 }
 
 static unsigned needs_of(const struct survey_protect *protect)
@@ -257,7 +296,7 @@ static void visit(struct pass *p, int32_t pid)
 	if (!p->ret) {
 		if (is_user)
 			baseline_set(s->baseline, pid, process.start_ticks, (struct baseline_figures){
-				process.memory_bytes, process.written_bytes });
+				process.memory_bytes, process.written_bytes, process.kernel_bytes });
 		return;
 	}
 	if (p->count == p->max) {

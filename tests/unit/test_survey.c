@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -66,6 +69,7 @@ static void whole_machine(void **state)
 
 		assert_non_null(p);
 		kernel_bytes = e->memory_bytes ? SURVEY_KERNEL_BYTES + p->page_table_bytes : 0;
+		assert_int_equal(p->kernel_bytes, kernel_bytes);
 		assert_string_equal(p->name, e->name);
 		assert_int_equal(p->parent, e->parent);
 		assert_int_equal(p->uid, e->uid);
@@ -124,6 +128,17 @@ static void write_memory(const struct tree *t, int32_t pid, uint64_t kib)
 	tree_write(t, path, content);
 }
 
+static void write_threads(const struct tree *t, int32_t pid, const char *count)
+{
+	char path[64], content[256];
+
+	snprintf(path, sizeof(path), "proc/%d/status", pid);
+	snprintf(content, sizeof(content),
+		 "Name:\tx\nPPid:\t1\nUid:\t0\t0\n"
+		 "VmRSS:\t4096 kB\nRssAnon:\t4096 kB\nThreads:\t%s\n", count);
+	tree_write(t, path, content);
+}
+
 static void write_start(const struct tree *t, int32_t pid, uint64_t ticks)
 {
 	char path[64], content[256];
@@ -133,6 +148,118 @@ static void write_start(const struct tree *t, int32_t pid, uint64_t ticks)
 		 "%d (x) S 1 1 1 0 -1 4194304 101 0 0 0 0 0 0 0 20 0 1 0 %llu 1 1\n", pid,
 		 (unsigned long long)ticks);
 	tree_write(t, path, content);
+}
+
+/* Threads are the kernel's memory: their stacks stand in no figure of the process. */
+static void threads_are_growth(void **state)
+{
+	static const struct {
+		const char *name, *before, *after;
+		uint64_t expect_kib;
+	} rows[] = {
+		{ "one more", "1", "2", SURVEY_THREAD_BYTES / KIB },
+		{ "a thousand more", "3", "1003", 1000 * SURVEY_THREAD_BYTES / KIB },
+		{ "as many", "1003", "1003", 0 },
+		{ "fewer", "1003", "3", 0 },
+		{ "0, which the kernel never says", "1", "0", 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct process *p;
+		struct survey *s = NULL;
+		struct seen seen;
+		struct tree t;
+
+		tree_open(&t, "root-v2");
+		assert_int_equal(survey_open(t.root, 64, &s), 0);
+		write_threads(&t, 201, rows[i].before);
+		assert_int_equal(survey_baseline_reset(s), 0);
+		write_threads(&t, 201, rows[i].after);
+		seen = take(s, -1, NULL);
+		p = find(&seen, 201);
+		if (p->growth_bytes != rows[i].expect_kib * KIB || p->kernel_growth_bytes != p->growth_bytes)
+			fail_msg("%s: %llu, of it the kernel's %llu", rows[i].name,
+				 (unsigned long long)p->growth_bytes,
+				 (unsigned long long)p->kernel_growth_bytes);
+		survey_close(s);
+		tree_close(&t);
+	}
+	(void)state;
+}
+
+/* A count that cannot be is no process of ours: it is left out, not believed. */
+static void threads_without_end(void **state)
+{
+	struct survey *s = NULL;
+	struct seen seen;
+	struct tree t;
+
+	tree_open(&t, "root-v2");
+	write_threads(&t, 201, "18446744073709551615");
+	assert_int_equal(survey_open(t.root, 64, &s), 0);
+	seen = take(s, -1, NULL);
+	assert_null(find(&seen, 201));
+	assert_non_null(find(&seen, 202));
+	survey_close(s);
+	tree_close(&t);
+	(void)state;
+}
+
+static void write_files(const struct tree *t, int32_t pid, unsigned room, unsigned open_files)
+{
+	char path[PATH_MAX], content[256];
+
+	snprintf(path, sizeof(path), "proc/%d/status", pid);
+	snprintf(content, sizeof(content),
+		 "Name:\tx\nPPid:\t1\nUid:\t0\t0\nFDSize:\t%u\nVmRSS:\t4096 kB\n", room);
+	tree_write(t, path, content);
+	snprintf(path, sizeof(path), "%s/proc/%d/fd", t->root, pid);
+	assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
+	for (unsigned i = 0; i < open_files; i++) {
+		snprintf(path, sizeof(path), "%s/proc/%d/fd/%u", t->root, pid, i);
+		assert_true(symlink("socket:[1]", path) == 0 || errno == EEXIST);
+	}
+}
+
+/* Row: the table's room and what is open in it, and how many of them count. */
+static void files_are_growth(void **state)
+{
+	static const struct {
+		const char *name;
+		unsigned room, open_files, expect;
+	} rows[] = {
+		{ "few", 256, 200, 0 },
+		{ "just below what is looked at", SURVEY_FILES_LEAST, SURVEY_FILES_LEAST, 0 },
+		{ "many", 1024, 700, 700 },
+		{ "a high number, but few files", 1 << 20, 5, 5 },
+		{ "more than is counted", 65536, SURVEY_FILES_MOST + 1, 65536 / 2 },
+		{ "more than is counted, in a table that is not twice as large", 4096,
+		  SURVEY_FILES_MOST, SURVEY_FILES_MOST },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct process *p;
+		struct survey *s = NULL;
+		uint64_t counted;
+		struct seen seen;
+		struct tree t;
+
+		tree_open(&t, "root-v2");
+		write_files(&t, 201, 64, 0);
+		assert_int_equal(survey_open(t.root, 64, &s), 0);
+		assert_int_equal(survey_baseline_reset(s), 0);
+		write_files(&t, 201, rows[i].room, rows[i].open_files);
+		seen = take(s, -1, NULL);
+		p = find(&seen, 201);
+		counted = p->growth_bytes / SURVEY_FILE_BYTES;
+		/* the directory is listed in pieces: the last one is counted whole */
+		if (counted < rows[i].expect || counted > rows[i].expect + 200 ||
+		    (rows[i].open_files < SURVEY_FILES_MOST && counted != rows[i].expect))
+			fail_msg("%s: %llu", rows[i].name, (unsigned long long)counted);
+		survey_close(s);
+		tree_close(&t);
+	}
+	(void)state;
 }
 
 /* Row: what a process becomes after the baseline, and how much it then has grown. */
@@ -295,6 +422,9 @@ int main(void)
 		cmocka_unit_test(whole_machine),
 		cmocka_unit_test(lists_by_path_and_cgroup),
 		cmocka_unit_test(growth_since_baseline),
+		cmocka_unit_test(threads_are_growth),
+		cmocka_unit_test(threads_without_end),
+		cmocka_unit_test(files_are_growth),
 		cmocka_unit_test(small_memory),
 		cmocka_unit_test(one_cgroup),
 		cmocka_unit_test(bad_input),

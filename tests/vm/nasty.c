@@ -2,7 +2,10 @@
 /* failsoft-nasty: programs that defend themselves, lie, multiply, or keep memory beyond their end. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,7 +13,10 @@
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,7 +26,9 @@
 
 #define MIB		((size_t)1 << 20)
 #define CHUNK		((size_t)64 << 10)
+#define SOCKET_BYTES	((size_t)2 << 10)	/* of slab, of each that is open, about */
 #define LIE_BYTES	(64 * MIB)
+#define REALTIME_PRIORITY 1	/* of 99; the broker's default is higher */
 
 struct nasty {
 	double rate, each, pause_s;
@@ -122,6 +130,90 @@ static void resume(const struct nasty *n)
 	pause();
 }
 
+/* Reading a page that nobody wrote takes no page, but a table for it: it shows in no RSS. */
+static void tables(const struct nasty *n)
+{
+	const size_t reach = (size_t)2 << 20, area = (size_t)1 << 40; /* one table maps 2 MiB */
+	const volatile char *p = mmap(NULL, area, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+				      -1, 0);
+
+	if (p == MAP_FAILED)
+		fail("mmap");
+	for (size_t at = 0; at < area; at += reach) {
+		(void)p[at];
+		keep_rate(n, 4096);
+	}
+	pause();
+}
+
+/* At full speed, before everything that has no real-time priority. */
+static void realtime(const struct nasty *n)
+{
+	const struct sched_param param = { .sched_priority = REALTIME_PRIORITY };
+
+	(void)n;
+	if (sched_setscheduler(0, SCHED_FIFO, &param) < 0)
+		fail("sched_setscheduler");
+	while (take(CHUNK))
+		continue;
+	pause();
+}
+
+/* Sockets that nothing was written to, and nobody closes. */
+static void sockets(const struct nasty *n)
+{
+	const struct rlimit many = { 1 << 20, 1 << 20 };
+
+	if (setrlimit(RLIMIT_NOFILE, &many) < 0)
+		fail("setrlimit");
+	for (;;)
+		if (socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0)
+			keep_rate(n, SOCKET_BYTES);
+		else
+			pause_s(0.1);
+}
+
+static void *stay(void *unused)
+{
+	pause();
+	return unused;
+}
+
+/* Kernel stacks: a thread that does nothing takes some 24 KiB. */
+static void threads(const struct nasty *n)
+{
+	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	pthread_attr_t small;
+	pthread_t thread;
+
+	(void)setrlimit(RLIMIT_NPROC, &all);
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, PTHREAD_STACK_MIN);
+	for (;;)
+		if (pthread_create(&thread, &small, stay, NULL) == 0)
+			keep_rate(n, (size_t)24 << 10);
+		else
+			pause_s(0.1);
+}
+
+/* Jobs that pile up, each under a name of its own, as a scheduler's whose work never ends. */
+static void pile(const struct nasty *n)
+{
+	for (unsigned i = 0;; i++) {
+		char name[16];
+		pid_t child = fork();
+
+		if (child == 0) {
+			(void)snprintf(name, sizeof(name), "job-%u", i);
+			(void)prctl(PR_SET_NAME, name);
+			(void)take((size_t)(n->each * (double)MIB));
+			for (;;)
+				pause();
+		}
+		pause_s(n->pause_s);
+	}
+}
+
 /* ---- a client that says it has freed what it has not ---- */
 
 static struct failsoft *liar_client;
@@ -167,6 +259,11 @@ static const struct kind {
 	{ "shm", "System V segments at --rate, which stay when it is gone", shm },
 	{ "lock", "locks --file into memory at --rate", lock },
 	{ "resume", "leaks at --rate; its parent makes it go on every --pause", resume },
+	{ "tables", "page tables at --rate, which show in no RSS", tables },
+	{ "realtime", "at full speed, before everything that has no real-time priority", realtime },
+	{ "sockets", "sockets that nothing was written to, about --rate of the kernel's memory", sockets },
+	{ "threads", "threads that do nothing, about --rate of the kernel's memory", threads },
+	{ "pile", "every --pause a process with a name of its own that keeps --each", pile },
 	{ "liar", "a client that leaks at --rate, may not be ended, and says it has freed", liar },
 };
 

@@ -59,6 +59,7 @@ UP_TO_WARNING = ('no stage beyond warning', lambda r: r['highest'] in ('normal',
 ENDED_HOG = ('failsoft ended the hog', lambda r: 'failsoft-hog' in r['ended'])
 RAN_OUT = ('the kernel killed the hog', lambda r: 'failsoft-hog' in r['kernel_killed'])
 KERNEL_ACTED = ('the kernel killed somebody', lambda r: bool(r['kernel_killed']))
+ENDED_SOMEBODY = ('somebody was ended', lambda r: r['ended'] or r['kernel_killed'])
 NEVER_NEAR = ('never nearer to the cliff than 2 MiB', lambda r: r['least_headroom_kib'] >= 2048)
 LIMITS = [NOTHING_LOST, NO_PANIC, NO_HANG, MOVING]
 SAVED = [*LIMITS, NO_STALL, ANSWERED]
@@ -111,6 +112,24 @@ ZRAM = '''for m in lzo-rle zsmalloc zram; do insmod /mod/$m.ko; done
 echo 48M >/sys/block/zram0/disksize
 mkswap /dev/zram0 >/dev/null && swapon /dev/zram0
 '''
+SWAP = '''fallocate -l 48M /data/swap
+chmod 600 /data/swap
+mkswap /data/swap >/dev/null && swapon /data/swap
+'''
+# As if the broker was started again at the worst moment.
+LATE = '''start_bus
+start_loops
+while read -r name kib unused; do
+	case $name in MemAvailable:) available=$kib; break ;; esac
+done </proc/meminfo
+say villain
+failsoft-hog --rate=max --limit=$((available / 1024 - 24)) &
+pause 1
+failsoft-hog --rate=5 &
+start_broker
+start_logger
+pause 60
+'''
 # Free memory at its least: 15 % of all. In use is what is not available.
 BURST_85 = '''while read -r name kib unused; do
 	case $name in MemTotal:) total=$kib ;; MemAvailable:) available=$kib; break ;; esac
@@ -127,6 +146,9 @@ ONLY_STRESS = ('nobody but stress-ng was ended', lambda r: all(
     n.startswith('stress-ng') for n in [*r['ended'], *r['kernel_killed']]))
 ONLY_NASTY = ('nobody but the nasty program was ended', lambda r: all(
     n.startswith('failsoft-nasty') for n in [*r['ended'], *r['kernel_killed']]))
+
+ONLY_PILE = ('nobody but the jobs and who makes them was ended', lambda r: all(
+    n.startswith(('job-', 'failsoft-nasty')) for n in [*r['ended'], *r['kernel_killed']]))
 
 FROZEN_DONE = ('the broker was killed while a cgroup was frozen',
                lambda r: any(w[:2] == ['frozen', 'done'] for w in r['rounds']))
@@ -221,6 +243,43 @@ SCENARIOS = [
              [*LIMITS, ONLY_NASTY], []),
     Scenario('resume', 'a leak of 20 MiB/s whose parent makes it go on whenever it is stopped', 15,
              other('failsoft-nasty resume --rate=20 --pause=0.02'), [*LIMITS, ONLY_NASTY], []),
+    Scenario('realtime', 'a leak at full speed in a program of real-time priority', 10,
+             other('failsoft-nasty realtime'), [*LIMITS, ONLY_NASTY, ENDED_SOMEBODY], []),
+    Scenario('tables', 'page tables, 20 MiB/s, which show in no RSS', 15,
+             other('failsoft-nasty tables --rate=20'), [*LIMITS, ONLY_NASTY], []),
+    Scenario('descriptors', 'sockets that nobody closes, nothing in them: slab, 20 MiB/s', 15,
+             other('failsoft-nasty sockets --rate=20'), [*LIMITS, ONLY_NASTY], []),
+    Scenario('threads', 'threads that do nothing: kernel stacks, 20 MiB/s', 15,
+             other('echo 30000 >/proc/sys/kernel/threads-max; failsoft-nasty threads --rate=20'), [*LIMITS, ONLY_NASTY], []),
+    Scenario('pile', 'jobs that pile up: twenty a second, each of 1 MiB and a name of its own', 20,
+             other('setsid failsoft-nasty pile --each=1 --pause=0.05'), [*LIMITS, ONLY_PILE], []),
+    Scenario('stutter', 'a leak of 10 MiB at full speed every two seconds', 25,
+             other('failsoft-load stairs --adj=0 --step=10 --every=2'), [*SAVED, ONLY_WRITER], []),
+    Scenario('again', 'a leak of 20 MiB/s, and the same again after it was ended', 25,
+             other('for i in 1 2 3; do failsoft-hog --rate=20; pause 2; done'), [*SAVED, ONLY_HOG, KERNEL_IDLE], []),
+    Scenario('dirty', 'a leak of 20 MiB/s beside files that are dirtied at full speed', 20,
+             other('(while :; do dd if=/dev/zero of=/data/dirty bs=64k count=512 2>/dev/null; done) & '
+                   'pause 3; failsoft-load steady --adj=0 --rate=20'), [*SAVED, ONLY_WRITER], []),
+    Scenario('swap', 'a leak of 20 MiB/s with 48 MiB of swap on the slow disk', 30,
+             SWAP + other('failsoft-load steady --adj=0 --rate=20'), [*SAVED, ONLY_WRITER], []),
+    Scenario('late', 'a leak of 5 MiB/s that began before the broker, 16 MiB away from the end', 20,
+             LATE, [*LIMITS, ONLY_HOG], []),
+    Scenario('no_bus', 'a leak of 20 MiB/s after the end of the bus', 15,
+             other('kill -KILL $(pidof dbus-daemon); failsoft-hog --rate=20'), [*SAVED, ONLY_HOG], []),
+    Scenario('box_tmpfs', 'logger and a tmpfs that grows by 20 MiB/s in one limited cgroup', 15,
+             f'{BOX_BOTH}start_all\npause $START\nsay villain\n{TMPFS}'
+             'failsoft-load steady --adj=0 --rate=20 --in=tmpfs --file=/run/t2/fill &\npause 60\n',
+             [*LIMITS, ONLY_WRITER], []),
+    Scenario('box_pipes', 'logger and pipes that hold the memory in one limited cgroup', 15,
+             f'{BOX_BOTH}start_all\npause $START\nsay villain\n'
+             'failsoft-load steady --adj=0 --rate=20 --in=pipes &\npause 60\n', [*LIMITS, ONLY_WRITER], []),
+    Scenario('saw', 'a heap that goes up by 34 MiB in four seconds and down again, for ever', 25,
+             other('failsoft-load saw --adj=0 --step=34 --every=4'), SPARED, []),
+    Scenario('compile', 'six programs at once that live shortly and take up to 4 MiB each', 20,
+             other('failsoft-load compile --adj=0 --times=6 --size=4 --seconds=14'), HARMLESS, []),
+    Scenario('tmpfs_freed', 'a tmpfs that is filled with 30 MiB at 20 MiB/s and emptied, again and again', 20,
+             other(f'{TMPFS}failsoft-load burst --adj=0 --size=30 --rate=20 --hold=1 --every=2 '
+                   '--in=tmpfs --file=/run/t2/fill'), SPARED, []),
     Scenario('liar', 'a client that leaks 5 MiB/s, may not be ended, and says it has freed', 25,
              other('failsoft-nasty liar --rate=5 --bus=$BUS'), [*LIMITS, ONLY_NASTY], []),
 ]
