@@ -216,6 +216,14 @@ static void read_samples(struct broker *b, uint64_t now_us)
 	}
 }
 
+/* Due now, not before: what was due long ago would count as the loop's own lateness. */
+void broker_sample_now(struct broker *b, uint32_t domain)
+{
+	uint64_t *due_us = &b->core.domain[domain].sample_due_us;
+
+	*due_us = MIN_OF(*due_us, clock_now_us());
+}
+
 /* From when a step was due to when its orders were out; feeds back into the lead. */
 static void measure_latency(struct broker *b, uint64_t due_us)
 {
@@ -327,7 +335,7 @@ static void on_distress(void *userdata, uint32_t domain, uint32_t bits)
 	struct broker *b = userdata;
 
 	(void)bits; /* the sample that is read now carries them */
-	b->core.domain[domain].sample_due_us = 0;
+	broker_sample_now(b, domain);
 	broker_step(b);
 }
 

@@ -297,6 +297,8 @@ void broker_stop(struct broker *b);
 
 /* The whole loop: read, judge, ask, act, keep. Run after every event. */
 void broker_step(struct broker *b);
+/* The next step looks at this domain, however lately it did. */
+void broker_sample_now(struct broker *b, uint32_t domain);
 
 /* Takes the core's effects out and carries them out, the urgent ones now. After each core call. */
 void broker_drain(struct broker *b);

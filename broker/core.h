@@ -80,6 +80,8 @@ struct core_domain {
 	struct hold hold;
 	struct last last;
 	struct core_promise promise;	/* of the newest victim */
+	bool is_writer_ended;		/* in this episode: one that filled what no process shows */
+	uint64_t pools_ended_bytes;	/* what had grown there when that had settled; 0: not yet */
 	uint64_t episode;		/* 0: none open */
 	bool said_no_victim, said_held_back; /* in this episode; once is enough */
 	struct grower growers[CORE_GROWERS_MAX]; /* newest; who grows most first */

@@ -109,6 +109,7 @@ static void note_ended(struct core *c, uint32_t domain, uint64_t now_us)
 
 	if (episode)
 		episode->victims++;
+	c->domain[domain].is_writer_ended |= c->domain[domain].escalate.victim.is_writer;
 	estimate_forget_stall(&c->domain[domain].estimator, &c->domain[domain].estimate);
 	if (c->domain[domain].promise.pid != c->domain[domain].escalate.victim.pid)
 		c->domain[domain].promise.pid = 0; /* the guard has ended another one */
@@ -135,6 +136,8 @@ static void note_returned(struct core *c, uint32_t domain, uint64_t now_us)
 		.c = headroom_bytes - MIN_OF(headroom_bytes, p->headroom_bytes), .d = now_us - p->chosen_us,
 	};
 
+	if (c->domain[domain].is_writer_ended)
+		c->domain[domain].pools_ended_bytes = c->domain[domain].estimate.pools_grown_bytes;
 	if (!p->pid)
 		return;
 	memcpy(e.name, p->name, sizeof(p->name));

@@ -30,7 +30,8 @@ static struct hold_view view_of(struct core *c, uint32_t domain, uint64_t now_us
 		.is_ending = c->policy.escalate.enabled &&
 			     ((rung != RUNG_IDLE && rung != RUNG_SETTLE && rung != RUNG_PART) ||
 			      core_is_ending_wanted(c, domain, now_us)),
-		.is_asked_to_end = rung == RUNG_TERM || (rung == RUNG_KILL && d->escalate.is_dry),
+		/* at SIGKILL, too: the shell has let go, a v1 freezer would hold even that back */
+		.is_asked_to_end = rung == RUNG_TERM || rung == RUNG_KILL,
 		.deadline_us = latest_deadline_us(c, domain),
 		.e = &d->estimate,
 	};

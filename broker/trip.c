@@ -173,7 +173,7 @@ static int on_event(sd_event_source *source, int fd, uint32_t revents, void *use
 	if (t->wire.cgroup.is_v2)
 		return on_high(b);
 	sense_cry(b->sense, t->domain, DISTRESS_CGROUP_MAX);
-	b->core.domain[t->domain].sample_due_us = 0;
+	broker_sample_now(b, t->domain);
 	broker_step(b);
 	return 0;
 }

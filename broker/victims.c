@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "act/kin.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -106,6 +107,7 @@ static bool choose(struct broker *b, uint32_t domain, struct victim *ret)
 	const struct victim_view view = {
 		.processes = b->processes, .count = b->processes_count, .scratch = b->scratch,
 		.clients = &b->core.sessions, .pools_bytes = e->pools_grown_bytes,
+		.pools_ended_bytes = b->core.domain[domain].pools_ended_bytes,
 		.total_bytes = e->total_bytes,
 		.wanted_bytes = calm_bytes - MIN_OF(calm_bytes, e->headroom_bytes),
 	};
@@ -139,7 +141,7 @@ static void extend_victim(struct broker *b, uint32_t domain)
 	struct victim *victim = &b->core.domain[domain].escalate.victim;
 	uint32_t count = take_survey(b, domain);
 
-	victim_extend(victim, b->processes, count, &b->core.sessions);
+	kin_extend(victim, b->processes, count, &b->core.sessions);
 	terminate_hold(&b->terminate, domain, victim);
 }
 
@@ -151,7 +153,7 @@ static void kill_rest(struct broker *b, uint32_t domain)
 	if (victim->pids_count < VICTIM_PIDS_MAX)
 		return;
 	for (uint32_t i = 0; i < b->processes_count; i++)
-		if (victim_is_kin(victim, &b->processes[i], &b->core.sessions))
+		if (kin_is(victim, &b->processes[i], &b->core.sessions))
 			(void)terminate_pass_by(&b->terminate, domain, b->processes[i].pid,
 						b->processes[i].start_ticks); /* ended: all the better */
 }
@@ -239,7 +241,7 @@ static void extend_brake(struct broker *b, uint32_t domain)
 	struct victim *victim = &b->core.domain[domain].hold.victim;
 	uint32_t count = take_survey(b, domain);
 
-	if (victim_extend(victim, b->processes, count, &b->core.sessions))
+	if (kin_extend(victim, b->processes, count, &b->core.sessions))
 		(void)brake_stop(&b->brake, domain, victim); /* those before stay stopped */
 }
 

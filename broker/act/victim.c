@@ -5,10 +5,12 @@
  * and nothing grew since), who is largest, with its oom_score_adj as the kernel weighs it: a
  * thousandth of all memory for each point. Where more grew in memory that no process shows
  * (tmpfs, pipes, sockets) than in all processes, it is who wrote most since then, if that is a
- * quarter of it or more; else nobody: ending bystanders would give nothing back. Candidates are
+ * quarter of it or more; else nobody: ending bystanders would give nothing back. Where one was ended
+ * for it already, and no more grew since then, nobody either. Candidates are
  *   1. each single process,
  *   2. each tree: a process and all its descendants,
- *   3. all processes of one name and user (a fork tree whose parents have exited),
+ *   3. all processes of one name and user that are new or grew (a fork tree whose parents have
+ *      exited),
  *   4. several that grew alike: the largest and those that grew by a quarter of it or more, as many
  *      as give back what is missing.
  * If one process explains half of the growth, it is the victim. Otherwise the group that explains
@@ -23,18 +25,23 @@
  * And nobody is ended in vain: other programs only for 1 MiB or more, a client only if it grew by half
  * of what all grew by, also those that may not be ended, or gives back half of what is missing.
  * Where one that may not be ended explains half of the growth, it is no other than who explains a quarter.
- * A process that was born since the baseline costs the kernel memory as well: that counts as its
- * growth and not as the pools'.
+ * A process that was born since the baseline costs the kernel memory as well, its threads and open
+ * files too: that counts as its growth and not as the pools'. What one program takes to start is no
+ * growth: of those born a moment ago the largest has 2 MiB less.
  */
 #include "act/victim.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "act/kin.h"
 #include "base/units.h"
 
 /* Growth below this is noise: then size decides. Source: resting programs moved by < 1 MiB. */
 #define GROWTH_MIN_BYTES	(2 * MIB)
+/* What a program takes to start: libfailsoft's logger has 2.1 MiB when it has registered. Half: who is
+ * started again in the crisis is ended for it; double: so much of a new leak is not seen. */
+#define START_BYTES		(2 * MIB)
 /* Half: who writes its log while something fills a tmpfs is ended; double: two writers share it and
  * none is. */
 #define WRITTEN_SHARE		4u
@@ -46,12 +53,13 @@
 #define UNTOUCHED_SHARE		4u
 /* Of several, each grew by this share of the largest. Half: bystanders; double: one of two alike. */
 #define ALIKE_SHARE		4u
+/* So much an older process must have grown to be one of a group by its name. Half: a shell that reads a
+ * script; double: workers that grew by little live on. */
+#define NAMESAKE_BYTES		(128 * KIB)
 #define ADJ_MAX			1000u	/* of oom_score_adj, proc(5) */
 #define PARENTS_MAX		64	/* deeper trees are cut, a loop in a torn survey ends */
 #define SEVERAL_INDEX		((1u << 20) - 1) /* of a process, below its weight */
 #define TAINTED			(UINT64_C(1) << 63)
-#define MAY_ALONE		(UINT64_C(1) << 0)
-#define MAY_IN_GROUP		(UINT64_C(1) << 1)
 
 struct rule {
 	const struct process *p;
@@ -59,11 +67,14 @@ struct rule {
 	uint64_t *by_pid;		/* pid << 32 | index, sorted */
 	uint64_t *tree_weight;		/* of the subtree; TAINTED: may not be ended as a whole */
 	uint64_t *tree_size;
-	uint64_t *may;			/* MAY_* */
+	uint64_t *may;			/* KIN_MAY_* */
 	uint64_t *by_name;		/* hash of name and user << 32 | index, sorted; then used again */
 	struct session_table *clients;
+	uint64_t newest_ticks;
+	const struct process *starting;	/* the largest newborn; NULL: none */
 	enum { BY_GROWTH, BY_SIZE, BY_WRITING } by;
 	uint64_t pools_bytes, wanted_bytes, machine_bytes;
+	bool is_writer_gone;		/* who filled the pools was ended already */
 	uint64_t total;
 };
 
@@ -72,26 +83,6 @@ static int compare_u64(const void *a, const void *b)
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
 	return (x > y) - (x < y);
-}
-
-static struct session *client_of(const struct rule *r, const struct process *p)
-{
-	for (struct session *s = session_next(r->clients, NULL); s; s = session_next(r->clients, s))
-		if (s->offer.pid == p->pid)
-			return s;
-	return NULL;
-}
-
-static uint64_t may_of(const struct rule *r, const struct process *p)
-{
-	const struct session *s;
-
-	if (p->is_protected || !p->in_domain || p->pid <= 1)
-		return 0;
-	s = client_of(r, p);
-	if (!s)
-		return MAY_ALONE | MAY_IN_GROUP;
-	return s->offer.may_be_ended ? MAY_ALONE : 0;
 }
 
 /* Who is spared by its adjustment comes last, not never. */
@@ -105,16 +96,21 @@ static uint64_t size_weight(const struct rule *r, const struct process *p)
 	return p->memory_bytes > share ? p->memory_bytes - share : least;
 }
 
+static uint64_t growth_weight(const struct rule *r, const struct process *p)
+{
+	return p == r->starting ? p->growth_bytes - MIN_OF(p->growth_bytes, START_BYTES) : p->growth_bytes;
+}
+
 static uint64_t weight(const struct rule *r, const struct process *p)
 {
 	return r->by == BY_SIZE ? size_weight(r, p) : r->by == BY_WRITING ? p->written_bytes
-									  : p->growth_bytes;
+									  : growth_weight(r, p);
 }
 
 /* May it be ended as a part of a group? */
 static bool may_end_in_group(const struct rule *r, uint32_t i)
 {
-	return r->may[i] & MAY_IN_GROUP;
+	return r->may[i] & KIN_MAY_IN_GROUP;
 }
 
 static uint32_t find_pid(const struct rule *r, int32_t pid)
@@ -190,6 +186,13 @@ static bool are_namesakes(const struct process *a, const struct process *b)
 	return a->uid == b->uid && !strncmp(a->name, b->name, sizeof(a->name));
 }
 
+/* A name as common as a shell's is no crime: old ones that do not grow are others'. */
+static bool is_namesake(const struct rule *r, uint32_t i, uint32_t of)
+{
+	return are_namesakes(&r->p[i], &r->p[of]) &&
+	       (r->by != BY_GROWTH || r->p[i].is_new || r->p[i].growth_bytes >= NAMESAKE_BYTES);
+}
+
 /* FNV-1a; two names that collide are told apart by are_namesakes(). */
 static uint32_t name_hash(const struct process *p)
 {
@@ -245,7 +248,7 @@ static bool belongs(const struct rule *r, const struct victim *v, uint32_t chose
 	case VICTIM_TREE:
 		return may_end_in_group(r, i) && is_below(r, i, v->pid);
 	case VICTIM_NAMESAKES:
-		return may_end_in_group(r, i) && are_namesakes(&r->p[i], &r->p[chosen]);
+		return may_end_in_group(r, i) && is_namesake(r, i, chosen);
 	case VICTIM_SEVERAL: /* listed by several() */
 	case VICTIM_NONE:
 	case VICTIM_KIND_COUNT:
@@ -289,11 +292,13 @@ static void add_process(const struct rule *r, uint32_t i, struct victim *ret)
 
 static void describe(const struct rule *r, enum victim_kind kind, uint32_t chosen, struct victim *ret)
 {
-	const struct session *client = client_of(r, &r->p[chosen]);
+	const struct session *client = kin_client(r->clients, r->p[chosen].pid);
 
 	memset(ret, 0, sizeof(*ret));
 	ret->kind = kind;
 	ret->pid = r->p[chosen].pid;
+	ret->uid = r->p[chosen].uid;
+	ret->newest_ticks = r->newest_ticks;
 	ret->client = client ? client->id : 0;
 	memcpy(ret->name, r->p[chosen].name, sizeof(ret->name));
 	ret->name[sizeof(ret->name) - 1] = 0;
@@ -319,7 +324,11 @@ static void rule_init(struct rule *r, uint64_t *scratch)
 	r->may = scratch + 3 * (size_t)r->count;
 	r->by_name = scratch + 4 * (size_t)r->count;
 	for (uint32_t i = 0; i < r->count; i++) {
-		r->may[i] = may_of(r, &r->p[i]);
+		r->may[i] = kin_may(&r->p[i], r->clients);
+		r->newest_ticks = MAX_OF(r->newest_ticks, r->p[i].start_ticks);
+		if (r->may[i] && r->p[i].is_newborn &&
+		    (!r->starting || r->p[i].growth_bytes > r->starting->growth_bytes))
+			r->starting = &r->p[i];
 		kernel += r->p[i].kernel_growth_bytes;
 		if (!r->may[i])
 			continue;
@@ -327,6 +336,8 @@ static void rule_init(struct rule *r, uint64_t *scratch)
 		memory += size_weight(r, &r->p[i]);
 		written += r->p[i].written_bytes;
 	}
+	if (r->starting)
+		growth -= MIN_OF(r->starting->growth_bytes, START_BYTES);
 	r->pools_bytes -= MIN_OF(r->pools_bytes, kernel);
 	r->by = r->pools_bytes >= GROWTH_MIN_BYTES && r->pools_bytes > growth ? BY_WRITING
 		: growth < GROWTH_MIN_BYTES				       ? BY_SIZE : BY_GROWTH;
@@ -362,7 +373,8 @@ static uint32_t preferred(const struct rule *r)
 	uint32_t best = r->count;
 
 	for (uint32_t i = 0; i < r->count; i++)
-		if (r->p[i].is_preferred && (r->may[i] & MAY_ALONE) && r->p[i].memory_bytes >= WORTH_BYTES &&
+		if (r->p[i].is_preferred && (r->may[i] & KIN_MAY_ALONE) &&
+		    r->p[i].memory_bytes >= WORTH_BYTES &&
 		    (best == r->count || r->p[i].memory_bytes > r->p[best].memory_bytes))
 			best = i;
 	return best;
@@ -401,7 +413,7 @@ static uint64_t least_growth(const struct rule *r)
 static bool is_worth(const struct rule *r, const struct victim *v)
 {
 	if (r->by == BY_WRITING)
-		return v->growth_bytes >= r->pools_bytes / WRITTEN_SHARE;
+		return v->growth_bytes >= r->pools_bytes / WRITTEN_SHARE && !r->is_writer_gone;
 	if (r->by == BY_GROWTH && v->growth_bytes < least_growth(r))
 		return false;
 	if (!v->client)
@@ -416,6 +428,8 @@ bool victim_choose(const struct victim_view *view, struct victim *ret)
 		.p = view->processes, .count = view->count, .clients = view->clients,
 		.pools_bytes = view->pools_bytes, .wanted_bytes = view->wanted_bytes,
 		.machine_bytes = view->total_bytes,
+		.is_writer_gone = view->pools_ended_bytes &&
+				  view->pools_bytes < view->pools_ended_bytes + GROWTH_MIN_BYTES,
 	};
 	uint32_t stranger, client, wished;
 
@@ -429,8 +443,8 @@ bool victim_choose(const struct victim_view *view, struct victim *ret)
 		ret->is_preferred = true;
 		return true;
 	}
-	stranger = best_of(&r, MAY_ALONE | MAY_IN_GROUP);
-	client = best_of(&r, MAY_ALONE);
+	stranger = best_of(&r, KIN_MAY_ALONE | KIN_MAY_IN_GROUP);
+	client = best_of(&r, KIN_MAY_ALONE);
 	if (stranger < r.count)
 		choose_stranger(&r, stranger, ret);
 	if (client < r.count && is_clients_turn(&r, client, ret)) {
@@ -441,47 +455,4 @@ bool victim_choose(const struct victim_view *view, struct victim *ret)
 	if (!is_worth(&r, ret))
 		ret->kind = VICTIM_NONE;
 	return ret->kind != VICTIM_NONE;
-}
-
-static bool holds_pid(const struct victim *v, int32_t pid)
-{
-	for (uint32_t i = 0; i < v->pids_count; i++)
-		if (v->pids[i] == pid)
-			return true;
-	return false;
-}
-
-static bool is_kin(const struct victim *v, const struct process *p)
-{
-	if (holds_pid(v, p->parent))
-		return true;
-	if (v->kind == VICTIM_PROCESS || v->kind == VICTIM_SEVERAL)
-		return false;
-	return !strncmp(v->name, p->name, sizeof(v->name));
-}
-
-bool victim_is_kin(const struct victim *v, const struct process *p, struct session_table *clients)
-{
-	const struct rule r = { .p = p, .count = 1, .clients = clients };
-
-	return is_kin(v, p) && (may_of(&r, p) & MAY_IN_GROUP);
-}
-
-uint32_t victim_extend(struct victim *v, const struct process *processes, uint32_t count,
-		       struct session_table *clients)
-{
-	const struct rule r = { .p = processes, .count = count, .clients = clients };
-	uint32_t before = v->pids_count, at_pass;
-
-	do {
-		at_pass = v->pids_count;
-		for (uint32_t i = 0; i < count && v->pids_count < VICTIM_PIDS_MAX; i++) {
-			if (holds_pid(v, processes[i].pid) || !is_kin(v, &processes[i]) ||
-			    !(may_of(&r, &processes[i]) & MAY_IN_GROUP))
-				continue;
-			v->pids[v->pids_count] = processes[i].pid;
-			v->start_ticks[v->pids_count++] = processes[i].start_ticks;
-		}
-	} while (v->pids_count != at_pass);
-	return v->pids_count - before;
 }

@@ -22,7 +22,9 @@ struct victim {
 	enum victim_kind kind;
 	uint64_t client;		/* id of the session it is; 0: never heard of failsoft */
 	int32_t pid;			/* the process, the root of the tree, the largest of several */
+	uint32_t uid;			/* of that process */
 	char name[16];
+	uint64_t newest_ticks;		/* of all processes when it was chosen, the latest start */
 	uint64_t memory_bytes, growth_bytes; /* growth: what it wrote, of a writer */
 	bool is_writer;			/* of what grew in memory that no process shows */
 	bool is_preferred;		/* by the configuration, whoever grew */
@@ -40,27 +42,16 @@ struct victim {
 /* How many uint64_t of scratch victim_choose() needs for a survey of `count` processes. */
 #define VICTIM_SCRATCH(count)	(5u * (count))
 
-/*
- * A group that forks while it is being ended: adds the descendants and, for a group, the namesakes
- * of its processes that a new survey found. Clients and protected processes are never added.
- * Returns how many were added.
- */
-uint32_t victim_extend(struct victim *v, const struct process *processes, uint32_t count,
-		       struct session_table *clients);
-
 struct victim_view {
 	const struct process *processes;	/* the survey */
 	uint32_t count;
 	uint64_t *scratch;		/* VICTIM_SCRATCH(count) elements, used inside */
 	struct session_table *clients;
 	uint64_t pools_bytes;		/* so much grew meanwhile in memory that no process shows */
+	uint64_t pools_ended_bytes;	/* so much of it when a writer had been ended for it; 0: none was */
 	uint64_t total_bytes;		/* of the domain: what a point of oom_score_adj is a share of */
 	uint64_t wanted_bytes;		/* so much is to come back; several are ended at once for it */
 };
 
 /* Returns false and VICTIM_NONE when nobody may be ended. */
 bool victim_choose(const struct victim_view *view, struct victim *ret);
-
-/* Does it belong to the victim, though there may be no room for it in the list? Never one that may not
- * be ended in a group. */
-bool victim_is_kin(const struct victim *v, const struct process *p, struct session_table *clients);

@@ -203,17 +203,24 @@ int parse_process_start(const char *text, size_t size, uint64_t *ret_ticks)
 int parse_process_io(const char *text, size_t size, uint64_t *ret_written_bytes)
 {
 	struct scan s = scan_of(text, size), line, key;
-	uint64_t value;
+	uint64_t written_bytes = 0, to_disk_bytes = 0;
+	bool is_there = false;
 
 	while (scan_line(&s, &line)) {
-		if (!scan_word(&line, &key) || !scan_is(&key, "wchar:"))
+		if (!scan_word(&line, &key))
 			continue;
-		if (!take_u64(&line, &value))
+		if (scan_is(&key, "wchar:")) {
+			is_there = true;
+			if (!take_u64(&line, &written_bytes))
+				return -EINVAL;
+		} else if (scan_is(&key, "write_bytes:") && !take_u64(&line, &to_disk_bytes)) {
 			return -EINVAL;
-		*ret_written_bytes = value;
-		return 0;
+		}
 	}
-	return -ENODATA;
+	if (!is_there)
+		return -ENODATA;
+	*ret_written_bytes = written_bytes - MIN_OF(written_bytes, to_disk_bytes);
+	return 0;
 }
 
 int parse_process_adj(const char *text, size_t size, int32_t *ret)

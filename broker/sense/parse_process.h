@@ -42,7 +42,10 @@ int parse_process_start(const char *text, size_t size, uint64_t *ret_ticks);
 /* A file with one signed figure, like oom_score_adj. */
 int parse_process_adj(const char *text, size_t size, int32_t *ret);
 
-/* /proc/PID/io: wchar, what was written to anything: files, pipes, tmpfs. */
+/*
+ * /proc/PID/io: what was written to anything but disks: tmpfs, pipes, sockets. wchar, which counts all,
+ * less write_bytes, which the kernel counts for file systems on a device alone.
+ */
 int parse_process_io(const char *text, size_t size, uint64_t *ret_written_bytes);
 
 /* One record of /dev/kmsg. -ENODATA: it does not speak of an OOM kill, or not the kernel wrote it.

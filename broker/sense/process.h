@@ -22,8 +22,10 @@ struct process {
 	char name[16];			/* comm, NUL-terminated */
 	uint64_t kernel_bytes;		/* so much of memory_bytes is the kernel's */
 	uint64_t resident_bytes, swap_bytes, page_table_bytes; /* what the kernel's own rule weighs */
-	uint64_t written_bytes;		/* by write(2) and its like since the baseline, and what was filled
-					 * of shared memory that it made; 0: not known */
+	uint64_t written_bytes;		/* by write(2) and its like since the baseline, to no disk, and what
+					 * was filled of shared memory that it made; 0: not known */
 	uint64_t kernel_growth_bytes;	/* so much of growth_bytes is the kernel's: stacks, page tables */
 	bool is_preferred;		/* configured: ended before others */
+	bool is_new;			/* started since the baseline */
+	bool is_newborn;		/* ... a moment ago: SURVEY_NEWBORN_US */
 };

@@ -232,6 +232,8 @@ static void subtract_baseline(struct survey *s, struct process *p)
 		bool is_young = s->now_us < start_us + YOUNG_US;
 
 		p->growth_bytes = is_young ? p->memory_bytes : 0;
+		p->is_new = is_young;
+		p->is_newborn = is_young && s->now_us < start_us + SURVEY_NEWBORN_US;
 		p->kernel_growth_bytes = is_young ? p->kernel_bytes : 0;
 		p->written_bytes = is_young ? p->written_bytes : 0;
 		return;

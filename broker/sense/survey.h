@@ -32,6 +32,11 @@ struct survey;
  * when it is full. Half: a high number in a small table counts as many; double: twice the time. */
 #define SURVEY_FILES_MOST	4096u
 
+/* Until then a program is still starting: loading what it needs and, ours, registering (0.65 s were not
+ * enough with 4 MiB left and a slow disk). Half: such a one is taken for a leak; double: a small fast leak is
+ * forgiven its first 2 MiB for 4 s. */
+#define SURVEY_NEWBORN_US	(2 * US_PER_S)
+
 /* Who is never ended beside pid 1, kernel threads and this process itself, and who first. Borrowed. */
 struct survey_protect {
 	const int32_t *pids;

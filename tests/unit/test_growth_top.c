@@ -185,6 +185,7 @@ static void make_family(struct process *family, uint32_t round, uint32_t *random
 			.start_ticks = 1000 + i, .uid = dice >> 30 & 1,
 			.parent = i > 1 ? family[(dice >> 8) % i].pid : (int32_t)i,
 			.growth_bytes = (uint64_t)(dice >> 12) * (dice >> 5 & 3) * 4 + i,
+			.is_new = true, /* old ones of the name that do not grow are no victims */
 		};
 		snprintf(p->name, sizeof(p->name), "n%u", (dice >> 16) % (1 + round % 9));
 		if (round % 3 == 0 && i == 7)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
+#include "act/kin.h"
 #include "rig.h"
 
 #define MANY	2000u
@@ -11,13 +12,13 @@ static uint32_t count;
 static struct session slots[RIG_CLIENTS];
 static struct session_table clients;
 static struct victim victim;
-static uint64_t pools_bytes, wanted_bytes;
+static uint64_t pools_bytes, pools_ended_bytes, wanted_bytes;
 
 static int reset(void **state)
 {
 	(void)state;
 	count = 0;
-	pools_bytes = wanted_bytes = 0;
+	pools_bytes = pools_ended_bytes = wanted_bytes = 0;
 	memset(slots, 0, sizeof(slots));
 	session_init(&clients, slots, RIG_CLIENTS);
 	return 0;
@@ -48,7 +49,8 @@ static bool choose(void)
 {
 	const struct victim_view view = {
 		.processes = processes, .count = count, .scratch = scratch, .clients = &clients,
-		.pools_bytes = pools_bytes, .wanted_bytes = wanted_bytes, .total_bytes = 1000 * MIB,
+		.pools_bytes = pools_bytes, .pools_ended_bytes = pools_ended_bytes,
+		.wanted_bytes = wanted_bytes, .total_bytes = 1000 * MIB,
 	};
 
 	return victim_choose(&view, &victim);
@@ -207,7 +209,7 @@ static void several_that_grew_alike(void **state)
 		assert_true(victim.pids[i] >= 100);
 	add(200, 107, "child", 1);
 	add(201, 1, "p7", 1); /* a namesake is no kin of several */
-	assert_int_equal(victim_extend(&victim, processes, count, &clients), 1);
+	assert_int_equal(kin_extend(&victim, processes, count, &clients), 1);
 }
 
 static void one_of_several_is_enough(void **state)
@@ -232,6 +234,7 @@ static void a_fork_bomb_is_no_kernel_memory(void **state)
 	for (int32_t i = 0; i < 130; i++) {
 		struct process *p = add(100 + i, 1, "sh", 0);
 
+		p->is_new = true;
 		p->kernel_growth_bytes = 60 * KIB;
 		p->memory_bytes = p->growth_bytes = 120 * KIB;
 	}
@@ -369,20 +372,69 @@ static void more_than_the_array(void **state)
 	assert_int_equal(victim.memory_bytes, MANY * MIB);
 }
 
-static void new_forks_are_found(void **state)
+/* The machine's own shells have the name of the bomb's, and have not grown. */
+static void old_namesakes_are_spared(void **state)
 {
 	(void)state;
-	for (int32_t i = 0; i < 8; i++)
-		add(100 + i, 1, "hog", 2);
+	add(50, 1, "sh", 0)->memory_bytes = MIB; /* respawns the application */
+	add(51, 1, "sh", 0)->growth_bytes = 64 * KIB; /* reads a script */
+	for (int32_t i = 0; i < 20; i++)
+		add(100 + i, 1, "sh", 1)->is_new = true;
+	add(52, 1, "sh", 2); /* an older one that leaks as they do */
 	assert_true(choose());
-	add(200, 100, "child", 1);
-	add(201, 200, "grandchild", 1);
-	add(202, 1, "hog", 1);
-	add(203, 1, "other", 1);
-	add(204, 100, "logger", 1);
-	add_client(204, true);
-	assert_int_equal(victim_extend(&victim, processes, count, &clients), 3);
-	assert_int_equal(victim_extend(&victim, processes, count, &clients), 0);
+	assert_int_equal(victim.kind, VICTIM_NAMESAKES);
+	assert_int_equal(victim.pids_count, 21);
+}
+
+/* Row: what one that has just started has, the other's growth, and who is ended. */
+static void starting_is_no_leak(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t newborn_mib, other_mib;
+		int32_t expect_pid;
+	} rows[] = {
+		{ "it has what every program has: by size", 2, 0, 50 },
+		{ "less than the other's growth, without that", 4, 3, 51 },
+		{ "it takes far more", 9, 3, 60 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		reset(NULL);
+		add(50, 1, "large", 0)->memory_bytes = 40 * MIB;
+		add(51, 1, "other", rows[i].other_mib);
+		add(60, 1, "starts", rows[i].newborn_mib)->is_new = true;
+		processes[count - 1].is_newborn = true;
+		assert_true(choose());
+		if (victim.pid != rows[i].expect_pid)
+			fail_msg("%s: %d", rows[i].name, victim.pid);
+	}
+}
+
+/* Row: what has grown when the writer's end had settled, and now; is another writer ended for it? */
+static void one_writer_after_the_other(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t ended_mib, now_mib;
+		bool expect;
+	} rows[] = {
+		{ "none was ended yet", 0, 20, true },
+		{ "it is as it was: the tmpfs stays full", 20, 20, false },
+		{ "a little more", 20, 21, false },
+		{ "it grows on", 20, 24, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		reset(NULL);
+		add(70, 1, "stream", 0)->written_bytes = 30 * MIB;
+		pools_bytes = rows[i].now_mib * MIB;
+		pools_ended_bytes = rows[i].ended_mib * MIB;
+		if (choose() != rows[i].expect)
+			fail_msg("%s", rows[i].name);
+	}
 }
 
 int main(void)
@@ -407,7 +459,9 @@ int main(void)
 		cmocka_unit_test_setup(nobody_is_ended_in_vain, reset),
 		cmocka_unit_test_setup(a_torn_survey_ends, reset),
 		cmocka_unit_test_setup(more_than_the_array, reset),
-		cmocka_unit_test_setup(new_forks_are_found, reset),
+		cmocka_unit_test_setup(old_namesakes_are_spared, reset),
+		cmocka_unit_test_setup(starting_is_no_leak, reset),
+		cmocka_unit_test_setup(one_writer_after_the_other, reset),
 	};
 
 	return cmocka_run_group_tests_name("victim", tests, NULL, NULL);

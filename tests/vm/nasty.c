@@ -28,6 +28,7 @@
 #define CHUNK		((size_t)64 << 10)
 #define SOCKET_BYTES	((size_t)2 << 10)	/* of slab, of each that is open, about */
 #define LIE_BYTES	(64 * MIB)
+#define CROWD		60u
 #define REALTIME_PRIORITY 1	/* of 99; the broker's default is higher */
 
 struct nasty {
@@ -196,22 +197,41 @@ static void threads(const struct nasty *n)
 			pause_s(0.1);
 }
 
+static void take_name(const char *stem, unsigned number)
+{
+	char name[16];
+
+	(void)snprintf(name, sizeof(name), "%s-%u", stem, number);
+	(void)prctl(PR_SET_NAME, name);
+}
+
 /* Jobs that pile up, each under a name of its own, as a scheduler's whose work never ends. */
 static void pile(const struct nasty *n)
 {
 	for (unsigned i = 0;; i++) {
-		char name[16];
-		pid_t child = fork();
-
-		if (child == 0) {
-			(void)snprintf(name, sizeof(name), "job-%u", i);
-			(void)prctl(PR_SET_NAME, name);
+		if (fork() == 0) {
+			take_name("job", i);
 			(void)take((size_t)(n->each * (double)MIB));
 			for (;;)
 				pause();
 		}
 		pause_s(n->pause_s);
 	}
+}
+
+/* Orphans, each under a name of its own, that leak --rate together. */
+static void crowd(const struct nasty *n)
+{
+	struct nasty one = *n;
+
+	one.rate /= CROWD;
+	for (unsigned i = 0; i < CROWD; i++)
+		if (fork() == 0) {
+			take_name("crowd", i);
+			while (take(CHUNK))
+				keep_rate(&one, CHUNK);
+			pause();
+		}
 }
 
 /* ---- a client that says it has freed what it has not ---- */
@@ -263,6 +283,7 @@ static const struct kind {
 	{ "realtime", "at full speed, before everything that has no real-time priority", realtime },
 	{ "sockets", "sockets that nothing was written to, about --rate of the kernel's memory", sockets },
 	{ "threads", "threads that do nothing, about --rate of the kernel's memory", threads },
+	{ "crowd", "orphans, each with a name of its own, that leak --rate together", crowd },
 	{ "pile", "every --pause a process with a name of its own that keeps --each", pile },
 	{ "liar", "a client that leaks at --rate, may not be ended, and says it has freed", liar },
 };
@@ -283,8 +304,10 @@ int main(int argc, char **argv)
 	options_read(options, "takes memory against all manners, for tests", argc > 1 ? argc - 1 : argc,
 		     argc > 1 ? argv + 1 : argv);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (!strcmp(name, kinds[i].name))
+		if (!strcmp(name, kinds[i].name)) {
 			kinds[i].run(&n);
+			return 0;
+		}
 	fprintf(stderr, "usage: failsoft-nasty KIND [--OPTION=VALUE]...; --help lists the options\n");
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		fprintf(stderr, "  %-8s%s\n", kinds[i].name, kinds[i].text);

@@ -98,6 +98,10 @@ in_box() { echo 0 >/sys/fs/cgroup/box/cgroup.procs; exec "$@"; }
 [ "$MODE" = alone ] || sed '1,/{/s|{|{"domains": ["/box"],|' /guest/$MODE.json >/run/box.json
 CONFIG=/run/box.json
 '''
+BOX_OWN = '''mkdir /sys/fs/cgroup/box
+echo 24M >/sys/fs/cgroup/box/memory.max
+echo 0 >/sys/fs/cgroup/box/cgroup.procs
+'''
 BOX_BOTH = '''mkdir /sys/fs/cgroup/box
 echo 48M >/sys/fs/cgroup/box/memory.max
 echo 0 >/sys/fs/cgroup/box/cgroup.procs
@@ -147,6 +151,8 @@ ONLY_STRESS = ('nobody but stress-ng was ended', lambda r: all(
 ONLY_NASTY = ('nobody but the nasty program was ended', lambda r: all(
     n.startswith('failsoft-nasty') for n in [*r['ended'], *r['kernel_killed']]))
 
+ONLY_CROWD = ('nobody but the crowd was ended', lambda r: all(
+    n.startswith('crowd-') for n in [*r['ended'], *r['kernel_killed']]))
 ONLY_PILE = ('nobody but the jobs and who makes them was ended', lambda r: all(
     n.startswith(('job-', 'failsoft-nasty')) for n in [*r['ended'], *r['kernel_killed']]))
 
@@ -273,8 +279,27 @@ SCENARIOS = [
     Scenario('box_pipes', 'logger and pipes that hold the memory in one limited cgroup', 15,
              f'{BOX_BOTH}start_all\npause $START\nsay villain\n'
              'failsoft-load steady --adj=0 --rate=20 --in=pipes &\npause 60\n', [*LIMITS, ONLY_WRITER], []),
-    Scenario('saw', 'a heap that goes up by 34 MiB in four seconds and down again, for ever', 25,
-             other('failsoft-load saw --adj=0 --step=34 --every=4'), SPARED, []),
+    Scenario('crowd', 'sixty orphans of sixty names that leak 20 MiB/s together', 20,
+             other('failsoft-nasty crowd --rate=20'), [*LIMITS, ONLY_CROWD], []),
+    Scenario('respawn', 'a leak at full speed that is started again whenever it ends', 20,
+             other('(while :; do failsoft-hog --rate=max; done)'), [*LIMITS, ONLY_HOG], []),
+    Scenario('own_box', 'a leak of 20 MiB/s in the logger itself, in a cgroup limited to 24 MiB', 15,
+             f'{BOX_OWN}{own_leak(20)}', SAVED, []),
+    Scenario('own_box_max', 'a leak at full speed in the logger itself, in a cgroup limited to 24 MiB', 10,
+             f'{BOX_OWN}{own_leak("max")}', LIMITS, []),
+    Scenario('plateau', 'a program that takes 36 MiB at 20 MiB/s and keeps them', 20,
+             other('failsoft-load steady --adj=0 --rate=20 --size=36'), SPARED, []),
+    Scenario('start_up', 'ten programs, one after the other, that take 3 MiB each and keep them', 20,
+             other('for i in 1 2 3 4 5 6 7 8 9 10; do failsoft-hog --rate=max --limit=3 & pause 0.3; done'),
+             SPARED, []),
+    Scenario('box_scan', 'a file read again and again through a cgroup that is smaller than it', 20,
+             BOX + other('dd if=/dev/zero of=/data/small bs=1M count=32 2>/dev/null; '
+                         'in_box failsoft-load scan --adj=0 --file=/data/small --seconds=12'), HARMLESS, []),
+    Scenario('copy', 'a file of 32 MiB copied again and again', 20,
+             other('dd if=/dev/zero of=/data/small bs=1M count=32 2>/dev/null; '
+                   'failsoft-load copy --adj=0 --file=/data/small --seconds=6; rm /data/small.copy'), HARMLESS, []),
+    Scenario('saw', 'a heap that goes up by 30 MiB in four seconds and down again, for ever', 25,
+             other('failsoft-load saw --adj=0 --step=30 --every=4'), SPARED, []),
     Scenario('compile', 'six programs at once that live shortly and take up to 4 MiB each', 20,
              other('failsoft-load compile --adj=0 --times=6 --size=4 --seconds=14'), HARMLESS, []),
     Scenario('tmpfs_freed', 'a tmpfs that is filled with 30 MiB at 20 MiB/s and emptied, again and again', 20,
