@@ -239,6 +239,7 @@ struct broker {
 	struct process *processes;
 	uint64_t *scratch;
 	uint64_t baseline_us;		/* when growth was last measured from */
+	uint64_t newcomers_us;		/* when newcomers were last added to it */
 	struct outlook outlook;
 
 	/* judge, ask, act: pure */

@@ -20,6 +20,9 @@
 /* Growth is measured from when headroom began to fall: at rest nothing is scanned. Falls that follow
  * each other sooner are one; half: a sawtooth costs a survey (1-2 ms) every 5 s. */
 #define BASELINE_US	(10 * US_PER_S)
+/* In between, at the beginning of a fall: who has come meanwhile did not cause it. Half: twice the cost;
+ * double: what was started 4 s before a leak is ended with it. */
+#define NEWCOMERS_US	(2 * US_PER_S)
 /* Delays are asked for so often, of at most so many, and not when a kernel allocation may stall us. */
 #define DELAYS_US	(250 * US_PER_MS)
 #define DELAYS_ASKED	16u
@@ -190,15 +193,32 @@ static bool is_beginning(const struct broker *b)
 	return false;
 }
 
+static void take_baseline(struct broker *b, bool newcomers_only)
+{
+	int r = newcomers_only ? survey_baseline_extend(b->survey) : survey_baseline_reset(b->survey);
+
+	if (!newcomers_only)
+		growth_mark(&b->outlook.growth);
+	if (r < 0)
+		log_warning("the processes' growth cannot be measured: no victim by growth");
+}
+
 void outlook_baseline(struct broker *b, uint64_t now_us)
 {
-	if (b->baseline_us && (now_us - b->baseline_us < BASELINE_US || !is_beginning(b) ||
-			       core_stage(&b->core) != STAGE_NORMAL))
+	bool is_fresh = b->baseline_us && now_us - b->baseline_us < BASELINE_US;
+
+	if (b->baseline_us && core_stage(&b->core) != STAGE_NORMAL) {
+		b->newcomers_us = 0; /* who is there at the all-clear is not the next one's cause */
 		return;
-	b->baseline_us = now_us;
-	growth_mark(&b->outlook.growth);
-	if (survey_baseline_reset(b->survey) < 0)
-		log_warning("the processes' growth cannot be measured: no victim by growth");
+	}
+	if (b->baseline_us && !is_beginning(b) && b->newcomers_us)
+		return;
+	if (is_fresh && b->newcomers_us && now_us - b->newcomers_us < NEWCOMERS_US)
+		return;
+	if (!is_fresh)
+		b->baseline_us = now_us;
+	take_baseline(b, is_fresh);
+	b->newcomers_us = now_us;
 }
 
 /* ---- how long others wait ---- */

@@ -51,6 +51,7 @@ struct pass {
 	struct process *ret;
 	uint32_t max, count;
 	bool is_full;
+	bool is_known_kept;		/* of a baseline: whoever is in it stays as it is */
 };
 
 int survey_open(const char *root, uint32_t max_processes, struct survey **ret)
@@ -286,6 +287,17 @@ static void look_up(struct pass *p, struct process *process)
 	process->is_preferred = is_picked(protect->preferred, protect->preferred_count, &facts);
 }
 
+static void remember(const struct pass *p, const struct process *process)
+{
+	struct baseline *baseline = p->survey->baseline;
+	struct baseline_figures then;
+
+	if (p->is_known_kept && baseline_get(baseline, process->pid, process->start_ticks, &then))
+		return;
+	baseline_set(baseline, process->pid, process->start_ticks, (struct baseline_figures){
+		process->memory_bytes, process->written_bytes, process->kernel_bytes });
+}
+
 /* One process. What cannot be read has ended meanwhile: it is left out. */
 static void visit(struct pass *p, int32_t pid)
 {
@@ -297,8 +309,7 @@ static void visit(struct pass *p, int32_t pid)
 		return;
 	if (!p->ret) {
 		if (is_user)
-			baseline_set(s->baseline, pid, process.start_ticks, (struct baseline_figures){
-				process.memory_bytes, process.written_bytes, process.kernel_bytes });
+			remember(p, &process);
 		return;
 	}
 	if (p->count == p->max) {
@@ -413,6 +424,14 @@ int survey_baseline_reset(struct survey *s)
 	struct pass p = { .survey = s, .request = &whole };
 
 	baseline_clear(s->baseline);
+	return pass_run(&p);
+}
+
+int survey_baseline_extend(struct survey *s)
+{
+	const struct survey_request whole = { .cgroup_fd = -1 };
+	struct pass p = { .survey = s, .request = &whole, .is_known_kept = true };
+
 	return pass_run(&p);
 }
 

@@ -61,6 +61,8 @@ struct survey *survey_close(struct survey *s);
  * then the baseline holds what was seen up to there.
  */
 int survey_baseline_reset(struct survey *s);
+/* Adds those that are not in it, with what they have now: they came before what is to be measured. */
+int survey_baseline_extend(struct survey *s);
 
 /*
  * Fills ret[max], *ret_count of them. growth_bytes is what a process has more than at the baseline;

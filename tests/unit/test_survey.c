@@ -299,6 +299,35 @@ static void growth_since_baseline(void **state)
 	(void)state;
 }
 
+/* Who comes between the baseline and a new fall has not grown; who was there keeps what is known of it. */
+static void newcomers(void **state)
+{
+	const struct process *old, *newcomer;
+	struct survey *s = NULL;
+	struct seen seen;
+	struct tree t;
+
+	tree_open(&t, "root-v2");
+	assert_int_equal(survey_open(t.root, 64, &s), 0);
+	write_memory(&t, 201, 1000);
+	write_memory(&t, 202, 1000);
+	assert_int_equal(survey_baseline_reset(s), 0);
+	write_memory(&t, 201, 5000);
+	write_start(&t, 202, 99000); /* another one has the pid */
+	write_memory(&t, 202, 7000);
+	assert_int_equal(survey_baseline_extend(s), 0);
+	write_memory(&t, 202, 7300);
+	seen = take(s, -1, NULL);
+	old = find(&seen, 201);
+	newcomer = find(&seen, 202);
+	assert_int_equal(old->growth_bytes, 4000 * KIB);
+	assert_int_equal(newcomer->growth_bytes, 300 * KIB);
+	assert_false(newcomer->is_new);
+	survey_close(s);
+	tree_close(&t);
+	(void)state;
+}
+
 /* More processes than can be remembered: some have no baseline, none has a wrong one. */
 static void small_memory(void **state)
 {
@@ -422,6 +451,7 @@ int main(void)
 		cmocka_unit_test(whole_machine),
 		cmocka_unit_test(lists_by_path_and_cgroup),
 		cmocka_unit_test(growth_since_baseline),
+		cmocka_unit_test(newcomers),
 		cmocka_unit_test(threads_are_growth),
 		cmocka_unit_test(threads_without_end),
 		cmocka_unit_test(files_are_growth),

