@@ -73,13 +73,14 @@ static int copy_options(struct failsoft *f, const struct failsoft_options *o)
 
 static int open_fds(struct failsoft *f)
 {
-	int *const fds[] = { &f->timer_fd, &f->bus_timer_fd, &f->wake_fd };
+	int *const fds[] = { &f->timer_fd, &f->bus_timer_fd, &f->again_fd, &f->wake_fd };
 
 	f->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	f->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	f->bus_timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	f->again_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (f->epoll_fd < 0 || f->timer_fd < 0 || f->bus_timer_fd < 0 || f->wake_fd < 0)
+	if (f->epoll_fd < 0 || f->timer_fd < 0 || f->bus_timer_fd < 0 || f->again_fd < 0 || f->wake_fd < 0)
 		return -errno;
 	for (unsigned i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		int r = client_watch(f, *fds[i], EPOLLIN);
@@ -100,7 +101,8 @@ int failsoft_new(const struct failsoft_options *options, struct failsoft **ret)
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return -ENOMEM;
-	f->epoll_fd = f->timer_fd = f->bus_timer_fd = f->wake_fd = f->bus_fd = f->lifeline = -1;
+	f->epoll_fd = f->timer_fd = f->bus_timer_fd = f->again_fd = f->wake_fd = f->bus_fd = -1;
+	f->lifeline = -1;
 	(void)pthread_mutex_init(&f->lock, NULL); /* cannot fail with default attributes */
 	r = copy_options(f, options);
 	if (r >= 0)
@@ -140,6 +142,7 @@ struct failsoft *failsoft_free(struct failsoft *f)
 	link_stop(f);
 	close_fd(f->timer_fd);
 	close_fd(f->bus_timer_fd);
+	close_fd(f->again_fd);
 	close_fd(f->wake_fd);
 	close_fd(f->epoll_fd);
 	if (f->reserve)

@@ -3,8 +3,8 @@
  * The inside of struct failsoft. Not installed.
  *
  * The thread that drives the client owns everything but what `lock` guards: the lifeline's
- * descriptor, the open orders and the last report, which failsoft_answer() and failsoft_report()
- * use from any thread. Nobody calls out while holding it.
+ * descriptor, the open order, its answer and the last report, which failsoft_answer() and
+ * failsoft_report() use from any thread. Nobody calls out while holding it.
  */
 #ifndef FAILSOFT_LIB_CLIENT_H
 #define FAILSOFT_LIB_CLIENT_H
@@ -32,6 +32,7 @@ struct failsoft {
 	int timer_fd;			/* the next attempt to connect or to register */
 	int wake_fd;			/* ends the thread */
 	int bus_timer_fd;		/* what sd-bus wants to be woken for */
+	int again_fd;			/* the next attempt to send `unsent` */
 
 	sd_bus *bus;			/* NULL: not connected */
 	int bus_fd;			/* in the epoll set; -1 */
@@ -44,6 +45,7 @@ struct failsoft {
 	int lifeline;			/* -1: not registered */
 	uint64_t id;
 	uint64_t open_sequence;		/* the order that awaits an answer; 0: none */
+	enum failsoft_result unsent;	/* its callback returned that, there was no room; LATER: none */
 	uint64_t exposure_bytes, freeable_bytes;
 
 	atomic_ullong granted_us[STEPS];

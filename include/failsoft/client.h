@@ -38,9 +38,10 @@ struct sd_event;
 /*
  * A step of the program. Called on the thread that drives the struct failsoft, never twice at the
  * same time. `order` is valid during the call only. Return what came of it: DONE, PARTIAL, BUSY
- * (asks once for as much time again) or REFUSED is sent as the acknowledgement;
- * FAILSOFT_RESULT_LATER sends nothing, and the program owes a failsoft_answer(). The library never
- * acknowledges on its own: a step without a callback is answered REFUSED.
+ * (asks once for as much time again) or REFUSED is sent as the acknowledgement, and if the broker's
+ * queue is full, as soon as there is room; FAILSOFT_RESULT_LATER sends nothing, and the program owes
+ * a failsoft_answer(). The library never acknowledges on its own: a step without a callback is
+ * answered REFUSED.
  */
 typedef enum failsoft_result failsoft_step_fn(const struct failsoft_order *order, void *userdata);
 
