@@ -130,6 +130,7 @@ static void stop_thread(struct failsoft *f)
 	atomic_store(&f->ending, true);
 	(void)!write(f->wake_fd, &one, sizeof(one)); /* full means that it will wake anyway */
 	(void)pthread_join(f->thread, NULL);	      /* fails only from a callback: forbidden */
+	(void)sem_destroy(&f->started);		      /* nobody waits for it */
 }
 
 struct failsoft *failsoft_free(struct failsoft *f)
@@ -217,11 +218,37 @@ static void *work(void *userdata)
 	struct failsoft *f = userdata;
 	struct epoll_event event;
 
+	prepare_enter(f, __builtin_frame_address(0));
+	(void)sem_post(&f->started); /* cannot fail: it is the only one */
 	while (!atomic_load(&f->ending)) {
 		dispatch(f);
 		(void)epoll_wait(f->epoll_fd, &event, 1, -1); /* EINTR: dispatching again is harmless */
 	}
+	prepare_leave(f);
 	return NULL;
+}
+
+/*
+ * A program's threads may have to do with less than what failsoft_prepare() holds. Half: no room for
+ * a callback above that; double: address space, nothing else.
+ */
+#define THREAD_STACK_MIN	(256u << 10)
+
+/* Returns an errno, as they do. */
+static int create_thread(struct failsoft *f)
+{
+	pthread_attr_t attributes;
+	size_t bytes = 0;
+	int r = pthread_attr_init(&attributes);
+
+	if (r)
+		return r;
+	(void)pthread_attr_getstacksize(&attributes, &bytes); /* cannot fail */
+	if (bytes < THREAD_STACK_MIN)
+		(void)pthread_attr_setstacksize(&attributes, THREAD_STACK_MIN); /* or stays as it is */
+	r = pthread_create(&f->thread, &attributes, work, f);
+	pthread_attr_destroy(&attributes);
+	return r;
 }
 
 int failsoft_start_thread(struct failsoft *f)
@@ -233,14 +260,17 @@ int failsoft_start_thread(struct failsoft *f)
 		return -EINVAL;
 	if (!take_drive(f, DRIVE_THREAD))
 		return -EBUSY;
+	(void)sem_init(&f->started, 0, 0); /* cannot fail with these arguments */
 	sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* cannot fail with these arguments */
-	r = pthread_create(&f->thread, NULL, work, f);
+	r = create_thread(f);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r) {
 		atomic_store(&f->drive, DRIVE_NONE);
 		return -EAGAIN;
 	}
+	while (sem_wait(&f->started) < 0) /* a failsoft_prepare() that comes now knows its stack */
+		continue;
 	return 0;
 }
 
