@@ -73,13 +73,14 @@ static int copy_options(struct failsoft *f, const struct failsoft_options *o)
 
 static int open_fds(struct failsoft *f)
 {
-	int *const fds[] = { &f->timer_fd, &f->bus_timer_fd, &f->wake_fd };
+	int *const fds[] = { &f->timer_fd, &f->bus_timer_fd, &f->again_fd, &f->wake_fd };
 
 	f->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	f->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	f->bus_timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	f->again_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (f->epoll_fd < 0 || f->timer_fd < 0 || f->bus_timer_fd < 0 || f->wake_fd < 0)
+	if (f->epoll_fd < 0 || f->timer_fd < 0 || f->bus_timer_fd < 0 || f->again_fd < 0 || f->wake_fd < 0)
 		return -errno;
 	for (unsigned i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		int r = client_watch(f, *fds[i], EPOLLIN);
@@ -100,7 +101,8 @@ int failsoft_new(const struct failsoft_options *options, struct failsoft **ret)
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return -ENOMEM;
-	f->epoll_fd = f->timer_fd = f->bus_timer_fd = f->wake_fd = f->bus_fd = f->lifeline = -1;
+	f->epoll_fd = f->timer_fd = f->bus_timer_fd = f->again_fd = f->wake_fd = f->bus_fd = -1;
+	f->lifeline = -1;
 	(void)pthread_mutex_init(&f->lock, NULL); /* cannot fail with default attributes */
 	r = copy_options(f, options);
 	if (r >= 0)
@@ -128,6 +130,7 @@ static void stop_thread(struct failsoft *f)
 	atomic_store(&f->ending, true);
 	(void)!write(f->wake_fd, &one, sizeof(one)); /* full means that it will wake anyway */
 	(void)pthread_join(f->thread, NULL);	      /* fails only from a callback: forbidden */
+	(void)sem_destroy(&f->started);		      /* nobody waits for it */
 }
 
 struct failsoft *failsoft_free(struct failsoft *f)
@@ -140,6 +143,7 @@ struct failsoft *failsoft_free(struct failsoft *f)
 	link_stop(f);
 	close_fd(f->timer_fd);
 	close_fd(f->bus_timer_fd);
+	close_fd(f->again_fd);
 	close_fd(f->wake_fd);
 	close_fd(f->epoll_fd);
 	if (f->reserve)
@@ -214,11 +218,37 @@ static void *work(void *userdata)
 	struct failsoft *f = userdata;
 	struct epoll_event event;
 
+	prepare_enter(f, __builtin_frame_address(0));
+	(void)sem_post(&f->started); /* cannot fail: it is the only one */
 	while (!atomic_load(&f->ending)) {
 		dispatch(f);
 		(void)epoll_wait(f->epoll_fd, &event, 1, -1); /* EINTR: dispatching again is harmless */
 	}
+	prepare_leave(f);
 	return NULL;
+}
+
+/*
+ * A program's threads may have to do with less than what failsoft_prepare() holds. Half: no room for
+ * a callback above that; double: address space, nothing else.
+ */
+#define THREAD_STACK_MIN	(256u << 10)
+
+/* Returns an errno, as they do. */
+static int create_thread(struct failsoft *f)
+{
+	pthread_attr_t attributes;
+	size_t bytes = 0;
+	int r = pthread_attr_init(&attributes);
+
+	if (r)
+		return r;
+	(void)pthread_attr_getstacksize(&attributes, &bytes); /* cannot fail */
+	if (bytes < THREAD_STACK_MIN)
+		(void)pthread_attr_setstacksize(&attributes, THREAD_STACK_MIN); /* or stays as it is */
+	r = pthread_create(&f->thread, &attributes, work, f);
+	pthread_attr_destroy(&attributes);
+	return r;
 }
 
 int failsoft_start_thread(struct failsoft *f)
@@ -230,14 +260,17 @@ int failsoft_start_thread(struct failsoft *f)
 		return -EINVAL;
 	if (!take_drive(f, DRIVE_THREAD))
 		return -EBUSY;
+	(void)sem_init(&f->started, 0, 0); /* cannot fail with these arguments */
 	sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* cannot fail with these arguments */
-	r = pthread_create(&f->thread, NULL, work, f);
+	r = create_thread(f);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r) {
 		atomic_store(&f->drive, DRIVE_NONE);
 		return -EAGAIN;
 	}
+	while (sem_wait(&f->started) < 0) /* a failsoft_prepare() that comes now knows its stack */
+		continue;
 	return 0;
 }
 

@@ -3,13 +3,14 @@
  * The inside of struct failsoft. Not installed.
  *
  * The thread that drives the client owns everything but what `lock` guards: the lifeline's
- * descriptor, the open orders and the last report, which failsoft_answer() and failsoft_report()
- * use from any thread. Nobody calls out while holding it.
+ * descriptor, the open order, its answer and the last report, which failsoft_answer() and
+ * failsoft_report() use from any thread, and the thread's stack. Nobody calls out while holding it.
  */
 #ifndef FAILSOFT_LIB_CLIENT_H
 #define FAILSOFT_LIB_CLIENT_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
@@ -32,6 +33,7 @@ struct failsoft {
 	int timer_fd;			/* the next attempt to connect or to register */
 	int wake_fd;			/* ends the thread */
 	int bus_timer_fd;		/* what sd-bus wants to be woken for */
+	int again_fd;			/* the next attempt to send `unsent` */
 
 	sd_bus *bus;			/* NULL: not connected */
 	int bus_fd;			/* in the epoll set; -1 */
@@ -44,13 +46,17 @@ struct failsoft {
 	int lifeline;			/* -1: not registered */
 	uint64_t id;
 	uint64_t open_sequence;		/* the order that awaits an answer; 0: none */
+	enum failsoft_result unsent;	/* its callback returned that, there was no room; LATER: none */
 	uint64_t exposure_bytes, freeable_bytes;
+	uintptr_t thread_stack;		/* top of what callbacks on our thread use of it; 0: no thread */
+	bool is_held;			/* failsoft_prepare() locked everything */
 
 	atomic_ullong granted_us[STEPS];
 	uint64_t garbage;		/* datagrams that were no orders */
 
 	sd_event_source *source;
 	pthread_t thread;
+	sem_t started;			/* the thread has told its stack */
 	atomic_bool ending;
 	void *reserve;
 	size_t reserve_bytes;
@@ -66,6 +72,10 @@ void link_stop(struct failsoft *f);
 int orders_take(struct failsoft *f, int fd, uint64_t id); /* takes fd */
 void orders_drop(struct failsoft *f);
 int orders_dispatch(struct failsoft *f);	/* callbacks made */
+
+/* prepare.c: the stack below `frame`, on the library's thread before and after it calls back. */
+void prepare_enter(struct failsoft *f, void *frame);
+void prepare_leave(struct failsoft *f);
 
 /* The epoll set. */
 int client_watch(struct failsoft *f, int fd, uint32_t events);

@@ -114,8 +114,6 @@ static int take_registration(struct failsoft *f, sd_bus_message *m)
 		return r;
 	f->pause_us = 0;
 	f->complaint[0] = 0;
-	if (f->exposure_bytes || f->freeable_bytes)
-		(void)failsoft_report(f, f->exposure_bytes, f->freeable_bytes); /* repeated if lost */
 	return 0;
 }
 

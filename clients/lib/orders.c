@@ -3,9 +3,19 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "client.h"
+
+/*
+ * Before a callback's answer is tried again. The queue has room for hundreds of answers, so the broker has
+ * not read for long, and looks at deadlines of 1 s unless told otherwise. Half: twice as often awake
+ * while it stands still; double: the answer comes up to 10 ms after there is room.
+ */
+#define AGAIN_NS	5000000
+
+static int report_locked(struct failsoft *f);
 
 int orders_take(struct failsoft *f, int fd, uint64_t id)
 {
@@ -19,6 +29,9 @@ int orders_take(struct failsoft *f, int fd, uint64_t id)
 	f->lifeline = fd;
 	f->id = id;
 	f->open_sequence = 0;
+	f->unsent = FAILSOFT_RESULT_LATER;
+	if (f->exposure_bytes || f->freeable_bytes)
+		(void)report_locked(f); /* fails where the lifeline is lost at once: then it comes again */
 	pthread_mutex_unlock(&f->lock);
 	return 0;
 }
@@ -32,6 +45,7 @@ void orders_drop(struct failsoft *f)
 	}
 	f->lifeline = -1;
 	f->open_sequence = 0;
+	f->unsent = FAILSOFT_RESULT_LATER;
 	pthread_mutex_unlock(&f->lock);
 	for (int i = 0; i < STEPS; i++)
 		atomic_store(&f->granted_us[i], 0);
@@ -66,52 +80,76 @@ static struct failsoft_answer stamped(const struct failsoft_answer *a, uint32_t 
 	return answer;
 }
 
-int failsoft_answer(struct failsoft *f, const struct failsoft_answer *answer)
+static bool is_result(uint32_t result)
 {
-	struct failsoft_answer stamp;
+	return result >= FAILSOFT_RESULT_DONE && result <= FAILSOFT_RESULT_REFUSED;
+}
+
+/* To the open order. 0 is "unknown": the broker goes on with what was reported last. */
+static int answer_locked(struct failsoft *f, const struct failsoft_answer *answer)
+{
+	struct failsoft_answer stamp = stamped(answer, FAILSOFT_ANSWER_STEP);
 	int r;
 
-	if (!f || !answer || answer->result < FAILSOFT_RESULT_DONE ||
-	    answer->result > FAILSOFT_RESULT_REFUSED || !answer->sequence)
-		return -EINVAL;
-	stamp = stamped(answer, FAILSOFT_ANSWER_STEP);
-	pthread_mutex_lock(&f->lock);
-	/* 0 is "unknown": the broker goes on with what was reported last */
 	if (!stamp.exposure_bytes && !stamp.freeable_bytes) {
 		stamp.exposure_bytes = f->exposure_bytes;
 		stamp.freeable_bytes = f->freeable_bytes;
 	}
+	r = send_locked(f, &stamp);
+	if (r < 0)
+		return r;
+	f->exposure_bytes = stamp.exposure_bytes;
+	f->freeable_bytes = stamp.freeable_bytes;
+	f->unsent = FAILSOFT_RESULT_LATER;
+	if (answer->result != FAILSOFT_RESULT_BUSY)
+		f->open_sequence = 0;
+	return 0;
+}
+
+/* What a callback returned has answered its order, be it sent or not; after BUSY more is owed. */
+static bool is_open_locked(const struct failsoft *f, uint64_t sequence)
+{
+	return f->open_sequence == sequence &&
+	       (f->unsent == FAILSOFT_RESULT_LATER || f->unsent == FAILSOFT_RESULT_BUSY);
+}
+
+int failsoft_answer(struct failsoft *f, const struct failsoft_answer *answer)
+{
+	int r;
+
+	if (!f || !answer || !is_result(answer->result) || !answer->sequence)
+		return -EINVAL;
+	pthread_mutex_lock(&f->lock);
 	if (f->lifeline < 0)
 		r = -ENOTCONN;
-	else if (f->open_sequence != answer->sequence)
+	else if (!is_open_locked(f, answer->sequence))
 		r = -ENOENT;
 	else
-		r = send_locked(f, &stamp);
-	if (r == 0) {
-		f->exposure_bytes = stamp.exposure_bytes;
-		f->freeable_bytes = stamp.freeable_bytes;
-		if (answer->result != FAILSOFT_RESULT_BUSY)
-			f->open_sequence = 0;
-	}
+		r = answer_locked(f, answer);
 	pthread_mutex_unlock(&f->lock);
 	return r;
 }
 
-int failsoft_report(struct failsoft *f, uint64_t exposure_bytes, uint64_t freeable_bytes)
+static int report_locked(struct failsoft *f)
 {
 	const struct failsoft_answer report = {
-		.exposure_bytes = exposure_bytes, .freeable_bytes = freeable_bytes,
+		.exposure_bytes = f->exposure_bytes, .freeable_bytes = f->freeable_bytes,
 	};
-	struct failsoft_answer stamp;
+	const struct failsoft_answer stamp = stamped(&report, FAILSOFT_ANSWER_REPORT);
+
+	return send_locked(f, &stamp);
+}
+
+int failsoft_report(struct failsoft *f, uint64_t exposure_bytes, uint64_t freeable_bytes)
+{
 	int r;
 
 	if (!f)
 		return -EINVAL;
-	stamp = stamped(&report, FAILSOFT_ANSWER_REPORT);
 	pthread_mutex_lock(&f->lock);
 	f->exposure_bytes = exposure_bytes;
 	f->freeable_bytes = freeable_bytes;
-	r = send_locked(f, &stamp);
+	r = report_locked(f);
 	pthread_mutex_unlock(&f->lock);
 	return r;
 }
@@ -136,18 +174,43 @@ static enum failsoft_result without_callback(uint32_t step)
 	return step == FAILSOFT_STEP_RESUME ? FAILSOFT_RESULT_DONE : FAILSOFT_RESULT_REFUSED;
 }
 
+/*
+ * What a callback returned is the library's to send, however long the broker does not read. Its socket
+ * becoming writable would not do: where the kernel had no memory for the datagram, it is so all the time.
+ */
+static void send_unsent_locked(struct failsoft *f)
+{
+	static const struct itimerspec again = { .it_value = { .tv_nsec = AGAIN_NS } };
+	const struct failsoft_answer answer = { .result = f->unsent, .sequence = f->open_sequence };
+
+	if (answer_locked(f, &answer) == -EAGAIN)
+		(void)timerfd_settime(f->again_fd, 0, &again, NULL); /* cannot fail with these values */
+	else
+		f->unsent = FAILSOFT_RESULT_LATER; /* sent, or nobody is left to hear it */
+}
+
+static void send_again(struct failsoft *f)
+{
+	uint64_t times;
+
+	(void)!read(f->again_fd, &times, sizeof(times)); /* only so that it is silent again */
+	pthread_mutex_lock(&f->lock);
+	if (f->unsent != FAILSOFT_RESULT_LATER)
+		send_unsent_locked(f);
+	pthread_mutex_unlock(&f->lock);
+}
+
 /* BUSY by return value means: the answer comes later, with as much time again. */
 static void answer_order(struct failsoft *f, const struct failsoft_order *order,
 			 enum failsoft_result result)
 {
-	struct failsoft_answer answer = { .result = result, .sequence = order->sequence };
-
 	pthread_mutex_lock(&f->lock);
-	answer.exposure_bytes = f->exposure_bytes;
-	answer.freeable_bytes = f->freeable_bytes;
+	/* it is not open any more if the callback answered by itself */
+	if (f->open_sequence == order->sequence && is_result(result)) {
+		f->unsent = result;
+		send_unsent_locked(f);
+	}
 	pthread_mutex_unlock(&f->lock);
-	/* -ENOENT: the callback answered by itself; -ENOTCONN: nobody is left to hear it */
-	(void)failsoft_answer(f, &answer);
 }
 
 static bool is_order(const struct failsoft *f, const struct failsoft_order *order, ssize_t bytes)
@@ -189,7 +252,8 @@ static void call(struct failsoft *f, const struct failsoft_order *order)
 	enum failsoft_result result;
 
 	pthread_mutex_lock(&f->lock);
-	f->open_sequence = order->sequence; /* what was open before is superseded */
+	f->open_sequence = order->sequence; /* what was open before is superseded, sent or not */
+	f->unsent = FAILSOFT_RESULT_LATER;
 	pthread_mutex_unlock(&f->lock);
 	result = callback ? callback(order, f->options.userdata) : without_callback(order->step);
 	if (result != FAILSOFT_RESULT_LATER)
@@ -222,6 +286,8 @@ int orders_dispatch(struct failsoft *f)
 	}
 	if (have)
 		call(f, &newest);
+	else
+		send_again(f);
 	if (ended)
 		link_lost(f);
 	return have;

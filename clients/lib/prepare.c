@@ -54,6 +54,76 @@ __attribute__((noinline)) static int hold_stack(enum how how)
 	return hold(how, (char *)room, sizeof(room), true);
 }
 
+/* ---- the library's thread ---- */
+
+/* Its stack is in use: a word is written back only where its thread has not changed it meanwhile. */
+__attribute__((no_sanitize("address"))) /* as above */
+static void touch_live(void *at, size_t bytes)
+{
+	size_t step = (size_t)sysconf(_SC_PAGESIZE) / sizeof(unsigned);
+	volatile unsigned *p = at;
+
+	for (size_t i = 0; i < bytes / sizeof(*p); i += step) {
+		unsigned now = p[i];
+
+		(void)__atomic_compare_exchange_n(&p[i], &now, now, false, __ATOMIC_RELAXED,
+						  __ATOMIC_RELAXED);
+	}
+}
+
+/* From any thread; locking makes the pages present by itself. */
+static int hold_thread_locked(const struct failsoft *f, enum how how)
+{
+	void *at = (void *)(f->thread_stack - STACK_BYTES);
+	int r = 0;
+
+	if (how == LET_GO) {
+		(void)munlock(at, STACK_BYTES); /* what was not locked stays so */
+		return 0;
+	}
+	if (mlock(at, STACK_BYTES) < 0) {
+		r = -errno;
+		touch_live(at, STACK_BYTES);
+	}
+	return r;
+}
+
+void prepare_enter(struct failsoft *f, void *frame)
+{
+	pthread_mutex_lock(&f->lock);
+	f->thread_stack = (uintptr_t)frame;
+	if (f->is_held)
+		(void)hold_thread_locked(f, HOLD); /* what may not be locked has been touched */
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* The next thread may get the same stack. */
+void prepare_leave(struct failsoft *f)
+{
+	pthread_mutex_lock(&f->lock);
+	if (f->is_held)
+		(void)hold_thread_locked(f, LET_GO); /* cannot fail */
+	f->thread_stack = 0;
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* Of who calls back: the library's thread if there is one, else, as far as we know, who is here. */
+static int hold_stacks(struct failsoft *f, enum how how)
+{
+	bool is_threads;
+	int r = 0;
+
+	pthread_mutex_lock(&f->lock);
+	f->is_held = how == HOLD;
+	is_threads = f->thread_stack;
+	if (is_threads)
+		r = hold_thread_locked(f, how);
+	pthread_mutex_unlock(&f->lock);
+	return is_threads ? r : hold_stack(how);
+}
+
+/* ---- all of it ---- */
+
 /*
  * Code, and the constants beside it: of the program (the first file that is mapped) and of what is
  * mapped like a library. Locale archives and other data are not needed.
@@ -117,7 +187,7 @@ static int hold_all(struct failsoft *f, enum how how, void *buffers, size_t leng
 
 	r = worse(r, hold(how, f, sizeof(*f), false));
 	r = worse(r, hold(how, buffers, length, true));
-	r = worse(r, hold_stack(how));
+	r = worse(r, hold_stacks(f, how));
 	return worse(r, hold_code(how));
 }
 

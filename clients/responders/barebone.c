@@ -221,6 +221,14 @@ static bool are_there(const struct barebone *b)
 	return false;
 }
 
+/* What is stopped need not be stopped again, but it may have to end. */
+static bool is_meant(const struct barebone *b, const struct process *p)
+{
+	if (b->signal == SIGCONT)
+		return p->state == 'T';
+	return !(b->signal == SIGSTOP && p->state == 'T') && !is_kept(b, p);
+}
+
 static void pass(struct barebone *b)
 {
 	const struct dirent *entry;
@@ -230,9 +238,7 @@ static void pass(struct barebone *b)
 	while ((entry = readdir(b->proc))) {
 		if (!isdigit((unsigned char)entry->d_name[0]) || !read_process(entry->d_name, &p))
 			continue;
-		if (b->signal == SIGCONT ? p.state != 'T' : is_kept(b, &p) || p.state == 'T')
-			continue;
-		if (was_reached(b, p.pid) || kill(p.pid, b->signal) < 0)
+		if (!is_meant(b, &p) || was_reached(b, p.pid) || kill(p.pid, b->signal) < 0)
 			continue;
 		if (b->reached < REACHED_MAX)
 			b->pids[b->reached] = p.pid;

@@ -38,9 +38,10 @@ struct sd_event;
 /*
  * A step of the program. Called on the thread that drives the struct failsoft, never twice at the
  * same time. `order` is valid during the call only. Return what came of it: DONE, PARTIAL, BUSY
- * (asks once for as much time again) or REFUSED is sent as the acknowledgement;
- * FAILSOFT_RESULT_LATER sends nothing, and the program owes a failsoft_answer(). The library never
- * acknowledges on its own: a step without a callback is answered REFUSED.
+ * (asks once for as much time again) or REFUSED is sent as the acknowledgement, and if the broker's
+ * queue is full, as soon as there is room; FAILSOFT_RESULT_LATER sends nothing, and the program owes
+ * a failsoft_answer(). The library never acknowledges on its own: a step without a callback is
+ * answered REFUSED.
  */
 typedef enum failsoft_result failsoft_step_fn(const struct failsoft_order *order, void *userdata);
 
@@ -143,10 +144,12 @@ FAILSOFT_API int failsoft_report(struct failsoft *f, uint64_t exposure_bytes, ui
 /*
  * Makes the handlers' way safe from paging: touches and locks the program's code and libraries
  * (what is mapped executable), the library's own state, `length` bytes at `buffers` (may be NULL
- * with 0), the stack's next 64 KiB, and sets aside a locked reserve of `reserve_bytes`
+ * with 0), the next 64 KiB of the stack, and sets aside a locked reserve of `reserve_bytes`
  * (0..16 MiB; returned in ret_reserve if not NULL, zeroed, owned by the library) for the handlers
  * to work in. Call once, after the buffers exist, before the crisis. Measured: a cold handler
  * needs 10-15 ms to wake on a thrashing machine, a locked one 0.01 ms.
+ * The stack is the calling thread's, or, after failsoft_start_thread, that of the library's thread;
+ * a thread started later locks its own, or only touches it where the limit is used up by then.
  * Locked memory raises the program's RSS and so its place on the kernel's list of victims; the
  * broker's shield covers that while a step is asked.
  * Errors: -EINVAL; -EPERM, -ENOMEM not allowed to lock so much (RLIMIT_MEMLOCK or CAP_IPC_LOCK):

@@ -5,6 +5,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -55,10 +56,14 @@ def inside(program, folder):
     says += " " + call(program, "--end", "--protect=uid:0", "none", pid=0, pids=())
     says += " " + call(program, "--end", "none", pid=0, pids=range(1000, 1065)).split(",")[0]
     spared = [state(p) for p in sleepers]
-    call(program, "--term", "pump")
+    sleepers[2].send_signal(signal.SIGSTOP)
+    says += " " + call(program, "--term", "pump")
     time.sleep(0.2)
     ended = [p.poll() is not None for p in sleepers]
-    print(says, "|", *stopped, "|", *gone_on, "|", *spared, "|", *ended)
+    says += " " + call(program, "--end", "pump")
+    time.sleep(0.2)
+    killed = [p.poll() is not None for p in sleepers]
+    print(says, "|", *stopped, "|", *gone_on, "|", *spared, "|", *ended, "|", *killed)
     return 0
 
 
@@ -75,9 +80,10 @@ def main():
         tap.skip_all("no namespace of processes: " + result.stderr.strip())
     have = result.stdout.strip()
     want = ("1 processes stopped 0 processes told to end 0 processes told to end 65 clients may not be ended "
-            "| S S T S | S S S S | S S S S | False True True False")
-    tap.check("it stops the rest, lets it go on, tells it to end; the named set, sshd and whom "
-              "protect or a client's word spares run on",
+            "2 processes told to end 1 processes told to end "
+            "| S S T S | S S S S | S S S S | False True False False | False True True False")
+    tap.check("it stops the rest, lets it go on, tells it to end, and ends what is stopped, too; the named set, "
+              "sshd and whom protect or a client's word spares run on",
               [] if have == want else [f"have {have} {result.stderr}", f"want {want}"])
     tap.done()
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* libfailsoft: failsoft_prepare(), by what /proc says is locked; and that an order allocates nothing. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -107,6 +108,84 @@ static void everything_is_locked(void **state)
 	(void)state;
 }
 
+/* ---- the library's thread ---- */
+
+static unsigned long callback_stack; /* where a callback's frame lay */
+
+static enum failsoft_result note_stack(const struct failsoft_order *order, void *userdata)
+{
+	struct world *w = userdata;
+
+	(void)order;
+	callback_stack = (unsigned long)__builtin_frame_address(0);
+	w->called = 1;
+	return FAILSOFT_RESULT_DONE;
+}
+
+static void until_a_thread_is_called(struct world *w)
+{
+	struct failsoft *client = w->client;
+
+	for (int i = 0; i < 3000 && !(w->broker.lifeline >= 0 && failsoft_is_connected(client)); i++) {
+		fake_pump(&w->broker);
+		usleep(1000);
+	}
+	callback_stack = 0;
+	w->called = 0;
+	fake_ask(&w->broker, FAILSOFT_STEP_FLUSH);
+	w->client = NULL; /* world_turn must not drive it */
+	assert_true(world_until(w, is_called, SOON_US));
+	w->client = client;
+}
+
+/* Prepared before or after it starts: what the callback has below it is locked, as long as it runs. */
+static void the_thread_s_stack_is_locked(void **state)
+{
+	static const struct {
+		const char *name;
+		bool before, after;
+		size_t stack_bytes;	/* of new threads; 0: as it is */
+	} rows[] = {
+		{ "not prepared", false, false, 0 },
+		{ "before", true, false, 0 },
+		{ "after", false, true, 0 },
+		{ "after, small stacks", false, true, 64u << 10 },
+	};
+	pthread_attr_t usual, row;
+	struct world *w = *state;
+	struct failsoft_options options = world_options(w);
+
+	skip_where_locking_is_not();
+	if (!may_lock(12u << 20)) {
+		print_message("# SKIP may not lock 12 MiB (RLIMIT_MEMLOCK)\n");
+		skip();
+	}
+	options.flush = note_stack;
+	assert_int_equal(pthread_getattr_default_np(&usual), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bool is_to_be = rows[i].before || rows[i].after;
+
+		row = usual;
+		if (rows[i].stack_bytes)
+			assert_int_equal(pthread_attr_setstacksize(&row, rows[i].stack_bytes), 0);
+		assert_int_equal(pthread_setattr_default_np(&row), 0);
+		world_renew(w, &options);
+		if (rows[i].before)
+			assert_int_equal(failsoft_prepare(w->client, NULL, 0, 0, NULL), 0);
+		assert_int_equal(failsoft_start_thread(w->client), 0);
+		if (rows[i].after)
+			assert_int_equal(failsoft_prepare(w->client, NULL, 0, 0, NULL), 0);
+		until_a_thread_is_called(w);
+		for (unsigned long below = 0; below < 60u << 10; below += 4096)
+			if (is_locked((void *)(callback_stack - below)) != is_to_be)
+				fail_msg("%s: %lu below", rows[i].name, below);
+		w->client = failsoft_free(w->client);
+		assert_false(is_locked((void *)callback_stack)); /* whose it will be */
+	}
+	assert_int_equal(pthread_setattr_default_np(&usual), 0);
+	pthread_attr_destroy(&usual);
+}
+
 static void wrong_arguments(void **state)
 {
 	struct failsoft *f = new_client();
@@ -130,6 +209,8 @@ static int as_user(size_t limit)
 	if (setrlimit(RLIMIT_MEMLOCK, &memlock) < 0 || (getuid() == 0 && setuid(65534) < 0))
 		return 77;
 	f = new_client();
+	if (failsoft_start_thread(f) < 0)
+		return 5;
 	r = failsoft_prepare(f, buffer, BUFFER_BYTES, RESERVE_BYTES, (void **)&reserve);
 	if (r != -EPERM && r != -ENOMEM)
 		return 1;
@@ -148,7 +229,7 @@ static void not_allowed(void **state)
 {
 	static const size_t limits[] = { 0, 65536, 512 << 10, 2 << 20 };
 	static const char *const why[] = { "", "it was not refused", "something stayed locked",
-					   "no reserve", "the buffer was not touched" };
+					   "no reserve", "the buffer was not touched", "no thread" };
 
 	skip_where_locking_is_not();
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
@@ -164,7 +245,7 @@ static void not_allowed(void **state)
 		if (code == 77)
 			skip();
 		if (code)
-			fail_msg("limit %zu: %s", limits[i], why[code < 5 ? code : 0]);
+			fail_msg("limit %zu: %s", limits[i], why[code < 6 ? code : 0]);
 	}
 	(void)state;
 }
@@ -245,6 +326,7 @@ int main(void)
 		cmocka_unit_test(wrong_arguments),
 		cmocka_unit_test(everything_is_locked),
 		cmocka_unit_test(not_allowed),
+		cmocka_unit_test_setup_teardown(the_thread_s_stack_is_locked, world_open, world_close),
 		cmocka_unit_test_setup_teardown(an_order_allocates_nothing, world_open, world_close),
 	};
 
