@@ -33,6 +33,7 @@ static struct roster_device *device_free(struct roster_device *d)
 		return NULL;
 	for (unsigned i = 0; i < ROSTER_BOOTS; i++)
 		window_fini(&d->boots[i].window);
+	window_fini(&d->older);
 	for (unsigned i = 0; i < TOPIC_ALARM_COUNT; i++)
 		free(d->alarm[i].text);
 	free(d->firmware);
@@ -147,27 +148,6 @@ void roster_conflict(struct roster_step *s, struct roster_device *d, enum roster
 	roster_note(s, ROSTER_IN_CONFLICT, d);
 }
 
-/* That of `boot`, else one in place of the least used. */
-struct roster_boot *roster_boot(struct roster_device *d, const char *boot, uint64_t now_us)
-{
-	struct roster_boot *oldest = &d->boots[0];
-
-	for (unsigned i = 0; i < ROSTER_BOOTS; i++) {
-		struct roster_boot *b = &d->boots[i];
-
-		if (!strcmp(b->boot, boot)) {
-			b->used_us = now_us;
-			return b;
-		}
-		if (b->used_us < oldest->used_us || !b->boot[0])
-			oldest = b;
-	}
-	window_fini(&oldest->window);
-	*oldest = (struct roster_boot){ .used_us = now_us };
-	memcpy(oldest->boot, boot, sizeof(oldest->boot));
-	return oldest;
-}
-
 void roster_firmware(struct roster_step *s, struct roster_device *d)
 {
 	char *copy;
@@ -226,9 +206,11 @@ static struct roster_device *take_over(struct roster_step *s, struct roster_devi
 		d->past[d->pasts++ % ROSTER_PAST_MAX] = d->instance;
 	if (is_back) {
 		roster_conflict(s, d, ROSTER_TWO_SPOOLS);
-		roster_boot(d, s->m->boot, s->now->now_us)->is_past = false; /* its spool is no copy */
+		/* its spool is no copy */
+		roster_boot(d, s->m->boot, s->m->instance, s->now->now_us)->is_past = false;
 	}
 	d->instance = s->m->instance;
+	window_fini(&d->older); /* the other spool's */
 	d->session = d->state_sequence = 0;
 	d->has_counts = false;
 	for (unsigned i = 0; i < TOPIC_ALARM_COUNT; i++)

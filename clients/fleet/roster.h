@@ -17,7 +17,7 @@
 
 #define ROSTER_DEVICES_DEFAULT	20000u	/* 15 MB without incidents */
 #define ROSTER_MOMENTS_MAX	64u	/* of a device's timeline: an incident has some 10 to 40 */
-#define ROSTER_BOOTS		4u	/* remembered per device, each with its window */
+#define ROSTER_BOOTS		4u	/* of a device, each with its window; older ones share one */
 #define ROSTER_TWINS_MAX	4u	/* devices with one name */
 #define ROSTER_PAST_MAX		4u	/* spools that a device had before */
 #define ROSTER_NOTES_MAX	8u	/* of one message: 4, and 4 alarms that stand */
@@ -63,6 +63,8 @@ enum roster_conflict {
 struct roster_boot {
 	char boot[TOPIC_BOOT_MAX];	/* "": free */
 	bool is_past;			/* another one followed */
+	bool is_live;			/* its own state said so: what it logs is new */
+	uint32_t instance;		/* of the spool that counted */
 	uint64_t used_us;
 	struct window window;
 };
@@ -94,6 +96,7 @@ struct roster_device {
 	uint64_t conflict_us;		/* its last sign */
 	struct roster_alarm alarm[TOPIC_ALARM_COUNT];
 	struct roster_boot boots[ROSTER_BOOTS];
+	struct window older;		/* this instance's sequences of boots that have no place any more */
 	struct roster_moment *moment;	/* a ring once it has ROSTER_MOMENTS_MAX */
 	uint32_t moments, moment_room, moment_next;
 	uint64_t near_misses, missed;	/* counted from the log's reports */

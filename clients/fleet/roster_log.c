@@ -178,10 +178,18 @@ static void count(struct roster_step *s, struct roster_device *d)
 	}
 }
 
+static enum window_outcome see(struct roster_step *s, struct roster_device *d)
+{
+	const struct ingest_message *m = s->m;
+
+	if (roster_is_of_older_boot(d, m))
+		return WINDOW_SEEN;
+	return window_add(&roster_boot(d, m->boot, m->instance, s->now->now_us)->window, m->sequence);
+}
+
 void roster_log(struct roster_step *s, struct roster_device *d)
 {
-	struct roster_boot *b = roster_boot(d, s->m->boot, s->now->now_us);
-	enum window_outcome outcome = window_add(&b->window, s->m->sequence);
+	const enum window_outcome outcome = see(s, d);
 
 	if (outcome == WINDOW_SEEN) {
 		s->roster->totals.duplicates++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Roster, among its own files: the table (roster.c), states (roster_state.c), alarms and log
- * (roster_log.c). */
+/* Roster, among its own files: the table (roster.c), boots (roster_boots.c), states (roster_state.c),
+ * alarms and log (roster_log.c). */
 #pragma once
 
 #include "roster.h"
@@ -34,7 +34,10 @@ struct roster_device *roster_add(struct roster *r, const struct topic *t, uint32
 void roster_forget(struct roster *r, struct roster_device *d);
 void roster_touch(struct roster *r, struct roster_device *d);
 void roster_conflict(struct roster_step *s, struct roster_device *d, enum roster_conflict conflict);
-struct roster_boot *roster_boot(struct roster_device *d, const char *boot, uint64_t now_us);
+struct roster_boot *roster_boot(struct roster_device *d, const char *boot, uint32_t instance,
+				uint64_t now_us);
+/* The message is of a boot that has given its place to another one, and was seen. */
+bool roster_is_of_older_boot(const struct roster_device *d, const struct ingest_message *m);
 void roster_counts(struct roster_step *s, struct roster_device *d);
 bool roster_make_room(struct roster *r);	/* false: nobody can give way */
 void roster_firmware(struct roster_step *s, struct roster_device *d);
