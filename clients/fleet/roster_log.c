@@ -22,6 +22,14 @@ void roster_clear(struct roster *r, struct roster_device *d, struct roster_alarm
 	roster_touch(r, d);
 }
 
+/* As the device says it, unless its clock is ahead: nothing is raised since tomorrow. */
+static int64_t since(const struct roster_step *s)
+{
+	const int64_t said_s = s->m->time_s, now_s = s->now->real_s;
+
+	return said_s && said_s < now_s ? said_s : now_s;
+}
+
 static void set_raised(struct roster_step *s, struct roster_device *d, struct roster_alarm *a)
 {
 	const struct ingest_message *m = s->m;
@@ -39,7 +47,7 @@ static void set_raised(struct roster_step *s, struct roster_device *d, struct ro
 		return;
 	}
 	a->is_raised = true;
-	a->since_s = m->time_s ? m->time_s : s->now->real_s;
+	a->since_s = since(s);
 	roster_note(s, ROSTER_RAISED, d);
 }
 
