@@ -204,7 +204,9 @@ static int open_seen(struct fleet *f)
 static void on_output_full(void *userdata, bool is_full)
 {
 	struct fleet *f = userdata;
+	const struct roster_now now = fleet_now();
 
+	roster_halt(f->roster, &now, is_full);
 	f->is_output_full = is_full;
 	f->full_ticks = 0;
 	if (f->link) /* a file waits by itself */

@@ -99,7 +99,8 @@ void intake_expired(struct fleet *f)
 
 	if (!f->link || !link_is_connected(f->link))
 		return;
-	while (roster_expire(f->roster, &now, &note)) {
+	/* not more than fits: it is to be known as shown */
+	while (!f->is_output_full && roster_expire(f->roster, &now, &note)) {
 		f->message.is_empty = true;
 		if (f->seen)
 			tell_once(f, &note, 1, &nothing);

@@ -42,13 +42,23 @@ static struct roster_device *device_free(struct roster_device *d)
 	return NULL;
 }
 
+static void free_forgotten(struct roster *r)
+{
+	while (r->forgotten) {
+		struct roster_device *d = r->forgotten;
+
+		r->forgotten = d->next;
+		device_free(d);
+	}
+}
+
 struct roster *roster_free(struct roster *r)
 {
 	if (!r)
 		return NULL;
 	for (uint32_t i = 0; i < r->count; i++)
 		device_free(r->list[i]);
-	device_free(r->forgotten);
+	free_forgotten(r);
 	free(r->list);
 	free(r);
 	return NULL;
@@ -89,7 +99,7 @@ void roster_forget(struct roster *r, struct roster_device *d)
 	if (d->group)
 		d->group->devices--;
 	r->removed_version = ++r->version;
-	device_free(r->forgotten);
+	d->next = r->forgotten;
 	r->forgotten = d;
 }
 
@@ -282,15 +292,14 @@ static void apply_empty(struct roster_step *s)
 	const struct topic *t = &s->m->topic;
 	struct roster_device *d;
 
-	for (uint32_t i = 0;
-	     (d = (struct roster_device *)roster_find(s->roster, t->fleet, t->device, i)); i++) {
+	for (uint32_t i = 0; (d = (struct roster_device *)roster_find(s->roster, t->fleet, t->device, i));) {
 		if (t->place == TOPIC_AT_ALARM) {
 			roster_alarm(s, d);
+			i++;
 			continue;
 		}
 		roster_forget(s->roster, d);
 		roster_note(s, ROSTER_FORGOTTEN, d);
-		return;
 	}
 }
 
@@ -331,7 +340,7 @@ enum ingest_refusal roster_apply(struct roster *r, const struct ingest_message *
 
 	*ret_notes = 0;
 	r->totals.messages++;
-	r->forgotten = device_free(r->forgotten);
+	free_forgotten(r);
 	if (!is_mine(r, &m->topic)) {
 		r->totals.not_mine++;
 		return INGEST_OK;

@@ -39,7 +39,7 @@ static void set_raised(struct roster_step *s, struct roster_device *d, struct ro
 		set_text(a, m->data.text);
 	if (m->instance == d->instance)
 		a->sequence = m->sequence; /* another spool's number says nothing of ours */
-	a->said_us = s->now->now_us;
+	a->said_us = roster_intake_us(s->roster, s->now);
 	roster_touch(s->roster, d);
 	if (a->is_raised) {
 		if (!had_text && a->text)

@@ -26,7 +26,7 @@ static void take_will(struct roster_step *s, struct roster_device *d)
 		return;
 	}
 	d->session = s->m->data.session;
-	d->state_us = s->now->now_us;
+	d->state_us = roster_intake_us(s->roster, s->now);
 	set_online(s, d, false);
 }
 
@@ -84,7 +84,7 @@ void roster_state(struct roster_step *s, struct roster_device *d)
 	if (is_copy(s, d))
 		return;
 	if (m->topic.place == TOPIC_AT_STATE)
-		d->state_us = s->now->now_us;
+		d->state_us = roster_intake_us(s->roster, s->now);
 	if (data->session == d->session && m->sequence == d->state_sequence)
 		return; /* kept by the server, and told again */
 	if (data->session < d->session ||
