@@ -76,7 +76,8 @@ static void print_help(FILE *out)
 	      "Of drill: 0 all answered in time, 1 not all, or nobody is there, 4 no memory.\n"
 	      "Of replay: 0 as recorded, or made under other rules, 1 decided otherwise.\n"
 	      "Of doctor: 0 nothing is missing, 1 something is, 2 it could not look.\n"
-	      "Of the other verbs: 0 success, 2 wrong usage, 3 no broker or refused.\n", out);
+	      "Of the other verbs: 0 success, 2 wrong usage, 3 no broker or refused.\n"
+	      "Of all: 3 instead of 0 where the standard output could not be written.\n", out);
 }
 
 enum { OPT_BUS = 256, OPT_JSON, OPT_NAGIOS, OPT_HISTORY, OPT_RAW, OPT_PLAIN,
@@ -278,6 +279,13 @@ static int wrong_use(const char *verb)
 	return strcmp(verb, "status") ? EXIT_USAGE : EXIT_UNKNOWN;
 }
 
+static bool needs_bus(const struct ctl *c, int verb)
+{
+	const bool is_help = c->rest_count && !strcmp(c->rest[0], "help"); /* of procedure */
+
+	return !verbs[verb].has_no_bus && !is_help;
+}
+
 static int run(struct ctl *c, int argc, char **argv)
 {
 	int verb = find_verb(argc ? argv[0] : "status");
@@ -291,26 +299,43 @@ static int run(struct ctl *c, int argc, char **argv)
 		return wrong_use(verbs[verb].name);
 	}
 	c->argument = argv[1];
-	if (!verbs[verb].has_no_bus && call_connect(c, c->address) < 0)
+	if (needs_bus(c, verb) && call_connect(c, c->address) < 0)
 		return verbs[verb].run == status_verb ? status_unknown(c) : EXIT_UNKNOWN;
 	code = verbs[verb].run(c);
 	sd_bus_unref(c->bus);
 	return code;
 }
 
-/* What follows the verb procedure is its own: a program's arguments are no options of ours. */
+/* What follows the verb procedure is its own: a program's arguments are no options of ours. Where the verb is
+ * only getopt knows: "--bus ADDRESS" are two words. */
 static int cut_rest(struct ctl *c, int argc, char **argv)
 {
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "procedure")) {
-			c->rest = argv + i + 1;
-			c->rest_count = argc - i - 1;
-			return i + 1;
-		}
-		if (argv[i][0] != '-')
-			break;
-	}
-	return argc;
+	int at;
+
+	opterr = 0; /* the second reading complains */
+	while (getopt_long(argc, argv, "+n:hV", long_options, NULL) != -1)
+		continue;
+	at = optind;
+	opterr = 1;
+	optind = 0; /* glibc and musl start over with 0 */
+	if (at >= argc || strcmp(argv[at], "procedure"))
+		return argc;
+	c->rest = argv + at + 1;
+	c->rest_count = argc - at - 1;
+	return at + 1;
+}
+
+/* What could not be written was not said. A result that is none of success tells it all the same. */
+static int finish(int code)
+{
+	const char *why = fflush(stdout) ? strerror(errno) : NULL;
+
+	if (!why && ferror(stdout))
+		why = "not all could be written";
+	if (!why)
+		return code;
+	fprintf(stderr, "failsoftctl: standard output: %s\n", why);
+	return code ? code : EXIT_UNKNOWN;
 }
 
 int main(int argc, char **argv)
@@ -326,10 +351,10 @@ int main(int argc, char **argv)
 			suggest_option(argv[optind - 1]);
 		r = take_option(&c, option);
 		if (r > 0)
-			return EXIT_OK;
+			return finish(EXIT_OK);
 		is_wrong |= r < 0;
 	}
 	if (is_wrong)
 		return wrong_use(optind < argc ? argv[optind] : "status");
-	return run(&c, argc - optind, argv + optind);
+	return finish(run(&c, argc - optind, argv + optind));
 }

@@ -60,6 +60,8 @@ int monitor_verb(struct ctl *c)
 	}
 	free(line);
 	fclose(stream);
+	if (ferror(stdout))
+		return EXIT_UNKNOWN; /* which main() says */
 	if (c->count && i == c->count)
 		return EXIT_OK;
 	fprintf(stderr, "failsoftctl: the broker has ended\n");

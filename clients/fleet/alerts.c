@@ -74,7 +74,14 @@ static void drop(struct alerts *a, struct alert *alert)
 	a->used--;
 }
 
-bool alerts_raise(struct alerts *a, const struct roster_device *d, enum topic_alarm kind, uint64_t now_us)
+/* Alertmanager takes no alert that begins more than 5 min ahead of its own clock. */
+static int64_t not_after(int64_t said_s, const struct roster_now *now)
+{
+	return said_s < now->real_s ? said_s : now->real_s;
+}
+
+bool alerts_raise(struct alerts *a, const struct roster_device *d, enum topic_alarm kind,
+		  const struct roster_now *now)
 {
 	struct alert *alert = find(a, d->number, kind);
 	bool is_away = alert && alert->is_away;
@@ -85,8 +92,8 @@ bool alerts_raise(struct alerts *a, const struct roster_device *d, enum topic_al
 		return false;
 	*alert = (struct alert){.number = d->number,
 				.kind = kind,
-				.starts_s = d->alarm[kind].since_s,
-				.due_us = now_us,
+				.starts_s = not_after(d->alarm[kind].since_s, now),
+				.due_us = now->now_us,
 				.is_away = is_away,
 				.is_changed = is_away,
 				.next = alert->next};
@@ -114,28 +121,47 @@ bool alerts_is_end(const struct alert *a)
 	return a->ends_s && a->is_told;
 }
 
-static uint32_t take(struct alerts *a, uint64_t now_us, bool is_told, struct alert **ret, uint32_t taken)
+static bool is_due(const struct alert *alert, enum alerts_turn turn, uint64_t now_us)
 {
-	for (uint32_t i = 1; i <= a->count && taken < ALERTS_BATCH; i++) {
+	const enum alerts_turn its = !alert->is_told ? ALERTS_NEW : alert->ends_s ? ALERTS_END : ALERTS_AGAIN;
+
+	return alert->number && !alert->is_away && its == turn && alert->due_us <= now_us;
+}
+
+/* On from behind the last that was taken: a slow server gets to each of them, not to the first ones again. */
+static uint32_t take(struct alerts *a, uint64_t now_us, enum alerts_turn turn, struct alert **ret,
+		     uint32_t taken)
+{
+	const uint32_t last = a->last[turn];
+
+	for (uint32_t n = 0; n < a->count && taken < ALERTS_BATCH; n++) {
+		const uint32_t i = (last + n) % a->count + 1;
 		struct alert *alert = &a->list[i];
 
-		if (!alert->number || alert->is_away || alert->is_told != is_told || alert->due_us > now_us)
+		if (!is_due(alert, turn, now_us))
 			continue;
+		if (taken && (alert->is_alone || ret[0]->is_alone))
+			break; /* the next time */
 		alert->is_away = true;
 		alert->is_changed = false;
 		ret[taken++] = alert;
+		a->last[turn] = i;
 	}
 	return taken;
 }
 
 uint32_t alerts_take(struct alerts *a, uint64_t now_us, struct alert *ret[ALERTS_BATCH])
 {
-	return take(a, now_us, true, ret, take(a, now_us, false, ret, 0));
+	uint32_t taken = 0;
+
+	for (unsigned turn = 0; turn < ALERTS_TURN_COUNT; turn++)
+		taken = take(a, now_us, (enum alerts_turn)turn, ret, taken);
+	return taken;
 }
 
 static void told(struct alerts *a, struct alert *alert, uint64_t now_us)
 {
-	alert->is_away = false;
+	alert->is_away = alert->is_alone = false;
 	if (alerts_is_end(alert) && !alert->is_changed) {
 		drop(a, alert);
 		return;
@@ -158,6 +184,42 @@ void alerts_failed(struct alerts *a)
 {
 	for (uint32_t i = 1; i <= a->count; i++)
 		a->list[i].is_away = false;
+}
+
+static void refused(struct alerts *a, struct alert *alert, const struct roster_now *now)
+{
+	alert->is_away = false;
+	if (alert->ends_s) {
+		drop(a, alert);
+		return;
+	}
+	alert->starts_s = not_after(alert->starts_s, now); /* perhaps it is our clock that was put right */
+	alert->due_us = now->now_us + ALERTS_AGAIN_US;
+}
+
+bool alerts_refused(struct alerts *a, const struct roster_now *now, struct alert *ret)
+{
+	struct alert *one = NULL;
+	uint32_t count = 0;
+
+	for (uint32_t i = 1; i <= a->count; i++) {
+		struct alert *alert = &a->list[i];
+
+		if (!alert->number || !alert->is_away)
+			continue;
+		one = alert;
+		count++;
+	}
+	if (count == 1) {
+		*ret = *one;
+		refused(a, one, now);
+		return true;
+	}
+	for (uint32_t i = 1; i <= a->count; i++) {
+		a->list[i].is_alone |= a->list[i].is_away;
+		a->list[i].is_away = false;
+	}
+	return false;
 }
 
 uint64_t alerts_due_us(const struct alerts *a)

@@ -24,16 +24,26 @@ struct alert {
 	bool is_told;			/* as raised */
 	bool is_away;			/* in a POST that has not ended */
 	bool is_changed;		/* since then */
+	bool is_alone;			/* was among some that were refused: each goes by itself */
 	uint32_t next;			/* in its slot, or of the free ones; 0: none */
 };
 
 #define ALERTS_SLOTS	8192u
+
+/* Who is told first: who waits longest for people. */
+enum alerts_turn {
+	ALERTS_NEW,
+	ALERTS_END,
+	ALERTS_AGAIN,
+	ALERTS_TURN_COUNT
+};
 
 struct alerts {
 	struct alert *list;		/* from 1 to ALERTS_MAX */
 	uint32_t slot[ALERTS_SLOTS], free;
 	uint32_t count;			/* entries ever used: all in use are up to it */
 	uint32_t used;
+	uint32_t last[ALERTS_TURN_COUNT]; /* entry that was taken in that turn */
 	uint64_t lost;
 };
 
@@ -41,13 +51,18 @@ int alerts_init(struct alerts *a);	/* 0 or -ENOMEM */
 void alerts_fini(struct alerts *a);
 
 /* false: no room. */
-bool alerts_raise(struct alerts *a, const struct roster_device *d, enum topic_alarm kind, uint64_t now_us);
+bool alerts_raise(struct alerts *a, const struct roster_device *d, enum topic_alarm kind,
+		  const struct roster_now *now);
 void alerts_clear(struct alerts *a, uint32_t number, enum topic_alarm kind, const struct roster_now *now);
 
-/* What is due, new ones first; marked as away until alerts_told() or alerts_failed(). */
+/* What is due, in its turn; marked as away until one of the next three. */
 uint32_t alerts_take(struct alerts *a, uint64_t now_us, struct alert *ret[ALERTS_BATCH]);
 void alerts_told(struct alerts *a, uint64_t now_us);
 void alerts_failed(struct alerts *a);
+/* Something of it cannot be taken, whenever it is told. false: there were several, and each is due by itself
+ * now, so that the good ones do not wait for the bad one. true: it was one, copied to *ret: it is tried in a
+ * minute again, or dropped if it has ended. */
+bool alerts_refused(struct alerts *a, const struct roster_now *now, struct alert *ret);
 uint64_t alerts_due_us(const struct alerts *a);	/* INGEST_NEVER_US: none */
 
 /* Its end is to be told: a short one is told as raised first. */

@@ -204,11 +204,15 @@ static int open_seen(struct fleet *f)
 static void on_output_full(void *userdata, bool is_full)
 {
 	struct fleet *f = userdata;
+	const struct roster_now now = fleet_now();
 
+	roster_halt(f->roster, &now, is_full);
 	f->is_output_full = is_full;
 	f->full_ticks = 0;
-	if (f->link) /* a file waits by itself */
+	if (f->link)
 		link_pause(f->link, is_full);
+	if (f->reader)
+		reader_pause(f->reader, is_full);
 	if (!is_full && f->has_said_full) {
 		fprintf(stderr, "failsoft-fleet: standard output: it is read again\n");
 		f->has_said_full = false;
@@ -261,12 +265,12 @@ static int open_lines(struct fleet *f)
 	return r;
 }
 
-/* A file is read to its end, and so are its lines. false: not all could leave. */
+/* Of a file that was read to its end all lines leave, however slow their reader is. false: not all could. */
 static bool close_lines(struct fleet *f)
 {
 	if (!f->outlet || f->has_ended_output)
 		return !f->has_ended_output;
-	if (outlet_drain(f->outlet, 0, f->options->read ? -1 : DRAIN_MS))
+	if (outlet_drain(f->outlet, 0, f->has_read ? -1 : DRAIN_MS))
 		return true;
 	if (outlet_error(f->outlet))
 		intake_lost(f);
@@ -327,6 +331,7 @@ static void stop(struct fleet *f)
 {
 	show_close(f);
 	link_free(f->link);
+	reader_free(f->reader);
 	/* a line that could not leave was not shown, though the roster has it */
 	seen_close(f->seen, f->has_ended_output ? NULL : f->roster);
 	web_free(f->web);
@@ -341,16 +346,13 @@ static void stop(struct fleet *f)
 int fleet_run(const struct options *options)
 {
 	struct fleet *f = calloc(1, sizeof(*f));
-	bool is_over;
 	int r;
 
 	if (!f)
 		return 1;
 	f->options = options;
 	r = start(f);
-	/* a file that nobody is shown is read, and that is all */
-	is_over = r < 0 || f->has_ended_output || (options->read && !f->web && !f->pager);
-	if (!is_over)
+	if (r >= 0)
 		r = sd_event_loop(f->event);
 	if (r == 0 && !close_lines(f))
 		r = 1;

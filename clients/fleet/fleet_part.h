@@ -11,6 +11,7 @@
 #include "lines.h"
 #include "outlet.h"
 #include "pager.h"
+#include "reader.h"
 #include "roster.h"
 #include "seen.h"
 
@@ -23,6 +24,7 @@ struct fleet {
 	sd_event *event;
 	sd_event_source *tick, *keys, *signals;
 	struct link *link;		/* NULL: a file is read */
+	struct reader *reader;		/* NULL: no file */
 	struct roster *roster;
 	struct seen *seen;		/* NULL: a restart begins anew */
 	struct pager *pager;		/* NULL: no Alertmanager */
@@ -33,6 +35,7 @@ struct fleet {
 	struct ctl ctl;			/* the screen's colours */
 	struct terminal terminal;
 	bool has_terminal, has_ended_output, is_output_full, has_said_full;
+	bool has_read;			/* the whole file */
 	unsigned full_ticks;		/* since it is full, until that is said */
 	char why[256];			/* the connection was lost; "": it stands */
 	char client_id[64], pattern[FLEET_SUBSCRIPTIONS][FLEET_PATTERN_MAX];
@@ -43,7 +46,7 @@ struct roster_now fleet_now(void);
 /* intake.c: one message, to its end. */
 void intake_message(struct fleet *f, const struct ingest_raw *raw);
 void intake_expired(struct fleet *f);	/* alarms that the server no longer keeps */
-int intake_file(struct fleet *f, const char *path);	/* "-": standard input */
+int intake_file(struct fleet *f, const char *path);	/* "-": standard input; read by the loop */
 
 void intake_lost(struct fleet *f);	/* nobody reads our lines: said, and it ends */
 

@@ -99,7 +99,8 @@ void intake_expired(struct fleet *f)
 
 	if (!f->link || !link_is_connected(f->link))
 		return;
-	while (roster_expire(f->roster, &now, &note)) {
+	/* not more than fits: it is to be known as shown */
+	while (!f->is_output_full && roster_expire(f->roster, &now, &note)) {
 		f->message.is_empty = true;
 		if (f->seen)
 			tell_once(f, &note, 1, &nothing);
@@ -109,47 +110,38 @@ void intake_expired(struct fleet *f)
 }
 
 /* "TOPIC PAYLOAD"; "TOPIC" alone is an empty message. */
-static void take_line(struct fleet *f, char *line, size_t length)
+static void on_line(void *userdata, char *line, size_t length)
 {
 	struct ingest_raw raw = { .topic = line };
-	char *blank;
+	char *blank = memchr(line, ' ', length);
 
-	if (length && line[length - 1] == '\n')
-		line[--length] = '\0';
-	blank = memchr(line, ' ', length);
 	if (blank) {
 		*blank = '\0';
 		raw.payload = blank + 1;
 		raw.length = length - (size_t)(blank + 1 - line);
 	}
 	if (*line)
-		intake_message(f, &raw);
+		intake_message(userdata, &raw);
+}
+
+static void on_end(void *userdata, int error)
+{
+	struct fleet *f = userdata;
+
+	f->has_read = !error;
+	if (error)
+		fprintf(stderr, "failsoft-fleet: %s: %s\n", f->options->read, strerror(error));
+	/* a file that nobody is shown is read, and that is all */
+	if (!f->has_ended_output && (error || (!f->web && !f->pager)))
+		sd_event_exit(f->event, error != 0);
 }
 
 int intake_file(struct fleet *f, const char *path)
 {
-	FILE *file = strcmp(path, "-") ? fopen(path, "re") : stdin;
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t length;
-	int r = 0;
+	const struct reader_events events = { on_line, on_end, f };
+	int r = reader_new(&f->reader, f->event, path, &events);
 
-	if (!file) {
-		r = -errno;
+	if (r < 0)
 		fprintf(stderr, "failsoft-fleet: %s: %s\n", path, strerror(-r));
-		return r;
-	}
-	while (!f->has_ended_output && (length = getline(&line, &size, file)) >= 0) {
-		take_line(f, line, (size_t)length);
-		if (f->outlet && outlet_waiting(f->outlet) >= OUTLET_BYTES_MAX)
-			(void)outlet_drain(f->outlet, 0, -1); /* an error comes with the next line */
-	}
-	if (ferror(file)) {
-		r = -errno;
-		fprintf(stderr, "failsoft-fleet: %s: %s\n", path, strerror(-r));
-	}
-	free(line);
-	if (file != stdin)
-		fclose(file);
 	return r;
 }

@@ -53,10 +53,11 @@ static const struct row {
 	{"keepalive", "SECONDS", "5 to 3600 (60)", OPT_KEEPALIVE},
 	{"fleet", "NAME", "only that fleet", OPT_FLEET},
 	{"share", "GROUP",
-	 "the instances of GROUP share the log: each event, alarm and report is counted by one",
+	 "the instances of GROUP share the log: each message goes to one; sent again, perhaps to another",
 	 OPT_SHARE},
 	{"partition", "I/N",
-	 "the same without the server's help: count the log of the Ith of N parts", OPT_PARTITION},
+	 "the same without the server's help, and exact: count the log of the Ith of N parts",
+	 OPT_PARTITION},
 	{"devices", "N", "at most so many, 1 to 1000000 (20000)", OPT_DEVICES},
 	{"silent-after", "SECONDS",
 	 "a device that is online and was not heard for so long is silent (2700)", OPT_SILENT},
@@ -273,8 +274,8 @@ static enum options_outcome check(const struct options *o)
 	const char *problem = NULL;
 
 	if (o->share && o->partitions > 1)
-		problem = "--share and --partition do the same: choose one (--share where the "
-			  "server knows $share/)";
+		problem = "--share and --partition: choose one (--partition counts what is sent again "
+			  "once, --share spreads by load)";
 	else if (o->read && (o->servers || o->client_id || o->share))
 		problem = "--read takes messages from a file: no --server, --client-id or --share with it";
 	else if (!o->cert_file != !o->key_file)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <systemd/sd-event.h>
+#include <time.h>
 
 #include "../telemetry/backoff.h"
 #include "alerts.h"
@@ -25,7 +26,7 @@ struct pager {
 	struct alerts alerts;
 	struct backoff backoff;
 	uint64_t pause_until_us;
-	bool is_failing, has_said_full;
+	bool is_failing, has_said_full, has_said_refused;
 	uint64_t posts, failures;
 	char url[];
 };
@@ -115,6 +116,38 @@ static void fail(struct pager *p, const char *why)
 	p->is_failing = true;
 }
 
+static struct roster_now now_of(const struct pager *p)
+{
+	uint64_t real_us = 0;
+
+	(void)sd_event_now(p->event, CLOCK_REALTIME, &real_us); /* cannot fail on a valid clock */
+	return (struct roster_now){ now_us(p), (int64_t)(real_us / 1000000) };
+}
+
+/* It is the content that is refused, not all that we might send. Alertmanager has taken the good ones of it,
+ * but does not say which. */
+static bool is_refusal(long status)
+{
+	return status == 400 || status == 413 || status == 422;
+}
+
+static void refuse(struct pager *p, const char *why)
+{
+	const struct roster_now now = now_of(p);
+	struct alert one;
+
+	p->failures++;
+	p->pause_until_us = 0;
+	backoff_reset(&p->backoff);
+	if (!alerts_refused(&p->alerts, &now, &one) || p->has_said_refused)
+		return;
+	fprintf(stderr,
+		"failsoft-fleet: Alertmanager at %s refuses the alert of %s/%s, %s: %s; it is tried again "
+		"each minute, the others go on\n",
+		p->url, one.fleet, one.device, topic_alarm_name(one.kind), why);
+	p->has_said_refused = true;
+}
+
 static void post(struct pager *p)
 {
 	struct alert *batch[ALERTS_BATCH];
@@ -150,6 +183,8 @@ static void on_done(void *userdata, const struct fetch_result *result)
 		p->pause_until_us = 0;
 		backoff_reset(&p->backoff);
 		alerts_told(&p->alerts, now_us(p));
+	} else if (is_refusal(result->status)) {
+		refuse(p, result->why);
 	} else {
 		fail(p, result->why);
 	}
@@ -199,7 +234,9 @@ struct pager *pager_free(struct pager *p)
 
 void pager_raise(struct pager *p, const struct roster_device *d, enum topic_alarm kind)
 {
-	if (!alerts_raise(&p->alerts, d, kind, now_us(p)) && !p->has_said_full) {
+	const struct roster_now now = now_of(p);
+
+	if (!alerts_raise(&p->alerts, d, kind, &now) && !p->has_said_full) {
 		fprintf(stderr, "failsoft-fleet: %u alerts are raised, more are not told to Alertmanager\n",
 			ALERTS_MAX);
 		p->has_said_full = true;

@@ -33,6 +33,7 @@ static struct roster_device *device_free(struct roster_device *d)
 		return NULL;
 	for (unsigned i = 0; i < ROSTER_BOOTS; i++)
 		window_fini(&d->boots[i].window);
+	window_fini(&d->older);
 	for (unsigned i = 0; i < TOPIC_ALARM_COUNT; i++)
 		free(d->alarm[i].text);
 	free(d->firmware);
@@ -41,13 +42,23 @@ static struct roster_device *device_free(struct roster_device *d)
 	return NULL;
 }
 
+static void free_forgotten(struct roster *r)
+{
+	while (r->forgotten) {
+		struct roster_device *d = r->forgotten;
+
+		r->forgotten = d->next;
+		device_free(d);
+	}
+}
+
 struct roster *roster_free(struct roster *r)
 {
 	if (!r)
 		return NULL;
 	for (uint32_t i = 0; i < r->count; i++)
 		device_free(r->list[i]);
-	device_free(r->forgotten);
+	free_forgotten(r);
 	free(r->list);
 	free(r);
 	return NULL;
@@ -88,7 +99,7 @@ void roster_forget(struct roster *r, struct roster_device *d)
 	if (d->group)
 		d->group->devices--;
 	r->removed_version = ++r->version;
-	device_free(r->forgotten);
+	d->next = r->forgotten;
 	r->forgotten = d;
 }
 
@@ -145,27 +156,6 @@ void roster_conflict(struct roster_step *s, struct roster_device *d, enum roster
 	s->roster->totals.conflicts++;
 	roster_touch(s->roster, d);
 	roster_note(s, ROSTER_IN_CONFLICT, d);
-}
-
-/* That of `boot`, else one in place of the least used. */
-struct roster_boot *roster_boot(struct roster_device *d, const char *boot, uint64_t now_us)
-{
-	struct roster_boot *oldest = &d->boots[0];
-
-	for (unsigned i = 0; i < ROSTER_BOOTS; i++) {
-		struct roster_boot *b = &d->boots[i];
-
-		if (!strcmp(b->boot, boot)) {
-			b->used_us = now_us;
-			return b;
-		}
-		if (b->used_us < oldest->used_us || !b->boot[0])
-			oldest = b;
-	}
-	window_fini(&oldest->window);
-	*oldest = (struct roster_boot){ .used_us = now_us };
-	memcpy(oldest->boot, boot, sizeof(oldest->boot));
-	return oldest;
 }
 
 void roster_firmware(struct roster_step *s, struct roster_device *d)
@@ -226,9 +216,11 @@ static struct roster_device *take_over(struct roster_step *s, struct roster_devi
 		d->past[d->pasts++ % ROSTER_PAST_MAX] = d->instance;
 	if (is_back) {
 		roster_conflict(s, d, ROSTER_TWO_SPOOLS);
-		roster_boot(d, s->m->boot, s->now->now_us)->is_past = false; /* its spool is no copy */
+		/* its spool is no copy */
+		roster_boot(d, s->m->boot, s->m->instance, s->now->now_us)->is_past = false;
 	}
 	d->instance = s->m->instance;
+	window_fini(&d->older); /* the other spool's */
 	d->session = d->state_sequence = 0;
 	d->has_counts = false;
 	for (unsigned i = 0; i < TOPIC_ALARM_COUNT; i++)
@@ -300,15 +292,14 @@ static void apply_empty(struct roster_step *s)
 	const struct topic *t = &s->m->topic;
 	struct roster_device *d;
 
-	for (uint32_t i = 0;
-	     (d = (struct roster_device *)roster_find(s->roster, t->fleet, t->device, i)); i++) {
+	for (uint32_t i = 0; (d = (struct roster_device *)roster_find(s->roster, t->fleet, t->device, i));) {
 		if (t->place == TOPIC_AT_ALARM) {
 			roster_alarm(s, d);
+			i++;
 			continue;
 		}
 		roster_forget(s->roster, d);
 		roster_note(s, ROSTER_FORGOTTEN, d);
-		return;
 	}
 }
 
@@ -349,7 +340,7 @@ enum ingest_refusal roster_apply(struct roster *r, const struct ingest_message *
 
 	*ret_notes = 0;
 	r->totals.messages++;
-	r->forgotten = device_free(r->forgotten);
+	free_forgotten(r);
 	if (!is_mine(r, &m->topic)) {
 		r->totals.not_mine++;
 		return INGEST_OK;

@@ -17,7 +17,7 @@
 
 #define ROSTER_DEVICES_DEFAULT	20000u	/* 15 MB without incidents */
 #define ROSTER_MOMENTS_MAX	64u	/* of a device's timeline: an incident has some 10 to 40 */
-#define ROSTER_BOOTS		4u	/* remembered per device, each with its window */
+#define ROSTER_BOOTS		4u	/* of a device, each with its window; older ones share one */
 #define ROSTER_TWINS_MAX	4u	/* devices with one name */
 #define ROSTER_PAST_MAX		4u	/* spools that a device had before */
 #define ROSTER_NOTES_MAX	8u	/* of one message: 4, and 4 alarms that stand */
@@ -49,7 +49,7 @@ struct roster_moment {
 struct roster_alarm {
 	bool is_raised;
 	uint64_t sequence;		/* the highest of the messages that raised or cleared it */
-	uint64_t said_us;		/* that it is raised, last */
+	uint64_t said_us;		/* that it is raised, last; as roster_intake_us() counts */
 	int64_t since_s;		/* as the device says it, or when it was seen */
 	char *text;			/* NULL: none */
 };
@@ -63,6 +63,8 @@ enum roster_conflict {
 struct roster_boot {
 	char boot[TOPIC_BOOT_MAX];	/* "": free */
 	bool is_past;			/* another one followed */
+	bool is_live;			/* its own state said so: what it logs is new */
+	uint32_t instance;		/* of the spool that counted */
 	uint64_t used_us;
 	struct window window;
 };
@@ -88,12 +90,14 @@ struct roster_device {
 	bool has_kept_counts;		/* the first of them may be older than counting_us */
 	bool is_implausible, was_online;
 	struct ingest_spool spool;
-	uint64_t seen_us, state_us;	/* state: on its topic, also a kept one */
+	uint64_t seen_us;
+	uint64_t state_us;		/* on its topic, also a kept one; as roster_intake_us() counts */
 	int64_t seen_s, since_s;	/* since: online or offline */
 	enum roster_conflict conflict;
 	uint64_t conflict_us;		/* its last sign */
 	struct roster_alarm alarm[TOPIC_ALARM_COUNT];
 	struct roster_boot boots[ROSTER_BOOTS];
+	struct window older;		/* this instance's sequences of boots that have no place any more */
 	struct roster_moment *moment;	/* a ring once it has ROSTER_MOMENTS_MAX */
 	uint32_t moments, moment_room, moment_next;
 	uint64_t near_misses, missed;	/* counted from the log's reports */
@@ -115,7 +119,7 @@ enum roster_note_kind {
 	ROSTER_ONLINE, ROSTER_GONE,
 	ROSTER_RAISED, ROSTER_CLEARED,	/* the present state of an alarm */
 	ROSTER_IN_CONFLICT,
-	ROSTER_FORGOTTEN,		/* the operator emptied its state; valid until the next call */
+	ROSTER_FORGOTTEN,		/* the operator emptied its state; valid until the next message */
 	ROSTER_STANDS,			/* raised in the state file, and its device was heard; no news */
 	ROSTER_IMPLAUSIBLE,		/* it says more than can be; once a device */
 	ROSTER_NOTE_COUNT
@@ -156,9 +160,12 @@ void roster_refuse(struct roster *r, enum ingest_refusal refusal);
 /* Subscribed anew, and the server has kept nothing of what came in between: it tells its kept states and
  * alarms again. What was cleared meanwhile is not among them, and shows by that: roster_expire() clears
  * one such alarm a call, false: there is none. It waits for the device's own state: a server that lost
- * all that it kept has not cleared anything. */
+ * all that it kept has not cleared anything. A twin that has gone and is about to be forgotten has
+ * its alarms cleared by it, too. */
 void roster_connected(struct roster *r, const struct roster_now *now);
 bool roster_expire(struct roster *r, const struct roster_now *now, struct roster_note *ret);
+/* No messages are taken from now on, or they are again: what the server keeps cannot come meanwhile. */
+void roster_halt(struct roster *r, const struct roster_now *now, bool is_halted);
 
 /* Some seconds passed: who is silent, which conflict is over. */
 void roster_tick(struct roster *r, const struct roster_now *now);

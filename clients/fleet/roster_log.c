@@ -22,6 +22,14 @@ void roster_clear(struct roster *r, struct roster_device *d, struct roster_alarm
 	roster_touch(r, d);
 }
 
+/* As the device says it, unless its clock is ahead: nothing is raised since tomorrow. */
+static int64_t since(const struct roster_step *s)
+{
+	const int64_t said_s = s->m->time_s, now_s = s->now->real_s;
+
+	return said_s && said_s < now_s ? said_s : now_s;
+}
+
 static void set_raised(struct roster_step *s, struct roster_device *d, struct roster_alarm *a)
 {
 	const struct ingest_message *m = s->m;
@@ -31,7 +39,7 @@ static void set_raised(struct roster_step *s, struct roster_device *d, struct ro
 		set_text(a, m->data.text);
 	if (m->instance == d->instance)
 		a->sequence = m->sequence; /* another spool's number says nothing of ours */
-	a->said_us = s->now->now_us;
+	a->said_us = roster_intake_us(s->roster, s->now);
 	roster_touch(s->roster, d);
 	if (a->is_raised) {
 		if (!had_text && a->text)
@@ -39,7 +47,7 @@ static void set_raised(struct roster_step *s, struct roster_device *d, struct ro
 		return;
 	}
 	a->is_raised = true;
-	a->since_s = m->time_s ? m->time_s : s->now->real_s;
+	a->since_s = since(s);
 	roster_note(s, ROSTER_RAISED, d);
 }
 
@@ -178,10 +186,18 @@ static void count(struct roster_step *s, struct roster_device *d)
 	}
 }
 
+static enum window_outcome see(struct roster_step *s, struct roster_device *d)
+{
+	const struct ingest_message *m = s->m;
+
+	if (roster_is_of_older_boot(d, m))
+		return WINDOW_SEEN;
+	return window_add(&roster_boot(d, m->boot, m->instance, s->now->now_us)->window, m->sequence);
+}
+
 void roster_log(struct roster_step *s, struct roster_device *d)
 {
-	struct roster_boot *b = roster_boot(d, s->m->boot, s->now->now_us);
-	enum window_outcome outcome = window_add(&b->window, s->m->sequence);
+	const enum window_outcome outcome = see(s, d);
 
 	if (outcome == WINDOW_SEEN) {
 		s->roster->totals.duplicates++;

@@ -5,6 +5,10 @@
 
 #include "roster_part.h"
 
+/* No machine's boot: what `older` holds is written under it, and read as a boot by versions that know no
+ * `older`. */
+#define OLDER_BOOTS	"00000000000000000000000000000000"
+
 static struct seen_record record_of(const struct roster_device *d, enum seen_what what)
 {
 	struct seen_record record = { .what = (uint8_t)what, .instance = d->instance };
@@ -24,6 +28,17 @@ static struct roster_device *find(const struct roster *r, const struct seen_reco
 	return NULL;
 }
 
+static bool restore_range(struct roster *r, struct roster_device *d, const struct seen_record *record)
+{
+	const struct window_range range = { record->first, record->last };
+	struct window *window = &d->older;
+
+	/* their order is their age; all are older than any clock's time */
+	if (strcmp(record->boot, OLDER_BOOTS))
+		window = &roster_boot(d, record->boot, record->instance, ++r->restored)->window;
+	return window_add_range(window, range) != WINDOW_NO_MEMORY;
+}
+
 bool roster_restore(struct roster *r, const struct seen_record *record)
 {
 	struct topic t = { .place = TOPIC_AT_EVENT };
@@ -39,10 +54,8 @@ bool roster_restore(struct roster *r, const struct seen_record *record)
 	if (!d)
 		return false;
 	roster_touch(r, d);
-	if (record->what == SEEN_SHOWN) /* their order is their age; all are older than any clock's time */
-		return window_add_range(&roster_boot(d, record->boot, ++r->restored)->window,
-					(struct window_range){ record->first, record->last }) !=
-		       WINDOW_NO_MEMORY;
+	if (record->what == SEEN_SHOWN)
+		return restore_range(r, d, record);
 	a = &d->alarm[record->kind];
 	a->is_raised = record->is_raised;
 	a->sequence = record->last;
@@ -98,34 +111,47 @@ static unsigned next_boot(const struct roster_device *d, unsigned after)
 	return best;
 }
 
-static bool put_boot(const struct roster_device *d, const struct roster_boot *b,
-		     bool (*put)(void *userdata, const struct seen_record *record), void *userdata)
+struct putter {
+	bool (*put)(void *userdata, const struct seen_record *record);
+	void *userdata;
+};
+
+static bool put_window(const struct roster_device *d, const char *boot, const struct window *w,
+		       const struct putter *to)
 {
 	struct seen_record record = record_of(d, SEEN_SHOWN);
 
-	memcpy(record.boot, b->boot, sizeof(record.boot));
-	for (uint32_t i = 0; i < b->window.count; i++) {
-		record.first = b->window.range[i].first;
-		record.last = b->window.range[i].last;
-		if (!put(userdata, &record))
+	memcpy(record.boot, boot, sizeof(record.boot));
+	for (uint32_t i = 0; i < w->count; i++) {
+		record.first = w->range[i].first;
+		record.last = w->range[i].last;
+		if (!to->put(to->userdata, &record))
 			return false;
 	}
 	return true;
 }
 
-static bool put_device(const struct roster_device *d,
-		       bool (*put)(void *userdata, const struct seen_record *record), void *userdata)
+/* A record says the device's present instance: another spool's numbers would be read as this one's. */
+static bool is_to_be_kept(const struct roster_device *d, const struct roster_boot *b)
+{
+	return b->boot[0] && b->instance == d->instance;
+}
+
+static bool put_device(const struct roster_device *d, const struct putter *to)
 {
 	struct seen_record record;
 
+	if (!put_window(d, OLDER_BOOTS, &d->older, to))
+		return false;
 	for (unsigned i = next_boot(d, ROSTER_BOOTS); i < ROSTER_BOOTS; i = next_boot(d, i))
-		if (d->boots[i].boot[0] && !put_boot(d, &d->boots[i], put, userdata))
+		if (is_to_be_kept(d, &d->boots[i]) &&
+		    !put_window(d, d->boots[i].boot, &d->boots[i].window, to))
 			return false;
 	for (unsigned k = 0; k < TOPIC_ALARM_COUNT; k++) {
 		if (!d->alarm[k].is_raised && !d->alarm[k].sequence)
 			continue;
 		roster_seen_alarm(d, (enum topic_alarm)k, &record);
-		if (!put(userdata, &record))
+		if (!to->put(to->userdata, &record))
 			return false;
 	}
 	return true;
@@ -134,8 +160,10 @@ static bool put_device(const struct roster_device *d,
 bool roster_seen_all(const struct roster *r,
 		     bool (*put)(void *userdata, const struct seen_record *record), void *userdata)
 {
+	const struct putter to = { put, userdata };
+
 	for (uint32_t i = 0; i < r->count; i++)
-		if (!put_device(r->list[i], put, userdata))
+		if (!put_device(r->list[i], &to))
 			return false;
 	return true;
 }

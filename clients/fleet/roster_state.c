@@ -26,7 +26,7 @@ static void take_will(struct roster_step *s, struct roster_device *d)
 		return;
 	}
 	d->session = s->m->data.session;
-	d->state_us = s->now->now_us;
+	d->state_us = roster_intake_us(s->roster, s->now);
 	set_online(s, d, false);
 }
 
@@ -53,7 +53,7 @@ static bool is_copy(struct roster_step *s, struct roster_device *d)
 
 	if (m->topic.place != TOPIC_AT_STATE || m->is_retained || !strcmp(d->boot, m->boot))
 		return false;
-	b = roster_boot(d, m->boot, s->now->now_us);
+	b = roster_boot(d, m->boot, m->instance, s->now->now_us);
 	if (b->is_past) {
 		roster_conflict(s, d, ROSTER_COPIED_SPOOL);
 		return true;
@@ -66,9 +66,10 @@ static void follow_boot(struct roster_step *s, struct roster_device *d)
 	if (!strcmp(d->boot, s->m->boot))
 		return;
 	if (d->boot[0])
-		roster_boot(d, d->boot, s->now->now_us)->is_past = true;
+		roster_boot(d, d->boot, d->instance, s->now->now_us)->is_past = true;
 	memcpy(d->boot, s->m->boot, sizeof(d->boot));
-	(void)roster_boot(d, d->boot, s->now->now_us); /* has a place from now on */
+	/* has a place from now on */
+	roster_boot(d, d->boot, d->instance, s->now->now_us)->is_live = true;
 }
 
 void roster_state(struct roster_step *s, struct roster_device *d)
@@ -83,7 +84,7 @@ void roster_state(struct roster_step *s, struct roster_device *d)
 	if (is_copy(s, d))
 		return;
 	if (m->topic.place == TOPIC_AT_STATE)
-		d->state_us = s->now->now_us;
+		d->state_us = roster_intake_us(s->roster, s->now);
 	if (data->session == d->session && m->sequence == d->state_sequence)
 		return; /* kept by the server, and told again */
 	if (data->session < d->session ||
@@ -92,8 +93,8 @@ void roster_state(struct roster_step *s, struct roster_device *d)
 		return;
 	}
 	follow_boot(s, d);
-	(void)window_add(&roster_boot(d, m->boot, s->now->now_us)->window,
-			 m->sequence); /* joins its neighbours */
+	/* joins its neighbours */
+	(void)window_add(&roster_boot(d, m->boot, m->instance, s->now->now_us)->window, m->sequence);
 	d->session = data->session;
 	d->state_sequence = m->sequence;
 	if (data->has_counts)

@@ -39,7 +39,7 @@ static void find_truth(struct player *p, struct backtest *b)
 	}
 	b->first_us = p->first_us;
 	b->end_us = p->replay.now_us;
-	b->is_damaged = p->end == TAPE_DAMAGED || p->wrong_count;
+	b->is_damaged = p->end == TAPE_DAMAGED || p->is_badly_packed || p->wrong_count;
 	b->is_unknown = !b->kill_us && *player_problem(p, problem, sizeof(problem));
 }
 
@@ -99,6 +99,21 @@ static int play(struct player *p, const char *path, const struct core_policy *po
 	return r;
 }
 
+/* Of the ending that recordings have; 0: it has none. */
+static size_t suffix_bytes(const char *name)
+{
+	static const char *const suffixes[] = { ".fsr", ".fsr.xz" };
+	const size_t length = strlen(name);
+
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		const size_t bytes = strlen(suffixes[i]);
+
+		if (length > bytes && !strcmp(name + length - bytes, suffixes[i]))
+			return bytes;
+	}
+	return 0;
+}
+
 int backtest_run(const char *path, const struct core_policy *policies, uint32_t policies_count,
 		 struct backtest *ret)
 {
@@ -107,7 +122,7 @@ int backtest_run(const char *path, const struct core_policy *policies, uint32_t 
 
 	memset(ret, 0, sizeof(*ret));
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", name ? name + 1 : path);
-	*strchrnul(ret->name, '.') = 0;
+	ret->name[strlen(ret->name) - suffix_bytes(ret->name)] = 0;
 	ret->configs_count = policies_count;
 	if (play(&player, path, NULL) < 0)
 		return -1;
@@ -131,9 +146,7 @@ int backtest_run(const char *path, const struct core_policy *policies, uint32_t 
 
 static int is_recording(const struct dirent *entry)
 {
-	const char *dot = strchr(entry->d_name, '.');
-
-	return dot && (!strcmp(dot, ".fsr") || !strcmp(dot, ".fsr.xz"));
+	return suffix_bytes(entry->d_name) > 0 && entry->d_name[0] != '.';
 }
 
 static uint32_t run_directory(const char *path, const struct core_policy *policies,

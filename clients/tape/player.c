@@ -82,6 +82,7 @@ static int unpack(struct player *p)
 	}
 	lzma_end(&stream);
 	free(packed);
+	p->is_badly_packed = result != LZMA_STREAM_END && result != LZMA_BUF_ERROR; /* that: it is cut */
 	if (r == 0 && result != LZMA_STREAM_END)
 		fprintf(stderr, "failsoftctl: %s: its compression is cut or damaged; what came before is "
 			"shown\n", p->path);

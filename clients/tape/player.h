@@ -38,6 +38,7 @@ struct player {
 	struct core_memory memory;
 	struct core_replay replay;
 	const struct core_policy *policy; /* NULL: the recording's own */
+	bool is_badly_packed;		/* its compression is damaged, not only cut */
 	bool has_notional_client;
 	struct victim victim;		/* the newest that was recorded */
 	struct player_answer answers[PLAYER_ANSWERS];

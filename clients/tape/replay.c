@@ -68,7 +68,7 @@ static int verdict(const struct player *p)
 
 	if (*player_problem(p, problem, sizeof(problem)))
 		fprintf(stderr, "failsoftctl: %s: %s\n", p->path, problem);
-	return p->end == TAPE_DAMAGED || p->wrong_count ? EXIT_UNKNOWN : EXIT_OK;
+	return p->end == TAPE_DAMAGED || p->is_badly_packed || p->wrong_count ? EXIT_UNKNOWN : EXIT_OK;
 }
 
 static int play(struct ctl *c, struct player *p)

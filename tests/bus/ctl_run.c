@@ -2,6 +2,7 @@
 #include "ctl_run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
 #include <setjmp.h>
@@ -86,7 +87,7 @@ void ctl_run(const struct ctl_call *call, struct ctl_result *ret)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		(void)dup2(out[1], STDOUT_FILENO);
+		(void)dup2(call->has_full_output ? open("/dev/full", O_WRONLY) : out[1], STDOUT_FILENO);
 		(void)dup2(err[1], STDERR_FILENO);
 		for (int i = 0; i < 2; i++)
 			close(out[i]), close(err[i]);

@@ -19,6 +19,7 @@ struct ctl_call {
 	const char *address;		/* NULL: no --bus */
 	const char *locale;		/* NULL: C.UTF-8 */
 	const char *environment;	/* one more "NAME=value", or NULL */
+	bool has_full_output;		/* nothing of it can be written: /dev/full */
 	const char *arg[CTL_ARGS_MAX];	/* up to NULL */
 };
 

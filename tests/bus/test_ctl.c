@@ -73,6 +73,10 @@ static const struct ctl_row rows[] = {
 	{ "no broker is 3", NULL, { .arg = { "status" } }, 3, 0, { NULL },
 	  "no failsoftd on this bus" },
 	{ "no bus is 3", NULL, { .address = NO_BUS, .arg = { "status" } }, 3, 0, { NULL }, "bus" },
+	{ "the address may be a word of its own", NULL,
+	  { .arg = { "--bus", NO_BUS, "procedure", "remove", "1" } }, 3, 0, { NULL }, "bus" },
+	{ "help needs no bus", NULL, { .address = NO_BUS, .arg = { "procedure", "help" } }, 0, 0, { NULL },
+	  "usage: failsoftctl procedure list" },
 	{ "a wrong address is 3", NULL, { .address = "nonsense", .arg = { "status" } }, 3, 0,
 	  { NULL }, "nonsense" },
 	{ "a broker that fails is 3", &refusing_domains, { .arg = { "status" } }, 3, 0, { NULL },
@@ -232,6 +236,32 @@ static void calls_reach_the_broker(void **state)
 	ctl_broker_stop(&broker);
 }
 
+/* Status 0 says that somebody was told. */
+static void what_cannot_be_written(void **state)
+{
+	static struct ctl_result have;
+	static const struct ctl_call calls[] = {
+		{ .arg = { "clients" } }, { .arg = { "--help" } }, { .arg = { "monitor", "-n1" } },
+		{ .arg = { "monitor", "--json", "-n3" } },
+	};
+	struct ctl_broker broker;
+
+	(void)state;
+	ctl_broker_start(&broker, daemon_here.address, &calm);
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		struct ctl_call call = calls[i];
+
+		call.address = daemon_here.address;
+		call.has_full_output = true;
+		ctl_run(&call, &have);
+		assert_memory_equal(have.err, "failsoftctl: standard output: ", 30);
+		assert_non_null(strstr(have.err, i < 2 ? ": No space left" : ": not all could be written"));
+		assert_null(strstr(have.err, "has ended"));
+		assert_int_equal(have.code, 3);
+	}
+	ctl_broker_stop(&broker);
+}
+
 /* ---- running ---- */
 
 static int open_bus(void **state)
@@ -250,15 +280,16 @@ static int close_bus(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ROWS + 2] = {
+	struct CMUnitTest tests[ROWS + 3] = {
 		cmocka_unit_test(the_address_is_taken_from_the_environment),
 		cmocka_unit_test(calls_reach_the_broker),
+		cmocka_unit_test(what_cannot_be_written),
 	};
 
 	if (!setlocale(LC_CTYPE, "C.UTF-8")) /* columns are counted with it */
 		return 77;
 	for (size_t i = 0; i < ROWS; i++)
-		tests[i + 2] = (struct CMUnitTest){ rows[i].name, run_row, NULL, NULL,
+		tests[i + 3] = (struct CMUnitTest){ rows[i].name, run_row, NULL, NULL,
 			(void *)&rows[i] };
 	return cmocka_run_group_tests_name("ctl", tests, open_bus, close_bus);
 }

@@ -51,6 +51,28 @@ class Hook(http.server.ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
+class Refuser(http.server.ThreadingHTTPServer):
+    """Answers as Alertmanager does where one alert of several is invalid; `taken`: what it was told with status 200."""
+
+    def __init__(self):
+        taken = self.taken = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                is_bad = any(a["labels"]["device"] == "bad" for a in body)
+                taken.extend([] if is_bad else [(a["labels"]["device"], "endsAt" in a) for a in body])
+                self.send_response(400 if is_bad else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
 class Alertmanager:
     def __init__(self, folder, hook):
         self.port, self.folder = mqtt.free_port(), pathlib.Path(folder)
@@ -121,6 +143,41 @@ def short(manager, hook, server):
     assert manager
 
 
+def ahead(manager, server):
+    """One device's clock is years ahead: Alertmanager takes its alert all the same, and its neighbour's end."""
+    d = sender.Device("ahead").connect(server.port)
+    beside = sender.Device("beside").connect(server.port)
+    message = d.envelope("alarm", d.alarm_data(), clock="synced", time="9999-12-31T23:59:59-12:00")
+    d.mqtt.publish(d.topic("event"), json.dumps(message))
+    beside.alarm()
+    ok = wait(lambda: {("ahead", "imminent"), ("beside", "imminent")} <= set(manager.alerts()))
+    tap.check("a clock that is ahead: told", [] if ok else [manager.alerts()])
+    beside.alarm(raised=False)
+    ok = wait(lambda: ("beside", "imminent") not in manager.alerts())
+    tap.check("and its neighbour's alarm ends", [] if ok else [manager.alerts()])
+    d.alarm(raised=False)
+    d.mqtt.close()
+    beside.mqtt.close()
+
+
+def refused(server):
+    refuser = Refuser()
+    with side.Fleet(server, f"--alertmanager=http://127.0.0.1:{refuser.server_port}", "--fleet=refused") as fleet:
+        fleet.connected()
+        bad, good = (sender.Device(name, "refused").connect(server.port) for name in ("bad", "good"))
+        bad.alarm()
+        good.alarm()
+        ok = wait(lambda: ("good", False) in refuser.taken)
+        good.alarm(raised=False)
+        ok = ok and wait(lambda: ("good", True) in refuser.taken)
+        tap.check("one that is refused: the other one is told, and its end", [] if ok else [refuser.taken, fleet.err.all()])
+        tap.check("and which it is", [] if fleet.err.wait("refuses the alert of refused/bad, imminent", 5) else fleet.err.all())
+        bad.alarm(raised=False)
+        bad.mqtt.close()
+        good.mqtt.close()
+    refuser.shutdown()
+
+
 def absent(manager, fleet, server):
     """Alertmanager is away while alarms come: they wait, which is said once."""
     manager.stop()
@@ -189,10 +246,12 @@ def main():
                 fleet.connected()
                 raise_and_clear(manager, hook, server)
                 short(manager, hook, server)
+                ahead(manager, server)
                 absent(manager, fleet, server)
                 storm(manager, fleet, server)
                 prometheus(fleet, folder)
                 tap.check("it ends when it is told to", [] if fleet.stop(signal.SIGTERM) == 0 else fleet.err.all())
+            refused(server)
             restart(manager, server, url)
         finally:
             manager.stop()

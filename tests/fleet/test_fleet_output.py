@@ -6,6 +6,7 @@ stops neither the page nor the alerts, and what was taken of the server reaches 
 import fcntl
 import json
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -76,6 +77,57 @@ def no_file():
                           stderr=subprocess.PIPE, text=True, timeout=20, check=False)
     tap.check("--read=. is said, status 1", [] if done.returncode == 1 and "Is a directory" in done.stderr
               else [done.returncode, done.stderr])
+
+
+def read_pipe(folder):
+    """Nothing comes of it, or no more: the page is served, and each signal ends it."""
+    fifo = f"{folder}/fifo"
+    os.mkfifo(fifo)
+    ours, theirs = os.pipe()
+    message = sender.Device("pipe", "out")
+    text = f"{message.topic('event')} {json.dumps(message.envelope('alarm', message.alarm_data()))}\n"
+    os.write(theirs, text.encode() + b"no end")
+    for path, source, how in ((fifo, subprocess.DEVNULL, signal.SIGTERM), ("-", ours, signal.SIGINT)):
+        port = mqtt.free_port()
+        process = subprocess.Popen([str(tap.program("failsoft-fleet")), "--json", f"--read={path}", f"--listen=127.0.0.1:{port}"],
+                                   stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(process)
+        wanted = int(path == "-")
+        end = time.monotonic() + 5
+        while (got := answer_of(port)) != wanted and time.monotonic() < end:
+            time.sleep(0.02)
+        process.send_signal(how)
+        try:
+            status = process.wait(5)
+        except subprocess.TimeoutExpired:
+            status = process.kill()
+        tap.check(f"--read={'-' if wanted else 'FIFO'}: the page while it waits; {how.name} ends it",
+                  [] if status == 0 and got == wanted else [status, got])
+    os.close(ours)
+    os.close(theirs)
+
+
+def answer_of(port):
+    try:
+        return messages(port)
+    except OSError:
+        return None
+
+
+def read_slowly(folder):
+    """The reader of the lines takes its time, and gets them all; the last one has no end."""
+    d, path = sender.Device("slowly", "out"), f"{folder}/many"
+    lines = [f"{d.topic('event')} {json.dumps(d.envelope('event', d.event_data(text='x' * 400)))}" for _ in range(6000)]
+    with open(path, "w", encoding="ascii") as out:
+        out.write("\n".join(lines))
+    for options in ([], [f"--state-file={folder}/slowly"]):
+        with subprocess.Popen([str(tap.program("failsoft-fleet")), "--json", f"--read={path}", *options],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            time.sleep(0.3)
+            got = count_lines(lambda n, p=process: os.read(p.stdout.fileno(), n), 6000)
+            status = process.wait(10)
+        tap.check(f"--read with {len(options)} state files: every line of a slow reader's", [] if got == 6000 and status == 0
+                  else [got, status])
 
 
 def gone(server):
@@ -149,6 +201,8 @@ def main():
             no_room(server)
             read_full(folder)
             no_file()
+            read_pipe(folder)
+            read_slowly(folder)
             gone(server)
             shared(server)
             ours, theirs = os.pipe()

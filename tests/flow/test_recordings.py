@@ -72,6 +72,22 @@ def what_is_cut():
               sums[0].endswith('1 of 1 |') else sums)
 
 
+def names_and_packings():
+    """A name may have dots; what was packed and damaged is damaged, what is only cut is not."""
+    packed = (DATA / 'harmless_saw_8_500.fsr.xz').read_bytes()
+    calm, turned = lzma.decompress(packed), bytearray(packed)
+    turned[-30] ^= 0x40
+    rows, _ = backtest_of(**{'calm.1.2': calm, 'calm': calm})
+    tap.check('a recording with dots in its name is taken, and named', [] if set(rows) == {'calm.1.2', 'calm'} else list(rows))
+    with tempfile.TemporaryDirectory(prefix='failsoft-packed-') as folder:
+        for name, data, status in (('whole', packed, 0), ('cut', packed[:-40], 0), ('damaged', bytes(turned), 3)):
+            path = pathlib.Path(folder) / f'{name}.fsr.xz'
+            path.write_bytes(data)
+            done = run('replay', path)
+            tap.check(f'packed, {name}: status {status}', [] if done.returncode == status and
+                      bool(done.stderr) == (name != 'whole') else [done.returncode, done.stderr])
+
+
 def redecide():
     """By the rules of today, with a client, as a new recording: that one is replayed to the byte."""
     problems, decisions = [], 0
@@ -195,6 +211,7 @@ for rival in ('earlyoom', 'low-memory-monitor', 'systemd-oomd'):
 tap.check('the tables of tests/data/recordings/README.md are those of today; else run me with --update',
           [] if page(table, aside) == (DATA / 'README.md').read_text(encoding='utf-8') else ['they differ'])
 what_is_cut()
+names_and_packings()
 problems = []
 for row in rows:
     path = DATA / f'{row["recording"]}.fsr.xz'

@@ -67,7 +67,7 @@ static void lives(void **state)
 
 		switch (rows[i].step) {
 		case RAISE:
-			assert_true(alerts_raise(&a, &device, TOPIC_ALARM_SHUTDOWN, now.now_us));
+			assert_true(alerts_raise(&a, &device, TOPIC_ALARM_SHUTDOWN, &now));
 			break;
 		case CLEAR:
 			alerts_clear(&a, 1, TOPIC_ALARM_SHUTDOWN, &now);
@@ -100,11 +100,11 @@ static void bounded(void **state)
 	(void)state;
 	assert_int_equal(alerts_init(&a), 0);
 	for (d.number = 1; d.number <= ALERTS_MAX + 3; d.number++)
-		assert_int_equal(alerts_raise(&a, &d, TOPIC_ALARM_IMMINENT, 1), d.number <= ALERTS_MAX);
+		assert_int_equal(alerts_raise(&a, &d, TOPIC_ALARM_IMMINENT, &now), d.number <= ALERTS_MAX);
 	assert_int_equal(a.lost, 3);
-	while ((count = alerts_take(&a, 2, batch))) {
+	while ((count = alerts_take(&a, 8, batch))) {
 		told += count;
-		alerts_told(&a, 2);
+		alerts_told(&a, 8);
 	}
 	assert_int_equal(told, ALERTS_MAX);
 	for (uint32_t i = 1; i <= ALERTS_MAX; i += 2)
@@ -112,15 +112,118 @@ static void bounded(void **state)
 	while (alerts_take(&a, 8, batch))
 		alerts_told(&a, 8);
 	assert_int_equal(a.used, ALERTS_MAX / 2);
-	assert_true(alerts_raise(&a, &d, TOPIC_ALARM_IMMINENT, 9)); /* there is room again */
+	assert_true(alerts_raise(&a, &d, TOPIC_ALARM_IMMINENT, &now)); /* there is room again */
 	assert_int_equal(alerts_take(&a, 9, batch), 1);
 	assert_int_equal(batch[0]->number, d.number);
 	alerts_fini(&a);
 }
 
+/* A clock that is ahead: the beginning is now, or Alertmanager would refuse it. */
+static void clocks(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+	struct ingest_message m = rig_alarm(TOPIC_AT_EVENT, TOPIC_ALARM_IMMINENT, true, 7);
+	struct roster_device ahead = device;
+	struct roster_now now = { 7, 1000000 };
+	struct alerts a;
+
+	(void)state;
+	assert_int_equal(alerts_init(&a), 0);
+	ahead.alarm[0].since_s = 1000001; /* of the state file */
+	assert_true(alerts_raise(&a, &ahead, TOPIC_ALARM_IMMINENT, &now));
+	assert_true(a.list[1].starts_s == 1000000);
+	m.time_s = INT64_C(253402387199);
+	rig_give(r, m, 5);
+	assert_true(rig_device(r)->alarm[0].since_s == 1000005);
+	alerts_fini(&a);
+	roster_free(r);
+}
+
+static void raise_some(struct alerts *a, uint32_t first, uint32_t last, const struct roster_now *now)
+{
+	struct roster_device d = device;
+
+	for (d.number = first; d.number <= last; d.number++)
+		assert_true(alerts_raise(a, &d, TOPIC_ALARM_IMMINENT, now));
+}
+
+/* One of three is refused: the other two are told, and the bad one is tried by itself. */
+static void refusals(void **state)
+{
+	struct roster_now now = { 1, 1 };
+	struct alert *batch[ALERTS_BATCH], refused;
+	struct alerts a;
+	uint32_t told = 0;
+
+	(void)state;
+	assert_int_equal(alerts_init(&a), 0);
+	raise_some(&a, 1, 3, &now);
+	assert_int_equal(alerts_take(&a, 1, batch), 3);
+	assert_false(alerts_refused(&a, &now, &refused));
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(alerts_take(&a, 1, batch), 1);
+		if (batch[0]->number == 2) {
+			assert_true(alerts_refused(&a, &now, &refused));
+			assert_int_equal(refused.number, 2);
+		} else {
+			alerts_told(&a, 1);
+			told++;
+		}
+	}
+	assert_int_equal(told, 2);
+	assert_int_equal(alerts_take(&a, 2, batch), 0);
+	raise_some(&a, 4, 5, &now);
+	assert_int_equal(alerts_take(&a, 2, batch), 2);
+	alerts_told(&a, 2);
+	alerts_clear(&a, 1, TOPIC_ALARM_IMMINENT, &now);
+	assert_int_equal(alerts_take(&a, 2, batch), 1);
+	assert_true(alerts_is_end(batch[0]));
+	alerts_told(&a, 2);
+	now.now_us = 1 + MINUTE;
+	assert_int_equal(alerts_take(&a, now.now_us, batch), 1);
+	assert_int_equal(batch[0]->number, 2);
+	alerts_clear(&a, 2, TOPIC_ALARM_IMMINENT, &now);
+	assert_true(alerts_refused(&a, &now, &refused));
+	assert_int_equal(a.used, 3);
+	alerts_fini(&a);
+}
+
+/* A server so slow that the first ones are due again before the last ones were told. */
+static void slow(void **state)
+{
+	const uint32_t all = 10 * ALERTS_BATCH;
+	struct roster_now now = { 1, 1 };
+	struct alert *batch[ALERTS_BATCH];
+	bool is_there[10 * ALERTS_BATCH + 1] = { false };
+	struct alerts a;
+	uint32_t seen = 0;
+
+	(void)state;
+	assert_int_equal(alerts_init(&a), 0);
+	raise_some(&a, 1, all, &now);
+	for (unsigned i = 0; i < 20; i++) {
+		uint32_t count = alerts_take(&a, now.now_us, batch);
+
+		for (uint32_t k = 0; i >= 10 && k < count; k++) {
+			seen += !is_there[batch[k]->number];
+			is_there[batch[k]->number] = true;
+		}
+		alerts_told(&a, now.now_us);
+		now.now_us += MINUTE;
+	}
+	assert_int_equal(seen, all);
+	alerts_clear(&a, all, TOPIC_ALARM_IMMINENT, &now);
+	assert_int_equal(alerts_take(&a, now.now_us, batch), ALERTS_BATCH);
+	assert_true(batch[0]->number == all && alerts_is_end(batch[0])); /* before what is said again */
+	alerts_fini(&a);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(lives), cmocka_unit_test(bounded) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lives), cmocka_unit_test(bounded), cmocka_unit_test(clocks),
+		cmocka_unit_test(refusals), cmocka_unit_test(slow),
+	};
 
 	return cmocka_run_group_tests_name("alerts", tests, NULL, NULL);
 }

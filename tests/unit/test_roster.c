@@ -75,6 +75,37 @@ static void two_spools(void **state)
 	roster_free(r);
 }
 
+/* The twin that has gone has an alarm, of which somebody was told: it ends before the twin is forgotten. */
+static void a_twin_with_an_alarm(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+	struct roster_now later = { 2 * ROSTER_CONFLICT_US, 0 };
+	struct roster_note note[ROSTER_NOTES_MAX];
+	struct ingest_message empty = { .topic = { "f", "d", TOPIC_AT_STATE, 0 }, .is_empty = true };
+	uint32_t notes;
+
+	(void)state;
+	rig_give(r, with(rig_state(3, 1, 0), BOOT_A, 1), 1);
+	rig_give(r, with(rig_state(1, 1, 2), BOOT_B, 2), 2);
+	assert_int_equal(rig_give(r, with(rig_alarm(TOPIC_AT_EVENT, 0, true, 2), BOOT_A, 1), 3),
+			 BIT(ROSTER_LOGGED) | BIT(ROSTER_RAISED));
+	rig_give(r, with(rig_will(3), BOOT_A, 1), 4);
+	roster_tick(r, &later);
+	assert_int_equal(roster_count(r), 2);
+	assert_true(roster_expire(r, &later, note));
+	assert_true(note[0].kind == ROSTER_CLEARED && note[0].device->instance == 1);
+	assert_false(roster_expire(r, &later, note));
+	roster_tick(r, &later);
+	assert_int_equal(roster_count(r), 1);
+	rig_give(r, with(rig_state(1, 1, 0), BOOT_A, 3), 5); /* two again, and the operator forgets them */
+	assert_int_equal(roster_count(r), 2);
+	assert_int_equal(roster_apply(r, &empty, &later, note, &notes), INGEST_OK);
+	assert_int_equal(roster_count(r), 0);
+	assert_int_equal(notes, 2);
+	assert_int_equal(note[0].device->instance + note[1].device->instance, 5);
+	roster_free(r);
+}
+
 static void a_new_spool(void **state)
 {
 	struct roster *r = roster_new(&rig_limits);
@@ -282,6 +313,30 @@ static void expiry(void **state)
 	}
 }
 
+/* The time in which nothing could come does not count, whenever the server was lost and found in it. */
+static void halts(void **state)
+{
+	struct roster *r = roster_new(&rig_limits);
+	struct roster_now now = { 1000000, 1 };
+	struct roster_note note;
+
+	(void)state;
+	rig_give(r, rig_alarm(TOPIC_AT_ALARM, TOPIC_ALARM_IMMINENT, true, 2), 1);
+	now.now_us += 1000000;
+	roster_halt(r, &now, true);
+	now.now_us += 10 * ROSTER_EXPIRE_US;
+	roster_connected(r, &now);
+	rig_give(r, rig_state(1, 1, 0), now.now_us / 1000000);
+	now.now_us += 10 * ROSTER_EXPIRE_US;
+	assert_false(roster_expire(r, &now, &note));
+	roster_halt(r, &now, false);
+	now.now_us += ROSTER_EXPIRE_US;
+	assert_false(roster_expire(r, &now, &note));
+	now.now_us++;
+	assert_true(roster_expire(r, &now, &note));
+	roster_free(r);
+}
+
 static void partitions(void **state)
 {
 	uint64_t mine = 0, others = 0;
@@ -375,11 +430,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sessions), cmocka_unit_test(two_spools),
-		cmocka_unit_test(a_spool_that_returns),
+		cmocka_unit_test(a_twin_with_an_alarm), cmocka_unit_test(a_spool_that_returns),
 		cmocka_unit_test(a_new_spool), cmocka_unit_test(a_copied_spool),
 		cmocka_unit_test(log_and_alarms), cmocka_unit_test(alarms_of_the_log),
 		cmocka_unit_test(alarm_of_another_spool), cmocka_unit_test(shared_log),
-		cmocka_unit_test(expiry), cmocka_unit_test(partitions),
+		cmocka_unit_test(expiry), cmocka_unit_test(halts), cmocka_unit_test(partitions),
 		cmocka_unit_test(timeline), cmocka_unit_test(limits),
 		cmocka_unit_test(many_twins),
 	};

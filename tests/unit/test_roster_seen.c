@@ -106,7 +106,8 @@ static void journal(void **state)
 	roster_free(r);
 }
 
-/* Four boots are remembered; the fifth takes the place of the oldest, before a restart and after it. */
+/* Four boots have a place; the fifth takes that of the oldest, before a restart and after it. What was seen
+ * of that one stays known, and what it could not send before is new. */
 static void boots(void **state)
 {
 	char boot[TOPIC_BOOT_MAX] = BOOT_A;
@@ -124,7 +125,70 @@ static void boots(void **state)
 		assert_int_equal(rig_give(r, logged("d", boot, false, 10 + i), 10), 0);
 	}
 	boot[0] = '3';
-	assert_int_equal(rig_give(r, logged("d", boot, false, 10), 11), BIT(ROSTER_LOGGED));
+	assert_int_equal(rig_give(r, logged("d", boot, false, 10), 11), 0);
+	assert_int_equal(rig_give(r, logged("d", boot, false, 9), 11), BIT(ROSTER_LOGGED));
+	r = restarted(restarted(r, &rig_limits), &rig_limits);
+	assert_int_equal(rig_give(r, logged("d", boot, false, 10), 12), 0);
+	assert_int_equal(rig_give(r, logged("d", boot, false, 9), 12), 0);
+	assert_int_equal(rig_give(r, logged("d", boot, false, 8), 12), BIT(ROSTER_LOGGED));
+	roster_free(r);
+}
+
+static struct ingest_message begun(const char *boot, uint32_t instance, uint64_t session, uint64_t sequence)
+{
+	struct ingest_message m = rig_state(session, sequence, 0);
+
+	memcpy(m.boot, boot, sizeof(m.boot));
+	m.instance = instance;
+	return m;
+}
+
+/* A device sends all that it still has at each of its boots, the oldest first. */
+static void reboots(void **state)
+{
+	char boot[TOPIC_BOOT_MAX] = BOOT_A;
+	struct roster *r = roster_new(&rig_limits);
+	unsigned shown = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 9; i++) {
+		boot[0] = (char)('0' + i);
+		rig_give(r, begun(boot, 1, i + 1, 100 + 10 * i), 10 * i);
+		for (unsigned old = 0; old <= i; old++) {
+			boot[0] = (char)('0' + old);
+			shown += rig_give(r, logged("d", boot, false, 101 + 10 * old), 10 * i) != 0;
+		}
+		assert_int_equal(shown, i + 1);
+		if (i % 3 == 2)
+			r = restarted(r, &rig_limits);
+	}
+	roster_free(r);
+}
+
+/* Numbers that come again and are new: of a spool that was made anew, and of one that was put back to an old
+ * copy of it. */
+static void numbers_again(void **state)
+{
+	char boot[TOPIC_BOOT_MAX] = BOOT_A;
+	struct ingest_message m, will = rig_will(9);
+	struct roster *r = roster_new(&rig_limits);
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		boot[0] = (char)('0' + i);
+		rig_give(r, begun(boot, 1, i + 1, 10 + 2 * i), i);
+		assert_int_equal(rig_give(r, logged("d", boot, false, 11 + 2 * i), i), BIT(ROSTER_LOGGED));
+	}
+	boot[0] = '7';
+	rig_give(r, begun(boot, 1, 8, 10), 7);
+	assert_int_equal(rig_give(r, logged("d", boot, false, 11), 7), BIT(ROSTER_LOGGED));
+	rig_give(r, will, 8);
+	boot[0] = '8';
+	rig_give(r, begun(boot, 2, 1, 1), 9);
+	boot[0] = '9'; /* a boot that was never heard */
+	m = logged("d", boot, false, 11);
+	m.instance = 2;
+	assert_int_equal(rig_give(r, m, 9), BIT(ROSTER_LOGGED));
 	roster_free(r);
 }
 
@@ -166,7 +230,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(restarts), cmocka_unit_test(journal), cmocka_unit_test(boots),
-		cmocka_unit_test(limits),
+		cmocka_unit_test(reboots), cmocka_unit_test(numbers_again), cmocka_unit_test(limits),
 	};
 
 	return cmocka_run_group_tests_name("roster_seen", tests, NULL, NULL);
