@@ -63,6 +63,11 @@ struct core_promise {
 	uint64_t bytes, headroom_bytes, chosen_us;
 };
 
+/* What no process shows: all of it, and so much more than when the fall began. */
+struct core_pools {
+	uint64_t bytes, grown_bytes;
+};
+
 struct core_domain {
 	bool used;
 	bool is_configured;		/* stays without clients */
@@ -81,7 +86,7 @@ struct core_domain {
 	struct last last;
 	struct core_promise promise;	/* of the newest victim */
 	bool is_writer_ended;		/* in this episode: one that filled what no process shows */
-	uint64_t pools_ended_bytes;	/* what had grown there when that had settled; 0: not yet */
+	struct core_pools pools_done;	/* then, or when nobody was to be ended for it; 0: not yet */
 	uint64_t episode;		/* 0: none open */
 	bool said_no_victim, said_held_back; /* in this episode; once is enough */
 	struct grower growers[CORE_GROWERS_MAX]; /* newest; who grows most first */
@@ -133,6 +138,7 @@ struct core_queue {
 };
 
 struct core {
+	bool is_baseline_void;		/* growth is to be measured from now; the shell takes it back */
 	struct core_policy policy;
 	struct core_domain domain[CORE_DOMAINS_MAX];
 	struct session_table sessions;
@@ -275,3 +281,6 @@ bool core_wants_sample(const struct core *c, uint32_t domain, uint64_t now_us);
 
 /* Takes the next effect out; false: none. */
 bool core_effect(struct core *c, struct core_effect *ret);
+
+/* What no process shows; grown_bytes also holds what was done with in this episode and is still there. */
+struct core_pools core_pools(const struct core *c, uint32_t domain);

@@ -126,6 +126,31 @@ static void promise(struct core_domain *d, const struct victim *v, uint64_t now_
 	memcpy(d->promise.name, v->name, sizeof(d->promise.name));
 }
 
+/* A tmpfs stays full, a slab too, when the fall is long over. */
+struct core_pools core_pools(const struct core *c, uint32_t domain)
+{
+	const struct core_domain *d = &c->domain[domain];
+	const struct estimator *e = &d->estimator;
+	const struct core_pools *done = &d->pools_done;
+	struct core_pools now = {
+		.bytes = e->shmem_bytes + e->kernel_bytes + e->unseen_bytes,
+		.grown_bytes = d->estimate.pools_grown_bytes,
+	};
+	uint64_t kept_bytes = done->grown_bytes + now.bytes;
+
+	kept_bytes -= MIN_OF(kept_bytes, done->bytes);
+	if (done->grown_bytes)
+		now.grown_bytes = MAX_OF(now.grown_bytes, kept_bytes);
+	return now;
+}
+
+/* Whatever comes now has another cause: what it took is measured from here. */
+static void be_done(struct core *c, uint32_t domain)
+{
+	c->domain[domain].pools_done = core_pools(c, domain);
+	c->is_baseline_void |= c->domain[domain].pools_done.grown_bytes > 0;
+}
+
 /* When its end has settled, before the next one is chosen. */
 static void note_returned(struct core *c, uint32_t domain, uint64_t now_us)
 {
@@ -137,7 +162,7 @@ static void note_returned(struct core *c, uint32_t domain, uint64_t now_us)
 	};
 
 	if (c->domain[domain].is_writer_ended)
-		c->domain[domain].pools_ended_bytes = c->domain[domain].estimate.pools_grown_bytes;
+		be_done(c, domain);
 	if (!p->pid)
 		return;
 	memcpy(e.name, p->name, sizeof(p->name));
@@ -252,8 +277,10 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 	if (!victim || victim->kind == VICTIM_NONE) {
 		struct event e = { .kind = EVENT_NO_VICTIM };
 
-		if (!d->said_no_victim)
+		if (!d->said_no_victim) {
 			core_note_cause(c, &e, domain, now_us);
+			be_done(c, domain);
+		}
 		d->said_no_victim = true;
 		core_last(c, domain, now_us);
 		return;

@@ -205,13 +205,15 @@ static void take_baseline(struct broker *b, bool newcomers_only)
 
 void outlook_baseline(struct broker *b, uint64_t now_us)
 {
-	bool is_fresh = b->baseline_us && now_us - b->baseline_us < BASELINE_US;
+	bool is_void = b->core.is_baseline_void;
+	bool is_fresh = !is_void && b->baseline_us && now_us - b->baseline_us < BASELINE_US;
 
-	if (b->baseline_us && core_stage(&b->core) != STAGE_NORMAL) {
+	b->core.is_baseline_void = false;
+	if (!is_void && b->baseline_us && core_stage(&b->core) != STAGE_NORMAL) {
 		b->newcomers_us = 0; /* who is there at the all-clear is not the next one's cause */
 		return;
 	}
-	if (b->baseline_us && !is_beginning(b) && b->newcomers_us)
+	if (!is_void && b->baseline_us && !is_beginning(b) && b->newcomers_us)
 		return;
 	if (is_fresh && b->newcomers_us && now_us - b->newcomers_us < NEWCOMERS_US)
 		return;

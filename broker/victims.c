@@ -104,10 +104,11 @@ static bool choose(struct broker *b, uint32_t domain, struct victim *ret)
 	const struct estimate *e = &b->core.domain[domain].estimate;
 	uint64_t calm_bytes = CALM_FLOORS * stage_floor_bytes(&b->core.policy.stage, STAGE_WARNING,
 							      e->total_bytes);
+	struct core_pools pools = core_pools(&b->core, domain);
 	const struct victim_view view = {
 		.processes = b->processes, .count = b->processes_count, .scratch = b->scratch,
-		.clients = &b->core.sessions, .pools_bytes = e->pools_grown_bytes,
-		.pools_ended_bytes = b->core.domain[domain].pools_ended_bytes,
+		.clients = &b->core.sessions, .pools_bytes = pools.grown_bytes,
+		.pools_done_bytes = b->core.domain[domain].pools_done.grown_bytes,
 		.total_bytes = e->total_bytes,
 		.wanted_bytes = calm_bytes - MIN_OF(calm_bytes, e->headroom_bytes),
 	};

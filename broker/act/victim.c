@@ -5,8 +5,9 @@
  * and nothing grew since), who is largest, with its oom_score_adj as the kernel weighs it: a
  * thousandth of all memory for each point. Where more grew in memory that no process shows
  * (tmpfs, pipes, sockets) than in all processes, it is who wrote most since then, if that is a
- * quarter of it or more; else nobody: ending bystanders would give nothing back. Where one was ended
- * for it already, and no more grew since then, nobody either. Candidates are
+ * quarter of it or more; else nobody: ending bystanders would give nothing back. That was looked at
+ * once: from then on what has grown since counts, and where nothing did, nobody is ended by size.
+ * Candidates are
  *   1. each single process,
  *   2. each tree: a process and all its descendants,
  *   3. all processes of one name and user that are new or grew (a fork tree whose parents have
@@ -72,9 +73,8 @@ struct rule {
 	struct session_table *clients;
 	uint64_t newest_ticks;
 	const struct process *starting;	/* the largest newborn; NULL: none */
-	enum { BY_GROWTH, BY_SIZE, BY_WRITING } by;
-	uint64_t pools_bytes, wanted_bytes, machine_bytes;
-	bool is_writer_gone;		/* who filled the pools was ended already */
+	enum { BY_GROWTH, BY_SIZE, BY_WRITING, BY_NOTHING } by;
+	uint64_t pools_bytes, pools_done_bytes, wanted_bytes, machine_bytes;
 	uint64_t total;
 };
 
@@ -317,6 +317,7 @@ static void describe(const struct rule *r, enum victim_kind kind, uint32_t chose
 static void rule_init(struct rule *r, uint64_t *scratch)
 {
 	uint64_t growth = 0, memory = 0, written = 0, kernel = 0;
+	bool is_done;
 
 	r->by_pid = scratch;
 	r->tree_weight = scratch + r->count;
@@ -339,8 +340,11 @@ static void rule_init(struct rule *r, uint64_t *scratch)
 	if (r->starting)
 		growth -= MIN_OF(r->starting->growth_bytes, START_BYTES);
 	r->pools_bytes -= MIN_OF(r->pools_bytes, kernel);
+	is_done = r->pools_done_bytes >= GROWTH_MIN_BYTES && r->pools_bytes >= GROWTH_MIN_BYTES;
+	r->pools_bytes -= MIN_OF(r->pools_bytes, r->pools_done_bytes);
 	r->by = r->pools_bytes >= GROWTH_MIN_BYTES && r->pools_bytes > growth ? BY_WRITING
-		: growth < GROWTH_MIN_BYTES				       ? BY_SIZE : BY_GROWTH;
+		: growth >= GROWTH_MIN_BYTES				       ? BY_GROWTH
+		: is_done						       ? BY_NOTHING : BY_SIZE;
 	r->total = r->by == BY_SIZE ? memory : r->by == BY_WRITING ? written : growth;
 	weigh_trees(r);
 }
@@ -413,7 +417,7 @@ static uint64_t least_growth(const struct rule *r)
 static bool is_worth(const struct rule *r, const struct victim *v)
 {
 	if (r->by == BY_WRITING)
-		return v->growth_bytes >= r->pools_bytes / WRITTEN_SHARE && !r->is_writer_gone;
+		return v->growth_bytes >= r->pools_bytes / WRITTEN_SHARE;
 	if (r->by == BY_GROWTH && v->growth_bytes < least_growth(r))
 		return false;
 	if (!v->client)
@@ -428,8 +432,7 @@ bool victim_choose(const struct victim_view *view, struct victim *ret)
 		.p = view->processes, .count = view->count, .clients = view->clients,
 		.pools_bytes = view->pools_bytes, .wanted_bytes = view->wanted_bytes,
 		.machine_bytes = view->total_bytes,
-		.is_writer_gone = view->pools_ended_bytes &&
-				  view->pools_bytes < view->pools_ended_bytes + GROWTH_MIN_BYTES,
+		.pools_done_bytes = view->pools_done_bytes,
 	};
 	uint32_t stranger, client, wished;
 
@@ -443,6 +446,8 @@ bool victim_choose(const struct victim_view *view, struct victim *ret)
 		ret->is_preferred = true;
 		return true;
 	}
+	if (r.by == BY_NOTHING)
+		return false;
 	stranger = best_of(&r, KIN_MAY_ALONE | KIN_MAY_IN_GROUP);
 	client = best_of(&r, KIN_MAY_ALONE);
 	if (stranger < r.count)

@@ -48,7 +48,8 @@ struct victim_view {
 	uint64_t *scratch;		/* VICTIM_SCRATCH(count) elements, used inside */
 	struct session_table *clients;
 	uint64_t pools_bytes;		/* so much grew meanwhile in memory that no process shows */
-	uint64_t pools_ended_bytes;	/* so much of it when a writer had been ended for it; 0: none was */
+	uint64_t pools_done_bytes;	/* so much of it when a writer had been ended for it, or nobody was
+					 * found to be, and a new baseline was taken; 0: not yet */
 	uint64_t total_bytes;		/* of the domain: what a point of oom_score_adj is a share of */
 	uint64_t wanted_bytes;		/* so much is to come back; several are ended at once for it */
 };

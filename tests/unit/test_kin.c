@@ -12,13 +12,13 @@ static uint32_t count;
 static struct session slots[RIG_CLIENTS];
 static struct session_table clients;
 static struct victim victim;
-static uint64_t pools_bytes, pools_ended_bytes, wanted_bytes;
+static uint64_t pools_bytes, pools_done_bytes, wanted_bytes;
 
 static int reset(void **state)
 {
 	(void)state;
 	count = 0;
-	pools_bytes = pools_ended_bytes = wanted_bytes = 0;
+	pools_bytes = pools_done_bytes = wanted_bytes = 0;
 	memset(slots, 0, sizeof(slots));
 	session_init(&clients, slots, RIG_CLIENTS);
 	return 0;
@@ -49,7 +49,7 @@ static bool choose(void)
 {
 	const struct victim_view view = {
 		.processes = processes, .count = count, .scratch = scratch, .clients = &clients,
-		.pools_bytes = pools_bytes, .pools_ended_bytes = pools_ended_bytes,
+		.pools_bytes = pools_bytes, .pools_done_bytes = pools_done_bytes,
 		.wanted_bytes = wanted_bytes, .total_bytes = 1000 * MIB,
 	};
 

@@ -12,13 +12,13 @@ static uint32_t count;
 static struct session slots[RIG_CLIENTS];
 static struct session_table clients;
 static struct victim victim;
-static uint64_t pools_bytes, pools_ended_bytes, wanted_bytes;
+static uint64_t pools_bytes, pools_done_bytes, wanted_bytes;
 
 static int reset(void **state)
 {
 	(void)state;
 	count = 0;
-	pools_bytes = pools_ended_bytes = wanted_bytes = 0;
+	pools_bytes = pools_done_bytes = wanted_bytes = 0;
 	memset(slots, 0, sizeof(slots));
 	session_init(&clients, slots, RIG_CLIENTS);
 	return 0;
@@ -49,7 +49,7 @@ static bool choose(void)
 {
 	const struct victim_view view = {
 		.processes = processes, .count = count, .scratch = scratch, .clients = &clients,
-		.pools_bytes = pools_bytes, .pools_ended_bytes = pools_ended_bytes,
+		.pools_bytes = pools_bytes, .pools_done_bytes = pools_done_bytes,
 		.wanted_bytes = wanted_bytes, .total_bytes = 1000 * MIB,
 	};
 
@@ -412,28 +412,33 @@ static void starting_is_no_leak(void **state)
 	}
 }
 
-/* Row: what has grown when the writer's end had settled, and now; is another writer ended for it? */
+/* Row: what has grown when the writer's end had settled, and now; who is ended for it. */
 static void one_writer_after_the_other(void **state)
 {
 	static const struct {
 		const char *name;
-		uint64_t ended_mib, now_mib;
-		bool expect;
+		uint64_t done_mib, now_mib, leak_mib;
+		int32_t expect_pid;
 	} rows[] = {
-		{ "none was ended yet", 0, 20, true },
-		{ "it is as it was: the tmpfs stays full", 20, 20, false },
-		{ "a little more", 20, 21, false },
-		{ "it grows on", 20, 24, true },
+		{ "none was ended yet", 0, 20, 0, 70 },
+		{ "it is as it was: the tmpfs stays full", 20, 20, 0, 0 },
+		{ "a little more", 20, 21, 0, 0 },
+		{ "it grows on", 20, 24, 0, 70 },
+		{ "somebody leaks beside it", 20, 20, 9, 71 },
+		{ "it was emptied meanwhile: by size", 20, 0, 0, 72 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		reset(NULL);
 		add(70, 1, "stream", 0)->written_bytes = 30 * MIB;
+		add(71, 1, "leak", rows[i].leak_mib);
+		add(72, 1, "large", 0)->memory_bytes = 30 * MIB;
 		pools_bytes = rows[i].now_mib * MIB;
-		pools_ended_bytes = rows[i].ended_mib * MIB;
-		if (choose() != rows[i].expect)
-			fail_msg("%s", rows[i].name);
+		pools_done_bytes = rows[i].done_mib * MIB;
+		(void)choose();
+		if (victim.pid != rows[i].expect_pid)
+			fail_msg("%s: %d", rows[i].name, victim.pid);
 	}
 }
 
