@@ -281,7 +281,7 @@ int device_start(struct device *d, const struct device_options *options,
 		 const struct settings *settings)
 {
 	const struct feed_handlers handlers = {on_event, on_order, on_up, on_down, d};
-	const struct feed_options feed = {.bus_address = options->bus_address,
+	struct feed_options feed = {.bus_address = options->bus_address,
 					  .budget_us = settings->budget_us};
 	struct reserve reserve;
 	sigset_t mask;
@@ -307,6 +307,7 @@ int device_start(struct device *d, const struct device_options *options,
 	if (r < 0)
 		return r;
 	device_rehearse(d);
+	feed.has_past = d->past.mark.newest_us && !d->facts.is_other_boot;
 	if (!options->is_check)
 		r = feed_new(&d->feed, d->event, &feed, &handlers);
 	if (r < 0)

@@ -69,6 +69,8 @@ int device_past_open(struct device *d, char complaint[256])
 		tell(TELL_WARNING, "%s cannot be read, and /" WORDS_PATH " is not used: %s",
 		     d->facts.closed, d->facts.refused);
 	take_alarms(d);
+	if (is_same_boot(d))
+		tally_resume(&d->tally, &d->past.mark, &d->past.episode);
 	return 0;
 }
 

@@ -65,6 +65,7 @@ void device_keep(struct device *d, bool is_urgent)
 	struct crumb_note note = {.alive_us = device_boot_us(),
 				  .mono_us = device_now_us(),
 				  .counts = d->tally.counts,
+				  .mark = tally_mark(&d->tally),
 				  .is_orderly = d->goodbye && d->expect[0] != '\0'};
 	int r;
 
@@ -270,8 +271,8 @@ void device_tell(struct device *d, const struct tally_note *note, uint32_t notes
 	if (is_state_due)
 		(void)device_state(d, true); /* not connected: the birth says it */
 	device_send(d);
+	if (notes) /* before a disk is waited for: who is killed then must not tell it all again */
+		device_keep(d, false);
 	if (!d->order.sequence)
 		device_sync(d);
-	if (notes)
-		device_keep(d, false);
 }

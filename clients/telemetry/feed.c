@@ -333,7 +333,8 @@ int feed_new(struct feed **ret, struct sd_event *event, const struct feed_option
 
 	if (!f)
 		return -ENOMEM;
-	*f = (struct feed){ .event = sd_event_ref(event), .handlers = *handlers, .fd = -1 };
+	*f = (struct feed){ .event = sd_event_ref(event), .handlers = *handlers, .fd = -1,
+			    .is_live = options->has_past };
 	f->address = strdup(address_or_default(options->bus_address));
 	if (!f->address)
 		r = -ENOMEM;

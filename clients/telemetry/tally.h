@@ -112,6 +112,19 @@ struct tally {
 	uint64_t lost;			/* said to be lost, before the next event tells how many were new */
 };
 
+/* How far the broker's events of this boot have been followed: what a process leaves to the next. */
+struct tally_mark {
+	uint64_t last_number, newest_us; /* newest_us 0: no event has come yet */
+	uint32_t ended;			/* of the worst open episode: programs said to be gone */
+};
+
+struct tally_mark tally_mark(const struct tally *t);
+
+/* Goes on where the process before was, with the worst episode that it had open (number 0: none) and the
+ * alarms in is_raised[]. What was said since then comes by tally_step(), and what was said before is known;
+ * of other episodes that were open, what comes. */
+void tally_resume(struct tally *t, const struct tally_mark *mark, const struct tally_episode *worst);
+
 /* Returns how many notes were made, in the order in which they are to be told. */
 uint32_t tally_step(struct tally *t, const struct feed_event *e, struct tally_note ret[TALLY_NOTES_MAX]);
 

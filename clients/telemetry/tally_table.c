@@ -154,7 +154,7 @@ uint32_t tally_open(struct tally *t, struct tally_notes *n, const struct feed_ev
 	return i;
 }
 
-const struct tally_episode *tally_worst(const struct tally *t)
+static uint32_t find_worst(const struct tally *t)
 {
 	uint32_t worst = TALLY_NOWHERE;
 
@@ -163,5 +163,36 @@ const struct tally_episode *tally_worst(const struct tally *t)
 					  (t->now[i].stage == t->now[worst].stage &&
 					   t->open[i].highest > t->open[worst].highest)))
 			worst = i;
+	return worst;
+}
+
+const struct tally_episode *tally_worst(const struct tally *t)
+{
+	const uint32_t worst = find_worst(t);
+
 	return worst == TALLY_NOWHERE ? NULL : &t->open[worst];
+}
+
+/* ---- from one process to the next ---- */
+
+struct tally_mark tally_mark(const struct tally *t)
+{
+	const uint32_t worst = find_worst(t);
+
+	return (struct tally_mark){ t->last_number, t->newest_us,
+				    worst == TALLY_NOWHERE ? 0 : t->now[worst].ended };
+}
+
+void tally_resume(struct tally *t, const struct tally_mark *mark, const struct tally_episode *worst)
+{
+	t->last_number = mark->last_number;
+	t->newest_us = mark->newest_us;
+	if (!worst->number)
+		return;
+	/* its stage is not kept, but an alarm that is raised says it: none is cleared and raised again */
+	t->stage = t->is_raised[TOPIC_ALARM_SHUTDOWN] ? FAILSOFT_STAGE_SHUTDOWN :
+		   t->is_raised[TOPIC_ALARM_IMMINENT] ? FAILSOFT_STAGE_IMMINENT :
+		   worst->highest ? FAILSOFT_STAGE_WARNING : FAILSOFT_STAGE_NORMAL;
+	t->open[0] = *worst;
+	t->now[0] = (struct tally_now){ .stage = t->stage, .ended = mark->ended };
 }

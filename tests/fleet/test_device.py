@@ -88,15 +88,20 @@ def server_away():
         w.serve()
         w.wait("event", kind="imminent", raised=True)
         w.wait("event", kind="shutdown", raised=False)
+        report = w.wait("report", episode=1)
         time.sleep(0.5)
         sent = alarms(w)
         ids = ids_of(w, "alarm")
+        stages = [m[2]["data"]["to"] for m in w.data("event", event="stage")]
     tap.check("without a server the answer is partial, at once",
               expect(results=({a["result"] for a in answers if a["step"] in ("degrade", "shutdown")}, {"partial"})))
     tap.check("what was raised before the kill arrives after it, and what is over is cleared",
               expect(raised=(sorted(k for k, r in sent if r), ["imminent", "shutdown"]),
                      cleared=(sorted(k for k, r in sent if not r), ["imminent", "shutdown"]),
                      twice=([i for i, n in ids.items() if n > 1], [])))
+    tap.check("what the broker said while the device was dead arrives, and what it said before not again",
+              expect(normal=(stages.count("normal"), 1), shutdown=(stages.count("shutdown"), 1),
+                     highest=(report and report[2]["data"]["highest"], "shutdown")))
 
 
 def server_stands_still():

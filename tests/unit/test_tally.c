@@ -9,13 +9,11 @@
 #include "../sim/dice.h"
 #include "tally_story.h"
 
-#define STEPS_MAX	16u
-
 /* What was said, what is told of each ("|" between), and the counts: episodes, near misses, false alarms,
  * missed deadlines, oom kills, victims, lost events. */
 struct row {
 	const char *name;
-	const char *given[STEPS_MAX];
+	const char *given[STORY_STEPS_MAX];
 	const char *expect, *counts;
 };
 
@@ -182,32 +180,15 @@ static const struct row rows[] = {
 	  { "rebooted policy=2", "killed pid=7", "action ep=1" }, "event|event|event", "0 0 0 0 0 0 0" },
 };
 
-static void run_row(const struct row *r, char *told, size_t size, struct story *s)
-{
-	struct tally_note notes[TALLY_NOTES_MAX];
-
-	for (size_t i = 0; i < STEPS_MAX && r->given[i]; i++) {
-		uint32_t count = story_step(s, r->given[i], notes);
-		char step[256] = "";
-
-		for (uint32_t n = 0; n < count; n++)
-			story_say(&notes[n], step, sizeof(step));
-		snprintf(told + strlen(told), size - strlen(told), "%s%s", i ? "|" : "", step);
-	}
-}
-
 static void what_is_said_and_what_is_told(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct story s = { 0 };
-		const struct tally_counts *c = &s.tally.counts;
 		char told[1024] = "", counts[256];
 
-		run_row(&rows[i], told, sizeof(told), &s);
-		snprintf(counts, sizeof(counts), "%d %d %d %d %d %d %d", (int)c->episodes,
-			 (int)c->near_misses, (int)c->false_alarms, (int)c->missed_deadlines,
-			 (int)c->oom_kills, (int)c->victims, (int)c->lost_events);
+		story_run(&s, rows[i].given, told, sizeof(told));
+		story_count(&s, counts, sizeof(counts));
 		if (strcmp(told, rows[i].expect) || strcmp(counts, rows[i].counts))
 			fail_msg("%s:\n told %s\n want %s\n counts %s\n want   %s", rows[i].name, told,
 				 rows[i].expect,
