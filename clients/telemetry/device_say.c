@@ -159,6 +159,8 @@ int device_state(struct device *d, bool is_online)
 	struct envelope_moment m;
 	int length;
 
+	if (d->goodbye && is_online)
+		return -ESHUTDOWN; /* it would cover the goodbye, and no will comes after it */
 	if (!link_is_connected(d->link))
 		return -ENOTCONN;
 	length = make_state(d, is_online, false, &m);

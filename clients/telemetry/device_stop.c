@@ -60,6 +60,7 @@ int device_on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
 	tell(TELL_INFO, "ending%s%s", d->expect[0] ? "; of the machine is expected: " : "",
 	     d->expect);
 	device_past_conclude(d);
+	(void)sd_event_source_set_enabled(d->rebirth, SD_EVENT_OFF);
 	d->goodbye = -1;
 	device_keep(d, true);
 	message = device_state(d, false);

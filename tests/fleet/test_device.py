@@ -240,6 +240,25 @@ def goodbye():
                   expect(status=(status, 0), said=(last and last[2]["data"].get("expect"), said)))
 
 
+def goodbye_is_the_last_word():
+    """A server that stands still has not acknowledged it when the stage becomes another."""
+    with DeviceWorld() as w:
+        device = w.start_device()
+        w.wait_online()
+        w.mosquitto.process.send_signal(signal.SIGSTOP)
+        device.send_signal(signal.SIGTERM)
+        tap.wait_for(lambda: "ending" in w.device_log(), "the goodbye")
+        w.set_free(LOW)
+        w.wait_event(event="stage", to="warning")
+        time.sleep(0.3)
+        w.mosquitto.process.send_signal(signal.SIGCONT)
+        status = device.wait(5)
+        w.wait("state", online=False)
+        time.sleep(0.2)
+        last = w.messages("state")[-1]
+    tap.check("nothing is said after the goodbye", expect(status=(status, 0), online=(last[2]["data"]["online"], False)))
+
+
 def past_boot():
     """Killed with the machine in stage shutdown, and the next boot finds it."""
     with DeviceWorld() as w:
@@ -419,7 +438,7 @@ TELEMETRY_CHECK = (tap.program("failsoft-telemetry"), "--check")
 def main():
     mqtt.need("mosquitto", "mosquitto_sub", "mosquitto_pub", "dbus-daemon")
     for story in (alarm_leaves_before_the_deadline, server_away, server_stands_still, killed_at_random,
-                  server_killed, device_killed, broker_lost, goodbye,
+                  server_killed, device_killed, broker_lost, goodbye, goodbye_is_the_last_word,
                   past_boot, without_rights, machine_is_ended, commands):
         story()
     settings_and_check(DeviceWorld)
