@@ -53,35 +53,14 @@ void device_arm(sd_event_source *source, uint64_t in_us, uint64_t accuracy_us)
 
 /* ---- what the broker says ---- */
 
-/* "" again when the last policy was called off or failed. */
-static const char *expectation(const struct feed_event *e, const char *now)
-{
-	enum { REBOOT = 2, POWEROFF = 3 }; /* Monitor's numbers of policies, see failsoftd(8) */
-
-	if (e->is_dry_run)
-		return now;
-	if (e->kind == FEED_LAST && e->policy == REBOOT)
-		return "reboot";
-	if (e->kind == FEED_LAST && e->policy == POWEROFF)
-		return "poweroff";
-	return e->kind == FEED_LAST_ENDED && e->outcome < 2 ? "" : now;
-}
-
 static void on_event(void *userdata, const struct feed_event *e)
 {
 	struct tally_note note[TALLY_NOTES_MAX];
 	struct device *d = userdata;
-	const char *expect = expectation(e, d->expect);
-	const bool is_news = strcmp(expect, d->expect) != 0;
 	uint32_t notes;
 
 	if (e->total_bytes)
 		d->newest = *e;
-	d->expect = expect;
-	if (is_news) {
-		(void)device_state(d, true); /* first: it may be the last word */
-		device_keep(d, true);
-	}
 	notes = tally_step(&d->tally, e, note);
 	device_tell(d, note, notes, e);
 	device_past_event(d, e);

@@ -248,11 +248,26 @@ void device_rehearse(struct device *d)
 	(void)identity_clock_is_synchronised();
 }
 
+/* The first that is told: it may be the last word. */
+static void say_expected(struct device *d)
+{
+	const char *expect = d->tally.ending == TALLY_REBOOT   ? "reboot"
+			     : d->tally.ending == TALLY_POWEROFF ? "poweroff"
+								 : "";
+
+	if (d->goodbye || !strcmp(expect, d->expect))
+		return;
+	d->expect = expect;
+	(void)device_state(d, true); /* not connected: the birth says it */
+	device_keep(d, true);
+}
+
 void device_tell(struct device *d, const struct tally_note *note, uint32_t notes,
 		 const struct feed_event *e)
 {
 	bool is_state_due = false;
 
+	say_expected(d);
 	for (uint32_t i = 0; i < notes; i++)
 		switch (note[i].kind) {
 		case TALLY_NOTE_ALARM:

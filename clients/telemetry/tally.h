@@ -25,6 +25,8 @@
 #define TALLY_EPISODES	32u		/* open at once: one per domain */
 #define TALLY_PIDS	8u	/* ended by the kernel last: failsoft did not end them */
 #define TALLY_NOTES_MAX	4u		/* of one event */
+#define TALLY_REBOOT	2u		/* Monitor's numbers of policies, see failsoftd(8) */
+#define TALLY_POWEROFF	3u
 
 /* Since the device's spool was made. */
 struct tally_counts {
@@ -109,6 +111,9 @@ struct tally {
 	uint64_t time_us;		/* of the last tally_time() */
 	uint64_t watched_us;		/* less than a second, not in counts.observed_s yet */
 	uint64_t last_number, newest_us; /* of the broker's events; a broker that restarts begins anew */
+	uint64_t ending;		/* the machine is about to end: TALLY_REBOOT, TALLY_POWEROFF; 0: no */
+	uint64_t ending_episode;	/* for which one */
+	uint64_t ending_until_us;	/* then it was none; 0: as long as the episode is open */
 	uint64_t lost;			/* said to be lost, before the next event tells how many were new */
 };
 

@@ -6,6 +6,10 @@
 
 #include "tally_parts.h"
 
+/* An episode may end while file systems are synced for the reboot: failsoftd gives that 5 s, and the machine
+ * 20 s to go. Half: a reboot that comes is not expected; double: one that does not come is. */
+#define ENDING_US	UINT64_C(30000000)
+
 static const char *const ends[TALLY_END_COUNT] = {
 	[TALLY_END_CLEARED] = "cleared",
 	[TALLY_END_VICTIM] = "victim",
@@ -97,11 +101,18 @@ static void judge(struct tally_episode *e)
 	e->is_false_alarm = e->is_near_miss && !e->stopped && !e->freed_bytes;
 }
 
+void tally_end_ending(struct tally *t, uint64_t number, uint64_t time_us)
+{
+	if (t->ending && t->ending_episode == number && !t->ending_until_us)
+		t->ending_until_us = time_us + ENDING_US;
+}
+
 void tally_close(struct tally *t, struct tally_notes *n, uint32_t i, uint64_t time_us)
 {
 	struct tally_episode *e = &t->closed;
 
 	*e = t->open[i];
+	tally_end_ending(t, e->number, time_us == UINT64_MAX ? t->time_us : time_us);
 	t->open[i] = (struct tally_episode){ 0 };
 	t->now[i] = (struct tally_now){ 0 };
 	t->past[t->past_next++ % TALLY_EPISODES] = e->number;

@@ -301,6 +301,49 @@ static void names_of_ends(void **state)
 	assert_false(tally_end_parse("", &end));
 }
 
+/* ---- is the machine about to end? ---- */
+
+static const struct {
+	const char *name;
+	const char *given[STORY_STEPS_MAX];
+	uint64_t ending;
+} ending_rows[] = {
+	{ "a reboot", { "stage ep=1 dom=a to=3", "last ep=1 policy=2" }, TALLY_REBOOT },
+	{ "the power is switched off", { "last ep=1 policy=3" }, TALLY_POWEROFF },
+	{ "barebone operation is no end", { "last ep=1 policy=1" }, 0 },
+	{ "nor is a rehearsal", { "last ep=1 policy=2 dry" }, 0 },
+	{ "called off", { "last ep=1 policy=2", "last_ended ep=1 policy=2 outcome=0" }, 0 },
+	{ "it failed", { "last ep=1 policy=2", "last_ended ep=1 policy=2 outcome=1" }, 0 },
+	{ "its episode is over: soon, or never",
+	  { "last ep=1 policy=2", "closed ep=1 t=5000", "time t=30004000" }, TALLY_REBOOT },
+	{ "it was never", { "last ep=1 policy=2", "closed ep=1 t=5000", "time t=30005000" }, 0 },
+	{ "another episode is over",
+	  { "last ep=1 policy=2", "closed ep=2 t=5000", "time t=30005000" }, TALLY_REBOOT },
+	{ "the next episode in its domain", { "stage ep=1 dom=a to=3", "last ep=1 dom=a policy=2",
+	  "opened ep=2 dom=a t=5000", "time t=30005000" }, 0 },
+	{ "the next broker knows nothing of it",
+	  { "stage ep=1 dom=a to=3", "last ep=1 policy=2", "down", "up", "settled t=5000",
+	    "time t=30005000" }, 0 },
+	{ "the next broker goes on with it", { "stage ep=1 dom=a to=3", "last ep=1 policy=2", "down", "up",
+	  "taken ep=1 dom=a to=3 n=0", "settled t=5000", "time t=30005000" }, TALLY_REBOOT },
+	{ "history says again what was called off",
+	  { "last ep=1 policy=2 n=5 t=5000", "last_ended ep=1 policy=2 outcome=0 n=6 t=6000", "down", "up",
+	    "last ep=1 policy=2 n=5 t=5000" }, 0 },
+};
+
+static void is_the_machine_about_to_end(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(ending_rows) / sizeof(ending_rows[0]); i++) {
+		struct story s = { 0 };
+		char told[1024] = "";
+
+		story_run(&s, ending_rows[i].given, told, sizeof(told));
+		if (s.tally.ending != ending_rows[i].ending)
+			fail_msg("%s: %" PRIu64, ending_rows[i].name, s.tally.ending);
+	}
+}
+
 /* ---- anything, in any order ---- */
 
 #define RUNS	300u
@@ -432,6 +475,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_said_and_what_is_told),
+		cmocka_unit_test(is_the_machine_about_to_end),
 		cmocka_unit_test(the_forecast_is_the_one_of_the_highest_stage),
 		cmocka_unit_test(the_worst_open_one),
 		cmocka_unit_test(more_domains_than_fit),
