@@ -27,7 +27,8 @@ struct crumb_note {
 	uint32_t dumps[CRUMB_DUMPS_MAX]; /* CRC32 of last words that were there when it began; 0: none */
 	struct tally_counts counts;
 	struct tally_episode episode;	/* number 0: none was open */
-	struct tally_mark mark;		/* the first layout ended before it: then it is zero */
+	struct tally_mark mark;		/* the first layout ended before it: from here on it is zero */
+	uint32_t is_stopped;		/* we were told to end, and the machine was not going down */
 };
 
 struct crumb;

@@ -136,14 +136,6 @@ static int on_drain(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-static int on_stop(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	struct device *d = userdata;
-
-	(void)source, (void)usec;
-	return sd_event_exit(d->event, 0);
-}
-
 /* ---- start ---- */
 
 static int complain(const char *what, int error, const char *text)
@@ -180,7 +172,7 @@ static int add_sources(struct device *d)
 		sd_event_time_handler_t handler;
 	} timers[] = {
 		{&d->tick, on_tick},   {&d->heartbeat, on_heartbeat},  {&d->rebirth, on_rebirth},
-		{&d->drain, on_drain}, {&d->answer, device_order_due}, {&d->stop, on_stop}};
+		{&d->drain, on_drain}, {&d->answer, device_order_due}, {&d->stop, device_stop_due}};
 	int r = sd_event_new(&d->event);
 
 	for (size_t i = 0; r >= 0 && i < sizeof(timers) / sizeof(timers[0]); i++) {
@@ -321,6 +313,9 @@ void device_stop(struct device *d)
 	d->feed = feed_free(d->feed);
 	d->is_drill_over = true;
 	device_command_tick(d);
+	if (d->systemd)
+		(void)sd_bus_detach_event(d->systemd); /* it may not be attached */
+	d->systemd = sd_bus_close_unref(d->systemd);
 	d->spool = spool_close(d->spool);
 	d->crumb = crumb_close(d->crumb);
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)

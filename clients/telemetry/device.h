@@ -84,7 +84,9 @@ struct device {
 	uint64_t alarm_after, event_after; /* sent in this connection, up to this sequence */
 	bool is_retained_sent;		/* the alarms' present state, in this connection */
 	uint64_t tokens_permille, tokens_us;
-	int goodbye;			/* the last message; its acknowledgement ends the loop */
+	int goodbye;			/* the last message; its acknowledgement ends the loop; -1: unsaid */
+	bool is_asking;			/* systemd, before the goodbye: is the machine going down? */
+	sd_bus *systemd;
 
 	/* what it took */
 	uint64_t slowest_us, left_us;	/* order to PUBACK, and what was left of the time, in this episode */
@@ -137,6 +139,7 @@ void device_past_conclude(struct device *d);
 
 /* ---- device_stop.c ---- */
 int device_on_signal(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata);
+int device_stop_due(sd_event_source *source, uint64_t usec, void *userdata);
 
 /* ---- device_command.c ---- */
 void device_command(struct device *d, const struct link_message *m);

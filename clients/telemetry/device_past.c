@@ -95,7 +95,7 @@ void device_past_conclude(struct device *d)
 		return;
 	outcome_judge(&d->past, &d->facts, &outcome);
 	if (outcome.is_known && !is_reported(d)) {
-		d->tally.counts.resets += outcome_is_reset(outcome.end);
+		d->tally.counts.resets += outcome_is_reset(outcome.end, &d->past);
 		tell(TELL_INFO, "the last boot ended: %s: %s", tally_end_name(outcome.end),
 		     outcome.text);
 		(void)device_report(d, &d->past.episode, &outcome, &d->past); /* it has been told */

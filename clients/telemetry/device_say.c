@@ -66,7 +66,8 @@ void device_keep(struct device *d, bool is_urgent)
 				  .mono_us = device_now_us(),
 				  .counts = d->tally.counts,
 				  .mark = tally_mark(&d->tally),
-				  .is_orderly = d->goodbye && d->expect[0] != '\0'};
+				  .is_orderly = d->goodbye && d->expect[0] != '\0',
+				  .is_stopped = d->goodbye && d->expect[0] == '\0'};
 	int r;
 
 	if (d->is_past_open)

@@ -266,6 +266,8 @@ static int connect_bus(struct feed *f)
 		r = sd_bus_set_bus_client(f->bus, true);
 	if (r >= 0)
 		r = sd_bus_negotiate_fds(f->bus, true);
+	if (r >= 0) /* the loop's end would wait for a bus that stands still */
+		r = sd_bus_set_close_on_exit(f->bus, false);
 	if (r >= 0)
 		r = sd_bus_start(f->bus);
 	if (r >= 0)

@@ -4,11 +4,14 @@
 deadline, kept, cleared, counted once; nothing is lost when either side is killed."""
 
 import collections
+import contextlib
 import json
 import os
 import pathlib
 import shutil
 import signal
+import socket
+import subprocess
 import time
 from random import Random
 
@@ -259,6 +262,41 @@ def goodbye_is_the_last_word():
     tap.check("nothing is said after the goodbye", expect(status=(status, 0), online=(last[2]["data"]["online"], False)))
 
 
+def systemd_does_not_answer():
+    """A bus that takes nobody any more, as late in a shutdown: the goodbye comes all the same."""
+    if os.geteuid() != 0 or tap.run("unshare", "-m", "true").returncode:
+        tap.skip("systemd does not answer", "no mount namespace without root")
+        return
+    with DeviceWorld(telemetry={"stop_means": "ask"}) as w, socket.socket(socket.AF_UNIX) as bus:
+        bus.bind(str(w.folder / "deaf"))
+        bus.listen(8)
+        w.before_device = ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /run && mkdir -p /run/systemd/system && "
+                           f'export DBUS_SYSTEM_BUS_ADDRESS=unix:path={w.folder}/deaf && exec "$@"', "sh"]
+        device = w.start_device()
+        w.wait_online()
+        past = w.boot_id.replace("-", "")
+        began = time.monotonic()
+        device.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            device.wait(4)
+        took = time.monotonic() - began
+        last = w.wait("state", 0.5, online=False)
+        device.kill()
+        device.wait()
+        w.boot()
+        w.before_device = []
+        w.start_device()
+        report = w.wait("report", past_boot=past)
+        state = w.data("state", online=True)[-1]
+    print(f"# ended after {took:.2f} s; {report and report[2]['data'].get('text')}")
+    tap.check("a systemd that does not answer holds nobody up", true(goodbye=bool(last), took=0.4 < took < 2) +
+              expect(said=(last and last[2]["data"].get("expect"), None)))
+    tap.check("what came after a stop on purpose is not known, and no reset",
+              expect(end=(report and report[2]["data"]["ended_by"], "unknown"),
+                     resets=(state[2]["data"]["counts"]["resets"], 0)) +
+              true(said=report and "stopped on purpose" in report[2]["data"]["text"]))
+
+
 def past_boot():
     """Killed with the machine in stage shutdown, and the next boot finds it."""
     with DeviceWorld() as w:
@@ -439,6 +477,7 @@ def main():
     mqtt.need("mosquitto", "mosquitto_sub", "mosquitto_pub", "dbus-daemon")
     for story in (alarm_leaves_before_the_deadline, server_away, server_stands_still, killed_at_random,
                   server_killed, device_killed, broker_lost, goodbye, goodbye_is_the_last_word,
+                  systemd_does_not_answer,
                   past_boot, without_rights, machine_is_ended, commands):
         story()
     settings_and_check(DeviceWorld)

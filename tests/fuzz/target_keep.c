@@ -136,7 +136,7 @@ void fuzz_crumb(const uint8_t *bytes, size_t size)
 		MUST(newest->note.episode.end < TALLY_END_COUNT);
 		note = crumb_file_note(newest);
 		MUST(!strcmp(note.boot, newest->note.boot));
-		MUST(newest->bytes != CRUMB_FILE_FIRST_BYTES || !note.mark.newest_us);
+		MUST(newest->bytes != CRUMB_FILE_FIRST_BYTES || !(note.mark.newest_us | note.is_stopped));
 	}
 	free(image);
 }

@@ -62,6 +62,7 @@ static struct crumb_note note_of(uint64_t number)
 	n.mark.last_number = number * 13;
 	n.mark.newest_us = number * 17;
 	n.mark.ended = (uint32_t)number * 19;
+	n.is_stopped = (number + 1) % 2;
 	return n;
 }
 
@@ -299,8 +300,10 @@ static void the_first_layout(void **state)
 	page->bytes = CRUMB_FILE_FIRST_BYTES;
 	page->crc = lzma_crc32((const uint8_t *)&page->generation,
 			       page->bytes - offsetof(struct crumb_page, generation), 0);
-	memset(&page->note.mark, 0xff, sizeof(page->note.mark)); /* behind its end is anything */
+	/* behind its end is anything */
+	memset((char *)page + CRUMB_FILE_FIRST_BYTES, 0xff, sizeof(*page) - CRUMB_FILE_FIRST_BYTES);
 	memset(&first.mark, 0, sizeof(first.mark));
+	first.is_stopped = 0;
 	write_image(image, sizeof(image));
 	past = reopen(&c);
 	assert_memory_equal(&past, &first, sizeof(first));
