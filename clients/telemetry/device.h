@@ -74,6 +74,7 @@ struct device {
 	uint64_t sync[DEVICE_SYNCS_MAX]; /* records that are not surely on the disk */
 	uint32_t syncs;
 	uint64_t last_alarm;		/* the last alarm's sequence; 0: acknowledged */
+	bool is_alarm_lost;		/* the last one found no place in the spool */
 
 	/* what goes out */
 	struct link *link;

@@ -18,6 +18,11 @@ static bool is_same_boot(const struct device *d)
  * again. */
 static void take_alarms(struct device *d)
 {
+	/* an order is about what still waits, whoever put it there */
+	for (const struct spool_record *r = spool_next(d->spool, SPOOL_ALARM, 0); r;
+	     r = spool_next(d->spool, SPOOL_ALARM, r->sequence))
+		if (r->type == TOPIC_ALARM)
+			d->last_alarm = r->sequence;
 	for (enum topic_alarm a = 0; a < TOPIC_ALARM_COUNT; a++) {
 		const struct spool_record *r = spool_alarm(d->spool, a);
 

@@ -96,7 +96,8 @@ void device_alarm(struct device *d, enum topic_alarm alarm, bool is_raised,
 
 	d->record.alarm = alarm;
 	d->record.is_raised = is_raised;
-	if (put(d, &m, TOPIC_ALARM, length) >= 0) {
+	d->is_alarm_lost = put(d, &m, TOPIC_ALARM, length) < 0;
+	if (!d->is_alarm_lost) {
 		d->last_alarm = m.sequence;
 		device_send(d);
 		if (d->is_retained_sent)

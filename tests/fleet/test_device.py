@@ -84,6 +84,11 @@ def server_away():
         _, answers = w.ask_orders()
         device.kill()
         device.wait()
+        device = w.start_device()  # nothing is new to it, and nobody has it
+        tap.wait_for(lambda: len(w.ask_orders()[1]) > len(answers), "another answer")
+        again = w.ask_orders()[1][len(answers):]
+        device.kill()
+        device.wait()
         w.set_free(PLENTY)
         tap.wait_for(lambda: any(e["event"] == "episode_closed" for e in w.events()), "the end of the episode")
         w.start_device()
@@ -98,6 +103,7 @@ def server_away():
         stages = [m[2]["data"]["to"] for m in w.data("event", event="stage")]
     tap.check("without a server the answer is partial, at once",
               expect(results=({a["result"] for a in answers if a["step"] in ("degrade", "shutdown")}, {"partial"})))
+    tap.check("nor is it another one from the next process", expect(again=({a["result"] for a in again}, {"partial"})))
     tap.check("what was raised before the kill arrives after it, and what is over is cleared",
               expect(raised=(sorted(k for k, r in sent if r), ["imminent", "shutdown"]),
                      cleared=(sorted(k for k, r in sent if not r), ["imminent", "shutdown"]),
