@@ -187,9 +187,12 @@ static int register_now(struct failsoft *f)
 static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	struct failsoft *f = userdata;
-	const char *name, *before, *now;
+	const char *name, *before, *now, *sender = sd_bus_message_get_sender(m);
 
 	(void)error;
+	/* sd-bus takes any unique name for a match on a well-known one; anybody may send this to us */
+	if (!sender || strcmp(sender, "org.freedesktop.DBus"))
+		return 0;
 	if (sd_bus_message_read(m, "sss", &name, &before, &now) < 0 || !now[0])
 		return 0;
 	f->pause_us = 0;

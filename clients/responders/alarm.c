@@ -101,10 +101,8 @@ static void open_place(struct place *p)
 	if (p->kind == KIND_WRITE || p->kind == KIND_CONSOLE) {
 		p->fd = open(p->name, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	} else {
+		/* not connected: the network may come up after us */
 		p->fd = socket(p->address.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		if (p->kind == KIND_UDP && p->fd >= 0 &&
-		    connect(p->fd, (struct sockaddr *)&p->address, p->address_size) < 0)
-			fprintf(stderr, "%s: %s\n", p->name, strerror(errno));
 	}
 	if (p->fd < 0)
 		fprintf(stderr, "%s: %s\n", p->name, strerror(errno));
@@ -152,6 +150,22 @@ static bool is_answered(const struct place *p, const struct failsoft_responder_r
 	return poll(&in, 1, left_ms(run) / 2) > 0 && recv(p->fd, &byte, 1, 0) == 1;
 }
 
+static ssize_t put(const struct place *p, const char *text)
+{
+	const struct sockaddr *to = (const struct sockaddr *)&p->address;
+
+	switch (p->kind) {
+	case KIND_WRITE:
+	case KIND_CONSOLE:
+		return write(p->fd, text, strlen(text));
+	case KIND_TCP:
+		return send(p->fd, text, strlen(text), MSG_NOSIGNAL);
+	case KIND_UDP:
+		break;
+	}
+	return sendto(p->fd, text, strlen(text), MSG_NOSIGNAL, to, p->address_size);
+}
+
 static bool say(struct place *p, const char *message, const struct failsoft_responder_run *run)
 {
 	const char *text = p->kind == KIND_WRITE ? p->text : message;
@@ -160,8 +174,7 @@ static bool say(struct place *p, const char *message, const struct failsoft_resp
 	if (p->fd < 0)
 		open_place(p);
 	if (p->fd >= 0 && reach(p, run))
-		n = p->kind == KIND_WRITE || p->kind == KIND_CONSOLE
-			? write(p->fd, text, strlen(text)) : send(p->fd, text, strlen(text), MSG_NOSIGNAL);
+		n = put(p, text);
 	if (n >= 0 && !is_answered(p, run))
 		n = -1;
 	if (n < 0)

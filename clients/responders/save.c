@@ -31,7 +31,7 @@ struct save {
 	const char *from, *to;
 	unsigned long long max_bytes;	/* 0: all */
 	char partial[PATH_BYTES];
-	int fd;				/* of partial */
+	int fd, folder_fd;		/* of partial, and where it is */
 	bool is_direct;
 	char *buffer;
 	unsigned long long written;
@@ -46,7 +46,8 @@ static int usage(void)
 	      "  WHAT  fd:N     what the process has open as N; of a pipe, what is in it\n"
 	      "        shm:NAME the shared memory /dev/shm/NAME\n"
 	      "        map:NAME the first mapping whose name ends so, as in /proc/PID/maps\n"
-	      "        file:PATH\n", stderr);
+	      "        file:PATH\n"
+	      "  it is written to FILE.new; one that a power cut left is kept as FILE.left\n", stderr);
 	return 2;
 }
 
@@ -60,9 +61,36 @@ static int complain(const char *what)
 
 /* ---- before ---- */
 
+/* A power cut may have left the only copy under this name: it is not written over. */
+static int keep_left(const struct save *s)
+{
+	char left[PATH_BYTES];
+	struct stat st;
+
+	if (lstat(s->partial, &st) < 0 || !S_ISREG(st.st_mode) || !st.st_size)
+		return 0;
+	snprintf(left, sizeof(left), "%s.left", s->to);
+	if (rename(s->partial, left) < 0)
+		return complain(left);
+	fprintf(stderr, "%s was left by an earlier start; it is %s now\n", s->partial, left);
+	return 0;
+}
+
+static int open_folder(struct save *s)
+{
+	char path[PATH_BYTES];
+
+	snprintf(path, sizeof(path), "%s", s->to);
+	strrchr(path, '/')[1] = 0; /* it begins with one */
+	s->folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return s->folder_fd < 0 ? complain(path) : 0;
+}
+
 static int open_target(struct save *s)
 {
 	snprintf(s->partial, sizeof(s->partial), "%s.new", s->to);
+	if (open_folder(s) < 0 || keep_left(s) < 0)
+		return -1;
 	s->fd = open(s->partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_DIRECT | O_NOFOLLOW, 0600);
 	s->is_direct = s->fd >= 0;
 	if (s->fd < 0)
@@ -145,8 +173,8 @@ static ssize_t read_some(struct save *s, size_t size)
 	return n;
 }
 
-/* A full buffer, or all that is left: only the last one may be short. */
-static ssize_t fill(struct save *s)
+/* A full buffer, or all that is there: then it is the last one. `ret_error`: what stopped it, or 0. */
+static size_t fill(struct save *s, int *ret_error)
 {
 	char *whole = s->buffer;
 	size_t used = 0, size = BUFFER_BYTES;
@@ -160,7 +188,8 @@ static ssize_t fill(struct save *s)
 		s->buffer = whole + used;
 	}
 	s->buffer = whole;
-	return n < 0 && used == 0 ? -errno : (ssize_t)used;
+	*ret_error = n < 0 ? errno : 0;
+	return used;
 }
 
 /* O_DIRECT takes whole blocks; what is too much is cut off at the end. */
@@ -194,19 +223,31 @@ static unsigned long long now_usec(void)
 	return (unsigned long long)t.tv_sec * 1000000u + (unsigned long long)t.tv_nsec / 1000u;
 }
 
-/* What was copied by then is better than nothing. */
+/*
+ * What was copied by then is better than nothing. Behind a short buffer nothing may come: its last block
+ * was filled up with zeroes (O_DIRECT), and a pipe whose writer still runs would go on in the middle.
+ */
 static int copy(struct save *s, unsigned long long deadline_usec)
 {
-	ssize_t n = 1;
+	size_t n = BUFFER_BYTES;
+	int error = 0;
 
-	while (n > 0 && now_usec() + RESERVE_USEC < deadline_usec) {
-		n = fill(s);
-		if (n > 0 && put(s, (size_t)n) < 0)
+	while (n == BUFFER_BYTES && now_usec() + RESERVE_USEC < deadline_usec) {
+		n = fill(s, &error);
+		if (n > 0 && put(s, n) < 0)
 			return -1;
 	}
-	if (n < 0)
-		fprintf(stderr, "reading %s: %s\n", s->from, strerror((int)-n));
-	return n == 0 ? 0 : 1;
+	if (error)
+		fprintf(stderr, "reading %s: %s\n", s->from, strerror(error));
+	return n < BUFFER_BYTES && !error ? 0 : 1;
+}
+
+/* The new name, too, is on the disk. Some file systems have nothing to write for a directory. */
+static int publish(struct save *s)
+{
+	if (ftruncate(s->fd, (off_t)s->written) < 0 || fsync(s->fd) < 0 || rename(s->partial, s->to) < 0)
+		return -1;
+	return fsync(s->folder_fd) < 0 && errno != EINVAL ? -1 : 0;
 }
 
 static int save(struct save *s, const struct failsoft_responder_run *run)
@@ -216,8 +257,7 @@ static int save(struct save *s, const struct failsoft_responder_run *run)
 	if (r < 0)
 		return 1;
 	r = copy(s, run->deadline_usec);
-	if (r < 0 || ftruncate(s->fd, (off_t)s->written) < 0 || fsync(s->fd) < 0 ||
-	    rename(s->partial, s->to) < 0) {
+	if (r < 0 || publish(s) < 0) {
 		complain(s->to);
 		return 1;
 	}
@@ -244,7 +284,7 @@ int main(int argc, char **argv)
 	};
 	static char output[BUFSIZ];
 	struct failsoft_responder_run run;
-	struct save s = { .source = -1 };
+	struct save s = { .source = -1, .folder_fd = -1 };
 	int option, r;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {

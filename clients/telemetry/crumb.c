@@ -76,7 +76,7 @@ int crumb_open(struct crumb **ret, const char *path, struct crumb_note *ret_past
 	}
 	(void)mlock(c->map, CRUMB_FILE_BYTES); /* else its pages may have to be read again */
 	newest = crumb_file_newest(c->map, CRUMB_FILE_BYTES, &c->durable);
-	*ret_past = newest ? newest->note : (struct crumb_note){ 0 };
+	*ret_past = newest ? crumb_file_note(newest) : (struct crumb_note){ 0 };
 	c->generation = newest ? newest->generation : 0;
 	*ret = c;
 	return 0;

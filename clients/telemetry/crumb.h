@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Crumb: what the next boot must know of this one, also if it ends between two instructions: the counts,
- * the worst open episode, when we were last alive, whether the end was in order. Edge: two copies in a
+ * the worst open episode, when we were last alive, whether the end was in order; and the next process of the
+ * same boot, how far the broker was followed. Edge: two copies in a
  * mapped, locked file, each with a CRC32; the one that is known to be on the disk is not touched before the
  * other one is. One process at a time: who has the spool (spool.h).
  */
@@ -27,6 +28,8 @@ struct crumb_note {
 	uint32_t dumps[CRUMB_DUMPS_MAX]; /* CRC32 of last words that were there when it began; 0: none */
 	struct tally_counts counts;
 	struct tally_episode episode;	/* number 0: none was open */
+	struct tally_mark mark;		/* the first layout ended before it: from here on it is zero */
+	uint32_t is_stopped;		/* we were told to end, and the machine was not going down */
 };
 
 struct crumb;

@@ -8,7 +8,7 @@ static uint32_t page_crc(const struct crumb_page *page)
 {
 	const size_t from = offsetof(struct crumb_page, generation);
 
-	return lzma_crc32((const uint8_t *)page + from, sizeof(*page) - from, 0);
+	return lzma_crc32((const uint8_t *)page + from, page->bytes - from, 0);
 }
 
 void crumb_file_seal(struct crumb_page *page)
@@ -42,9 +42,14 @@ static bool flags_are_flags(const struct crumb_page *page)
 	return flags[0] <= 1 && flags[1] <= 1;
 }
 
+static bool is_layout(uint32_t bytes)
+{
+	return bytes == sizeof(struct crumb_page) || bytes == CRUMB_FILE_FIRST_BYTES;
+}
+
 bool crumb_file_is_whole(const struct crumb_page *page)
 {
-	return page->magic == CRUMB_FILE_MAGIC && page->bytes == sizeof(*page) &&
+	return page->magic == CRUMB_FILE_MAGIC && is_layout(page->bytes) &&
 	       page->crc == page_crc(page) && flags_are_flags(page) && makes_sense(&page->note);
 }
 
@@ -63,4 +68,13 @@ const struct crumb_page *crumb_file_newest(const void *image, size_t size, uint3
 		*ret_copy = i;
 	}
 	return newest;
+}
+
+struct crumb_note crumb_file_note(const struct crumb_page *page)
+{
+	struct crumb_note note;
+
+	memset(&note, 0, sizeof(note));
+	memcpy(&note, &page->note, page->bytes - offsetof(struct crumb_page, note));
+	return note;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Crumb file: two copies of the note, one page each, in the machine's own byte order. Pure, links with
- * libc and liblzma's CRC32. The newer one that is whole is the past; a torn one is none.
+ * libc and liblzma's CRC32. The newer one that is whole is the past; a torn one is none. What a note has
+ * gained since its first layout stands at its end: the first one is read, too, and written by nobody.
  */
 #pragma once
 
@@ -18,11 +19,13 @@
 
 struct crumb_page {
 	uint64_t magic;
-	uint32_t bytes;			/* of this struct: another build's note is none of ours */
+	uint32_t bytes;			/* of this struct, or of its first layout; else it is none of ours */
 	uint32_t crc;			/* of all behind it */
 	uint64_t generation;
 	struct crumb_note note;
 };
+
+#define CRUMB_FILE_FIRST_BYTES	offsetof(struct crumb_page, note.mark)	/* of the first layout */
 
 _Static_assert(sizeof(struct crumb_page) <= CRUMB_FILE_PAGE, "a copy is one page");
 
@@ -31,6 +34,9 @@ bool crumb_file_is_whole(const struct crumb_page *page);
 
 /* Of a file's bytes, aligned to 8: the newest whole copy, and which one it is; NULL: none. */
 const struct crumb_page *crumb_file_newest(const void *image, size_t size, uint32_t *ret_copy);
+
+/* Of a whole one; what its layout has not is zero. */
+struct crumb_note crumb_file_note(const struct crumb_page *page);
 
 static inline struct crumb_page *crumb_file_page(const void *image, uint32_t copy)
 {

@@ -53,35 +53,14 @@ void device_arm(sd_event_source *source, uint64_t in_us, uint64_t accuracy_us)
 
 /* ---- what the broker says ---- */
 
-/* "" again when the last policy was called off or failed. */
-static const char *expectation(const struct feed_event *e, const char *now)
-{
-	enum { REBOOT = 2, POWEROFF = 3 }; /* Monitor's numbers of policies, see failsoftd(8) */
-
-	if (e->is_dry_run)
-		return now;
-	if (e->kind == FEED_LAST && e->policy == REBOOT)
-		return "reboot";
-	if (e->kind == FEED_LAST && e->policy == POWEROFF)
-		return "poweroff";
-	return e->kind == FEED_LAST_ENDED && e->outcome < 2 ? "" : now;
-}
-
 static void on_event(void *userdata, const struct feed_event *e)
 {
 	struct tally_note note[TALLY_NOTES_MAX];
 	struct device *d = userdata;
-	const char *expect = expectation(e, d->expect);
-	const bool is_news = strcmp(expect, d->expect) != 0;
 	uint32_t notes;
 
 	if (e->total_bytes)
 		d->newest = *e;
-	d->expect = expect;
-	if (is_news) {
-		(void)device_state(d, true); /* first: it may be the last word */
-		device_keep(d, true);
-	}
 	notes = tally_step(&d->tally, e, note);
 	device_tell(d, note, notes, e);
 	device_past_event(d, e);
@@ -157,14 +136,6 @@ static int on_drain(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-static int on_stop(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	struct device *d = userdata;
-
-	(void)source, (void)usec;
-	return sd_event_exit(d->event, 0);
-}
-
 /* ---- start ---- */
 
 static int complain(const char *what, int error, const char *text)
@@ -201,7 +172,7 @@ static int add_sources(struct device *d)
 		sd_event_time_handler_t handler;
 	} timers[] = {
 		{&d->tick, on_tick},   {&d->heartbeat, on_heartbeat},  {&d->rebirth, on_rebirth},
-		{&d->drain, on_drain}, {&d->answer, device_order_due}, {&d->stop, on_stop}};
+		{&d->drain, on_drain}, {&d->answer, device_order_due}, {&d->stop, device_stop_due}};
 	int r = sd_event_new(&d->event);
 
 	for (size_t i = 0; r >= 0 && i < sizeof(timers) / sizeof(timers[0]); i++) {
@@ -281,7 +252,7 @@ int device_start(struct device *d, const struct device_options *options,
 		 const struct settings *settings)
 {
 	const struct feed_handlers handlers = {on_event, on_order, on_up, on_down, d};
-	const struct feed_options feed = {.bus_address = options->bus_address,
+	struct feed_options feed = {.bus_address = options->bus_address,
 					  .budget_us = settings->budget_us};
 	struct reserve reserve;
 	sigset_t mask;
@@ -307,6 +278,7 @@ int device_start(struct device *d, const struct device_options *options,
 	if (r < 0)
 		return r;
 	device_rehearse(d);
+	feed.has_past = d->past.mark.newest_us && !d->facts.is_other_boot;
 	if (!options->is_check)
 		r = feed_new(&d->feed, d->event, &feed, &handlers);
 	if (r < 0)
@@ -341,6 +313,9 @@ void device_stop(struct device *d)
 	d->feed = feed_free(d->feed);
 	d->is_drill_over = true;
 	device_command_tick(d);
+	if (d->systemd)
+		(void)sd_bus_detach_event(d->systemd); /* it may not be attached */
+	d->systemd = sd_bus_close_unref(d->systemd);
 	d->spool = spool_close(d->spool);
 	d->crumb = crumb_close(d->crumb);
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)

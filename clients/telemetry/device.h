@@ -74,6 +74,7 @@ struct device {
 	uint64_t sync[DEVICE_SYNCS_MAX]; /* records that are not surely on the disk */
 	uint32_t syncs;
 	uint64_t last_alarm;		/* the last alarm's sequence; 0: acknowledged */
+	bool is_alarm_lost;		/* the last one found no place in the spool */
 
 	/* what goes out */
 	struct link *link;
@@ -84,7 +85,9 @@ struct device {
 	uint64_t alarm_after, event_after; /* sent in this connection, up to this sequence */
 	bool is_retained_sent;		/* the alarms' present state, in this connection */
 	uint64_t tokens_permille, tokens_us;
-	int goodbye;			/* the last message; its acknowledgement ends the loop */
+	int goodbye;			/* the last message; its acknowledgement ends the loop; -1: unsaid */
+	bool is_asking;			/* systemd, before the goodbye: is the machine going down? */
+	sd_bus *systemd;
 
 	/* what it took */
 	uint64_t slowest_us, left_us;	/* order to PUBACK, and what was left of the time, in this episode */
@@ -137,6 +140,7 @@ void device_past_conclude(struct device *d);
 
 /* ---- device_stop.c ---- */
 int device_on_signal(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata);
+int device_stop_due(sd_event_source *source, uint64_t usec, void *userdata);
 
 /* ---- device_command.c ---- */
 void device_command(struct device *d, const struct link_message *m);

@@ -33,6 +33,8 @@ static int call(struct device *d, const char *stage)
 						       : "unix:path=/run/dbus/system_bus_socket");
 	if (r >= 0)
 		r = sd_bus_set_bus_client(d->bus, true);
+	if (r >= 0) /* the loop's end would wait for a bus that stands still */
+		r = sd_bus_set_close_on_exit(d->bus, false);
 	if (r >= 0)
 		r = sd_bus_start(d->bus);
 	if (r >= 0)

@@ -54,12 +54,17 @@ static bool carry_out(struct device *d, const struct failsoft_order *order)
 void device_ordered(struct device *d, const struct failsoft_order *order)
 {
 	const uint64_t now_us = device_now_us();
+	const bool is_drill = order->flags & FAILSOFT_ORDER_DRILL;
+	bool is_open;
 
 	d->order = (struct device_order){.sequence = order->sequence,
 					 .taken_us = order->issued_us,
 					 .deadline_us = order->deadline_us,
 					 .message = -1};
-	if (!carry_out(d, order)) {
+	is_open = carry_out(d, order);
+	if (d->is_alarm_lost && order->step >= FAILSOFT_STEP_DEGRADE && !is_drill) {
+		answer(d, FAILSOFT_RESULT_REFUSED); /* the server will not have it */
+	} else if (!is_open) {
 		answer(d, FAILSOFT_RESULT_DONE); /* nothing that the server does not have */
 	} else if (!link_is_connected(d->link)) {
 		answer(d, FAILSOFT_RESULT_PARTIAL);

@@ -18,6 +18,11 @@ static bool is_same_boot(const struct device *d)
  * again. */
 static void take_alarms(struct device *d)
 {
+	/* an order is about what still waits, whoever put it there */
+	for (const struct spool_record *r = spool_next(d->spool, SPOOL_ALARM, 0); r;
+	     r = spool_next(d->spool, SPOOL_ALARM, r->sequence))
+		if (r->type == TOPIC_ALARM)
+			d->last_alarm = r->sequence;
 	for (enum topic_alarm a = 0; a < TOPIC_ALARM_COUNT; a++) {
 		const struct spool_record *r = spool_alarm(d->spool, a);
 
@@ -69,6 +74,8 @@ int device_past_open(struct device *d, char complaint[256])
 		tell(TELL_WARNING, "%s cannot be read, and /" WORDS_PATH " is not used: %s",
 		     d->facts.closed, d->facts.refused);
 	take_alarms(d);
+	if (is_same_boot(d))
+		tally_resume(&d->tally, &d->past.mark, &d->past.episode);
 	return 0;
 }
 
@@ -93,7 +100,7 @@ void device_past_conclude(struct device *d)
 		return;
 	outcome_judge(&d->past, &d->facts, &outcome);
 	if (outcome.is_known && !is_reported(d)) {
-		d->tally.counts.resets += outcome_is_reset(outcome.end);
+		d->tally.counts.resets += outcome_is_reset(outcome.end, &d->past);
 		tell(TELL_INFO, "the last boot ended: %s: %s", tally_end_name(outcome.end),
 		     outcome.text);
 		(void)device_report(d, &d->past.episode, &outcome, &d->past); /* it has been told */

@@ -65,7 +65,9 @@ void device_keep(struct device *d, bool is_urgent)
 	struct crumb_note note = {.alive_us = device_boot_us(),
 				  .mono_us = device_now_us(),
 				  .counts = d->tally.counts,
-				  .is_orderly = d->goodbye && d->expect[0] != '\0'};
+				  .mark = tally_mark(&d->tally),
+				  .is_orderly = d->goodbye && d->expect[0] != '\0',
+				  .is_stopped = d->goodbye && d->expect[0] == '\0'};
 	int r;
 
 	if (d->is_past_open)
@@ -94,7 +96,8 @@ void device_alarm(struct device *d, enum topic_alarm alarm, bool is_raised,
 
 	d->record.alarm = alarm;
 	d->record.is_raised = is_raised;
-	if (put(d, &m, TOPIC_ALARM, length) >= 0) {
+	d->is_alarm_lost = put(d, &m, TOPIC_ALARM, length) < 0;
+	if (!d->is_alarm_lost) {
 		d->last_alarm = m.sequence;
 		device_send(d);
 		if (d->is_retained_sent)
@@ -158,6 +161,8 @@ int device_state(struct device *d, bool is_online)
 	struct envelope_moment m;
 	int length;
 
+	if (d->goodbye && is_online)
+		return -ESHUTDOWN; /* it would cover the goodbye, and no will comes after it */
 	if (!link_is_connected(d->link))
 		return -ENOTCONN;
 	length = make_state(d, is_online, false, &m);
@@ -245,11 +250,26 @@ void device_rehearse(struct device *d)
 	(void)identity_clock_is_synchronised();
 }
 
+/* The first that is told: it may be the last word. */
+static void say_expected(struct device *d)
+{
+	const char *expect = d->tally.ending == TALLY_REBOOT   ? "reboot"
+			     : d->tally.ending == TALLY_POWEROFF ? "poweroff"
+								 : "";
+
+	if (d->goodbye || !strcmp(expect, d->expect))
+		return;
+	d->expect = expect;
+	(void)device_state(d, true); /* not connected: the birth says it */
+	device_keep(d, true);
+}
+
 void device_tell(struct device *d, const struct tally_note *note, uint32_t notes,
 		 const struct feed_event *e)
 {
 	bool is_state_due = false;
 
+	say_expected(d);
 	for (uint32_t i = 0; i < notes; i++)
 		switch (note[i].kind) {
 		case TALLY_NOTE_ALARM:
@@ -270,8 +290,8 @@ void device_tell(struct device *d, const struct tally_note *note, uint32_t notes
 	if (is_state_due)
 		(void)device_state(d, true); /* not connected: the birth says it */
 	device_send(d);
+	if (notes) /* before a disk is waited for: who is killed then must not tell it all again */
+		device_keep(d, false);
 	if (!d->order.sequence)
 		device_sync(d);
-	if (notes)
-		device_keep(d, false);
 }

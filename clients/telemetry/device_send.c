@@ -175,7 +175,7 @@ static void on_lost(void *userdata, const char *why)
 	d->flights = 0;
 	(void)sd_event_source_set_enabled(d->rebirth, SD_EVENT_OFF);
 	device_order_lost(d);
-	if (d->goodbye)
+	if (d->goodbye && !d->is_asking)
 		sd_event_exit(d->event, 0);
 }
 

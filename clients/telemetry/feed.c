@@ -30,6 +30,8 @@
 #define GRACE_US	3000000u
 /* For what a broker still remembers to arrive (300 lines: 12 ms), before it is asked what is open. */
 #define SETTLE_US	200000u
+/* Of a broker that is gone; each takes 32 KiB, and its socket holds 208 KiB. Half: the last may be lost. */
+#define READS_AT_END	8u
 
 
 static uint64_t now_us(void)
@@ -217,14 +219,20 @@ void feed_read_dry_run(struct feed *f)
 
 static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-	const char *name, *old, *new;
+	const char *name, *old, *new, *sender = sd_bus_message_get_sender(m);
 	struct feed *f = userdata;
 
 	(void)error;
+	/* sd-bus takes any unique name for a match on a well-known one; anybody may send this to us */
+	if (!sender || strcmp(sender, "org.freedesktop.DBus"))
+		return 0;
 	if (sd_bus_message_read(m, "sss", &name, &old, &new) < 0)
 		return 0;
+	/* its stream has ended, too, or will: what it said before is heard */
+	for (unsigned i = 0; i < READS_AT_END && f->fd >= 0 && feed_read(f); i++)
+		;
 	if (f->is_up)
-		lose(f); /* its stream has ended, too, or will */
+		lose(f);
 	if (*new)
 		feed_read_dry_run(f);
 	return 0;
@@ -258,6 +266,8 @@ static int connect_bus(struct feed *f)
 		r = sd_bus_set_bus_client(f->bus, true);
 	if (r >= 0)
 		r = sd_bus_negotiate_fds(f->bus, true);
+	if (r >= 0) /* the loop's end would wait for a bus that stands still */
+		r = sd_bus_set_close_on_exit(f->bus, false);
 	if (r >= 0)
 		r = sd_bus_start(f->bus);
 	if (r >= 0)
@@ -333,7 +343,8 @@ int feed_new(struct feed **ret, struct sd_event *event, const struct feed_option
 
 	if (!f)
 		return -ENOMEM;
-	*f = (struct feed){ .event = sd_event_ref(event), .handlers = *handlers, .fd = -1 };
+	*f = (struct feed){ .event = sd_event_ref(event), .handlers = *handlers, .fd = -1,
+			    .is_live = options->has_past };
 	f->address = strdup(address_or_default(options->bus_address));
 	if (!f->address)
 		r = -ENOMEM;

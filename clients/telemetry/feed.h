@@ -4,8 +4,9 @@
  * libfailsoft (the lifeline tells imminent and shutdown first, with a deadline) and reads Monitor's JSON
  * Lines for all the rest. No broker: `down` is called, and it comes back by itself.
  *
- * The first time it tells what comes from then on, and of the past only FEED_REBOOTED. After a loss it reads
- * what the broker still remembers: the tally knows by number and time what it has seen. A moment after
+ * The first time it tells what comes from then on, and of the past only FEED_REBOOTED; all of it if a process
+ * before this one has begun with it (has_past). After a loss it reads what the broker still remembers, too:
+ * the tally knows by number and time what it has seen. A moment after
  * each connect follow the episodes that are open, as FEED_EPISODE_TAKEN_OVER with number 0, and then
  * FEED_SETTLED: no other one is open any more.
  */
@@ -68,6 +69,7 @@ struct feed_handlers {
 
 struct feed_options {
 	const char *bus_address;	/* NULL: the system bus */
+	bool has_past;			/* tell it, too: tally_resume() knows how much of it is news */
 	uint64_t budget_us;		/* that it needs for an alarm to leave, 1000..60000000; 0: 1 s */
 };
 

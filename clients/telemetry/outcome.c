@@ -264,6 +264,12 @@ static void say_power_loss(struct words *w, const struct outcome_facts *f)
 	    "shows nothing else.", f->kept_by);
 }
 
+static void say_stopped(struct words *w)
+{
+	say(w, "How the machine ended is not known: failsoft-telemetry had been stopped on purpose before, "
+	    "and did not see it.");
+}
+
 static void say_unknown(struct words *w, const struct outcome_facts *f)
 {
 	if (f->unreadable)
@@ -284,6 +290,12 @@ static void say_unknown(struct words *w, const struct outcome_facts *f)
 		    "over a reset (no pstore backend, no watchdog that says why it was reset).");
 }
 
+/* There is something that may tell, and it cannot be used. */
+static bool is_hidden(const struct outcome_facts *f)
+{
+	return f->unreadable || f->is_undated || f->closed[0];
+}
+
 static enum tally_end end_of(const struct crumb_note *past, const struct outcome_facts *f)
 {
 	if (f->has_panic)
@@ -296,7 +308,7 @@ static enum tally_end end_of(const struct crumb_note *past, const struct outcome
 		return TALLY_END_WATCHDOG;
 	if (f->kills)
 		return TALLY_END_OOM_KILL;
-	if (f->unreadable || f->is_undated || f->closed[0])
+	if (past->is_stopped || is_hidden(f))
 		return TALLY_END_UNKNOWN;
 	return f->is_kept ? TALLY_END_POWER_LOSS : TALLY_END_UNKNOWN;
 }
@@ -346,13 +358,18 @@ void outcome_judge(const struct crumb_note *past, const struct outcome_facts *fa
 	else if (o.end == TALLY_END_OOM_KILL)
 		memcpy(o.of, facts->killed[facts->kills < OUTCOME_KILLS_MAX ? facts->kills - 1 :
 					   OUTCOME_KILLS_MAX - 1], sizeof(o.of));
-	say_end[o.end](&w, facts);
+	if (o.end == TALLY_END_UNKNOWN && past->is_stopped && !is_hidden(facts))
+		say_stopped(&w);
+	else
+		say_end[o.end](&w, facts);
 	say_forecast(&w, past);
 	*ret = o;
 }
 
-bool outcome_is_reset(enum tally_end end)
+bool outcome_is_reset(enum tally_end end, const struct crumb_note *past)
 {
+	if (end == TALLY_END_UNKNOWN && past->is_stopped)
+		return false;
 	return end == TALLY_END_PANIC || end == TALLY_END_WATCHDOG || end == TALLY_END_POWER_LOSS ||
 	       end == TALLY_END_OOM_KILL || end == TALLY_END_UNKNOWN;
 }

@@ -57,5 +57,6 @@ void outcome_gather(int root_fd, const struct crumb_note *past, struct outcome_f
 void outcome_kmsg(const char *text, struct outcome_facts *facts);
 void outcome_judge(const struct crumb_note *past, const struct outcome_facts *facts, struct outcome *ret);
 
-/* Is that an end which nobody ordered? It counts as a reset. */
-bool outcome_is_reset(enum tally_end end);
+/* Is that an end which nobody ordered? It counts as a reset. What came after this process was stopped on
+ * purpose, and left nothing behind, does not. */
+bool outcome_is_reset(enum tally_end end, const struct crumb_note *past);

@@ -71,20 +71,23 @@ static bool is_of_last_boot(const struct judge *j, const struct words_dump *d)
 	return age == AGE_LAST_BOOT;
 }
 
-/* Notes that it is there, for the next boot. true: it was there when the last boot began, so it is
- * older. */
+/* It was there when the last boot began, so it is older, whatever a clock says. */
 static bool is_seen(const struct judge *j, uint32_t crc)
 {
-	bool is_known = false;
+	for (uint32_t i = 0; crc && i < CRUMB_DUMPS_MAX; i++)
+		if (j->past->dumps[i] == crc)
+			return true;
+	return false;
+}
 
-	for (uint32_t i = 0; i < CRUMB_DUMPS_MAX; i++)
-		is_known |= crc && j->past->dumps[i] == crc;
-	for (uint32_t i = 0; i < CRUMB_DUMPS_MAX; i++)
-		if (!j->facts->dumps[i] || j->facts->dumps[i] == crc) {
-			j->facts->dumps[i] = crc;
-			break;
+/* That it is there, for the next boot. */
+static void note_dump(struct outcome_facts *facts, uint32_t crc)
+{
+	for (uint32_t i = 0; crc && i < CRUMB_DUMPS_MAX; i++)
+		if (!facts->dumps[i] || facts->dumps[i] == crc) {
+			facts->dumps[i] = crc;
+			return;
 		}
-	return is_known;
 }
 
 static void take_text(struct outcome_facts *facts, const char *name, const char *text)
@@ -103,8 +106,7 @@ static bool take_dump(const struct judge *j, const struct words_dump *d)
 {
 	if (d->kind == WORDS_CLOSED)
 		return true;
-	if (is_seen(j, d->crc))
-		return false;
+	note_dump(j->facts, d->crc);
 	if (d->kind == WORDS_PACKED)
 		j->facts->unreadable++;
 	else
@@ -121,7 +123,7 @@ static uint32_t take_place(const struct judge *j, enum words_place place)
 	for (uint32_t i = 0; i < j->words->count; i++) {
 		const struct words_dump *d = &j->words->dump[i];
 
-		if (d->place != place || !is_of_last_boot(j, d))
+		if (d->place != place || is_seen(j, d->crc) || !is_of_last_boot(j, d))
 			continue;
 		is_closed |= take_dump(j, d);
 		count++;
@@ -147,6 +149,10 @@ static struct outcome_facts weigh(const struct words *w, const struct crumb_note
 	memcpy(facts.watchdog, w->watchdog, sizeof(facts.watchdog));
 	if (!take_place(&j, WORDS_LIVE))
 		(void)take_place(&j, WORDS_ARCHIVE);
+	/* behind those of the last boot, for which there must be room: the older ones; the clock of the
+	 * next boot may not tell */
+	for (uint32_t i = 0; i < w->count; i++)
+		note_dump(&facts, w->dump[i].crc);
 	return facts;
 }
 

@@ -81,6 +81,7 @@ static void on_closed(struct tally *t, struct tally_notes *n, const struct feed_
 	uint32_t i = tally_find(t, e->episode);
 	struct tally_episode *o;
 
+	tally_end_ending(t, e->episode, e->time_us == UINT64_MAX ? t->time_us : e->time_us);
 	if (i == TALLY_NOWHERE)
 		return;
 	o = &t->open[i];
@@ -196,6 +197,20 @@ static void on_freed(struct tally *t, struct tally_notes *n, const struct feed_e
 	tally_add_note(n, (struct tally_note){ .kind = TALLY_NOTE_EVENT });
 }
 
+/* Is the machine about to end? */
+static void see_ending(struct tally *t, const struct feed_event *e)
+{
+	if (e->policy != TALLY_REBOOT && e->policy != TALLY_POWEROFF)
+		return;
+	if (e->kind == FEED_LAST_ENDED && e->outcome < 2) {
+		t->ending = 0;
+	} else if (e->kind == FEED_LAST) {
+		t->ending = e->policy;
+		t->ending_episode = e->episode;
+		t->ending_until_us = 0;
+	}
+}
+
 /* Policy 0 says that nothing is left to be done. One that is called off or failed did not end it. */
 static void on_last(struct tally *t, struct tally_notes *n, const struct feed_event *e)
 {
@@ -203,6 +218,8 @@ static void on_last(struct tally *t, struct tally_notes *n, const struct feed_ev
 	const bool is_off = e->kind == FEED_LAST_ENDED && e->outcome < 2;
 
 	tally_add_note(n, (struct tally_note){ .kind = TALLY_NOTE_EVENT });
+	if (!e->is_dry_run)
+		see_ending(t, e);
 	if (i == TALLY_NOWHERE || !e->policy || e->is_dry_run)
 		return;
 	if (is_off && t->open[i].end == TALLY_END_LAST_POLICY) {
@@ -233,8 +250,13 @@ static void end_forgotten(struct tally *t, struct tally_notes *n, uint64_t time_
 
 static void on_settled(struct tally *t, struct tally_notes *n, const struct feed_event *e)
 {
+	const uint64_t time_us = e->time_us ? e->time_us : t->time_us;
+	uint32_t i = tally_find(t, t->ending_episode);
+
+	if (i == TALLY_NOWHERE || !t->now[i].is_confirmed)
+		tally_end_ending(t, t->ending_episode, time_us);
 	t->is_settled = true;
-	end_forgotten(t, n, e->time_us ? e->time_us : t->time_us);
+	end_forgotten(t, n, time_us);
 }
 
 static void on_event(struct tally *t, struct tally_notes *n, const struct feed_event *e)
@@ -351,6 +373,8 @@ uint32_t tally_time(struct tally *t, uint64_t now_us, uint64_t hold_us,
 		t->watched_us %= 1000000;
 	}
 	t->time_us = now_us;
+	if (t->ending_until_us && now_us >= t->ending_until_us)
+		t->ending = t->ending_until_us = 0;
 	if (t->is_raised[TOPIC_ALARM_OOM_KILL] && now_us > t->oom_us && now_us - t->oom_us >= hold_us)
 		tally_tell_alarm(t, &n, TOPIC_ALARM_OOM_KILL, false, NULL);
 	else

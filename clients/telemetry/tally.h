@@ -25,6 +25,8 @@
 #define TALLY_EPISODES	32u		/* open at once: one per domain */
 #define TALLY_PIDS	8u	/* ended by the kernel last: failsoft did not end them */
 #define TALLY_NOTES_MAX	4u		/* of one event */
+#define TALLY_REBOOT	2u		/* Monitor's numbers of policies, see failsoftd(8) */
+#define TALLY_POWEROFF	3u
 
 /* Since the device's spool was made. */
 struct tally_counts {
@@ -109,8 +111,24 @@ struct tally {
 	uint64_t time_us;		/* of the last tally_time() */
 	uint64_t watched_us;		/* less than a second, not in counts.observed_s yet */
 	uint64_t last_number, newest_us; /* of the broker's events; a broker that restarts begins anew */
+	uint64_t ending;		/* the machine is about to end: TALLY_REBOOT, TALLY_POWEROFF; 0: no */
+	uint64_t ending_episode;	/* for which one */
+	uint64_t ending_until_us;	/* then it was none; 0: as long as the episode is open */
 	uint64_t lost;			/* said to be lost, before the next event tells how many were new */
 };
+
+/* How far the broker's events of this boot have been followed: what a process leaves to the next. */
+struct tally_mark {
+	uint64_t last_number, newest_us; /* newest_us 0: no event has come yet */
+	uint32_t ended;			/* of the worst open episode: programs said to be gone */
+};
+
+struct tally_mark tally_mark(const struct tally *t);
+
+/* Goes on where the process before was, with the worst episode that it had open (number 0: none) and the
+ * alarms in is_raised[]. What was said since then comes by tally_step(), and what was said before is known;
+ * of other episodes that were open, what comes. */
+void tally_resume(struct tally *t, const struct tally_mark *mark, const struct tally_episode *worst);
 
 /* Returns how many notes were made, in the order in which they are to be told. */
 uint32_t tally_step(struct tally *t, const struct feed_event *e, struct tally_note ret[TALLY_NOTES_MAX]);

@@ -21,6 +21,9 @@ void tally_tell_alarm(struct tally *t, struct tally_notes *n, enum topic_alarm a
 /* After whatever changed a stage. `of`: whose alarm it is; NULL: the worst one's. */
 void tally_tell_stage(struct tally *t, struct tally_notes *n, const struct tally_episode *of);
 
+/* An episode is over: if the machine is ended for it, it is soon. */
+void tally_end_ending(struct tally *t, uint64_t number, uint64_t time_us);
+
 /* Its place in the table, or TALLY_NOWHERE. */
 uint32_t tally_find(const struct tally *t, uint64_t number);
 

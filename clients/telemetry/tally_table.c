@@ -6,6 +6,10 @@
 
 #include "tally_parts.h"
 
+/* An episode may end while file systems are synced for the reboot: failsoftd gives that 5 s, and the machine
+ * 20 s to go. Half: a reboot that comes is not expected; double: one that does not come is. */
+#define ENDING_US	UINT64_C(30000000)
+
 static const char *const ends[TALLY_END_COUNT] = {
 	[TALLY_END_CLEARED] = "cleared",
 	[TALLY_END_VICTIM] = "victim",
@@ -97,11 +101,18 @@ static void judge(struct tally_episode *e)
 	e->is_false_alarm = e->is_near_miss && !e->stopped && !e->freed_bytes;
 }
 
+void tally_end_ending(struct tally *t, uint64_t number, uint64_t time_us)
+{
+	if (t->ending && t->ending_episode == number && !t->ending_until_us)
+		t->ending_until_us = time_us + ENDING_US;
+}
+
 void tally_close(struct tally *t, struct tally_notes *n, uint32_t i, uint64_t time_us)
 {
 	struct tally_episode *e = &t->closed;
 
 	*e = t->open[i];
+	tally_end_ending(t, e->number, time_us == UINT64_MAX ? t->time_us : time_us);
 	t->open[i] = (struct tally_episode){ 0 };
 	t->now[i] = (struct tally_now){ 0 };
 	t->past[t->past_next++ % TALLY_EPISODES] = e->number;
@@ -154,7 +165,7 @@ uint32_t tally_open(struct tally *t, struct tally_notes *n, const struct feed_ev
 	return i;
 }
 
-const struct tally_episode *tally_worst(const struct tally *t)
+static uint32_t find_worst(const struct tally *t)
 {
 	uint32_t worst = TALLY_NOWHERE;
 
@@ -163,5 +174,36 @@ const struct tally_episode *tally_worst(const struct tally *t)
 					  (t->now[i].stage == t->now[worst].stage &&
 					   t->open[i].highest > t->open[worst].highest)))
 			worst = i;
+	return worst;
+}
+
+const struct tally_episode *tally_worst(const struct tally *t)
+{
+	const uint32_t worst = find_worst(t);
+
 	return worst == TALLY_NOWHERE ? NULL : &t->open[worst];
+}
+
+/* ---- from one process to the next ---- */
+
+struct tally_mark tally_mark(const struct tally *t)
+{
+	const uint32_t worst = find_worst(t);
+
+	return (struct tally_mark){ t->last_number, t->newest_us,
+				    worst == TALLY_NOWHERE ? 0 : t->now[worst].ended };
+}
+
+void tally_resume(struct tally *t, const struct tally_mark *mark, const struct tally_episode *worst)
+{
+	t->last_number = mark->last_number;
+	t->newest_us = mark->newest_us;
+	if (!worst->number)
+		return;
+	/* its stage is not kept, but an alarm that is raised says it: none is cleared and raised again */
+	t->stage = t->is_raised[TOPIC_ALARM_SHUTDOWN] ? FAILSOFT_STAGE_SHUTDOWN :
+		   t->is_raised[TOPIC_ALARM_IMMINENT] ? FAILSOFT_STAGE_IMMINENT :
+		   worst->highest ? FAILSOFT_STAGE_WARNING : FAILSOFT_STAGE_NORMAL;
+	t->open[0] = *worst;
+	t->now[0] = (struct tally_now){ .stage = t->stage, .ended = mark->ended };
 }

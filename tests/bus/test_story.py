@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 
+import dbus.lowlevel
 import tap_path  # noqa: F401
 import tap
 from world import LOW, LOWER, LOWEST, PLENTY, Lines, World, expect, true
@@ -249,6 +250,25 @@ def the_broker_comes_later():
               true(up=up) + expect(alarms=(alarms, ["+broker-lost", "-broker-lost"])))
 
 
+def a_forged_end_of_the_broker():
+    """Anybody may send a signal to a unique name; only the bus knows who owns a name."""
+    with StoryWorld() as w:
+        story = Story(w)
+        forger = w.connection()
+        names = [n for n in map(str, forger.list_names()) if n.startswith(":")]
+        for name in names:
+            for path in ("/org/freedesktop/DBus", tap.PATH):
+                message = dbus.lowlevel.SignalMessage(path, "org.freedesktop.DBus", "NameOwnerChanged")
+                message.set_destination(name)
+                message.append(tap.NAME, ":1.0", "", signature="sss")
+                forger.send_message(message)
+        forger.flush()
+        time.sleep(0.3)
+        told, downs = story.alarms(), len(story.all(note="down"))
+    tap.check("nobody else can say that the broker is gone", expect(alarms=(told, []), downs=(downs, 0)) +
+              true(names=len(names) > 2))
+
+
 def the_bus_is_restarted():
     with StoryWorld() as w:
         story = Story(w)
@@ -310,7 +330,7 @@ def too_slow_a_reader():
 
 for case in (there_and_back, warning_is_no_alarm, a_client_misses_its_deadline, ourselves_we_miss_it, a_victim_is_ended,
              dry_run_raises_nothing, a_drill_raises_nothing, the_broker_is_killed_in_the_middle,
-             a_crisis_ends_while_nobody_looks, started_in_the_middle, the_broker_comes_later, the_bus_is_restarted,
-             the_last_boot_was_ended_by_failsoft, no_longer_dry, too_slow_a_reader):
+             a_crisis_ends_while_nobody_looks, started_in_the_middle, the_broker_comes_later,
+             a_forged_end_of_the_broker, the_bus_is_restarted, the_last_boot_was_ended_by_failsoft, no_longer_dry, too_slow_a_reader):
     case()
 tap.done()

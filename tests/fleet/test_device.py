@@ -4,11 +4,14 @@
 deadline, kept, cleared, counted once; nothing is lost when either side is killed."""
 
 import collections
+import contextlib
 import json
 import os
 import pathlib
 import shutil
 import signal
+import socket
+import subprocess
 import time
 from random import Random
 
@@ -81,6 +84,11 @@ def server_away():
         _, answers = w.ask_orders()
         device.kill()
         device.wait()
+        device = w.start_device()  # nothing is new to it, and nobody has it
+        tap.wait_for(lambda: len(w.ask_orders()[1]) > len(answers), "another answer")
+        again = w.ask_orders()[1][len(answers):]
+        device.kill()
+        device.wait()
         w.set_free(PLENTY)
         tap.wait_for(lambda: any(e["event"] == "episode_closed" for e in w.events()), "the end of the episode")
         w.start_device()
@@ -88,15 +96,21 @@ def server_away():
         w.serve()
         w.wait("event", kind="imminent", raised=True)
         w.wait("event", kind="shutdown", raised=False)
+        report = w.wait("report", episode=1)
         time.sleep(0.5)
         sent = alarms(w)
         ids = ids_of(w, "alarm")
+        stages = [m[2]["data"]["to"] for m in w.data("event", event="stage")]
     tap.check("without a server the answer is partial, at once",
               expect(results=({a["result"] for a in answers if a["step"] in ("degrade", "shutdown")}, {"partial"})))
+    tap.check("nor is it another one from the next process", expect(again=({a["result"] for a in again}, {"partial"})))
     tap.check("what was raised before the kill arrives after it, and what is over is cleared",
               expect(raised=(sorted(k for k, r in sent if r), ["imminent", "shutdown"]),
                      cleared=(sorted(k for k, r in sent if not r), ["imminent", "shutdown"]),
                      twice=([i for i, n in ids.items() if n > 1], [])))
+    tap.check("what the broker said while the device was dead arrives, and what it said before not again",
+              expect(normal=(stages.count("normal"), 1), shutdown=(stages.count("shutdown"), 1),
+                     highest=(report and report[2]["data"]["highest"], "shutdown")))
 
 
 def server_stands_still():
@@ -233,6 +247,60 @@ def goodbye():
             last = w.wait("state", online=False)
         tap.check(f"stop_means {means}, {how.name}: {said or 'no end of the machine'} is expected",
                   expect(status=(status, 0), said=(last and last[2]["data"].get("expect"), said)))
+
+
+def goodbye_is_the_last_word():
+    """A server that stands still has not acknowledged it when the stage becomes another."""
+    with DeviceWorld() as w:
+        device = w.start_device()
+        w.wait_online()
+        w.mosquitto.process.send_signal(signal.SIGSTOP)
+        device.send_signal(signal.SIGTERM)
+        tap.wait_for(lambda: "ending" in w.device_log(), "the goodbye")
+        w.set_free(LOW)
+        w.wait_event(event="stage", to="warning")
+        time.sleep(0.3)
+        w.mosquitto.process.send_signal(signal.SIGCONT)
+        status = device.wait(5)
+        w.wait("state", online=False)
+        time.sleep(0.2)
+        last = w.messages("state")[-1]
+    tap.check("nothing is said after the goodbye", expect(status=(status, 0), online=(last[2]["data"]["online"], False)))
+
+
+def systemd_does_not_answer():
+    """A bus that takes nobody any more, as late in a shutdown: the goodbye comes all the same."""
+    if os.geteuid() != 0 or tap.run("unshare", "-m", "true").returncode:
+        tap.skip("systemd does not answer", "no mount namespace without root")
+        return
+    with DeviceWorld(telemetry={"stop_means": "ask"}) as w, socket.socket(socket.AF_UNIX) as bus:
+        bus.bind(str(w.folder / "deaf"))
+        bus.listen(8)
+        w.before_device = ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /run && mkdir -p /run/systemd/system && "
+                           f'export DBUS_SYSTEM_BUS_ADDRESS=unix:path={w.folder}/deaf && exec "$@"', "sh"]
+        device = w.start_device()
+        w.wait_online()
+        past = w.boot_id.replace("-", "")
+        began = time.monotonic()
+        device.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            device.wait(4)
+        took = time.monotonic() - began
+        last = w.wait("state", 0.5, online=False)
+        device.kill()
+        device.wait()
+        w.boot()
+        w.before_device = []
+        w.start_device()
+        report = w.wait("report", past_boot=past)
+        state = w.data("state", online=True)[-1]
+    print(f"# ended after {took:.2f} s; {report and report[2]['data'].get('text')}")
+    tap.check("a systemd that does not answer holds nobody up", true(goodbye=bool(last), took=0.4 < took < 2) +
+              expect(said=(last and last[2]["data"].get("expect"), None)))
+    tap.check("what came after a stop on purpose is not known, and no reset",
+              expect(end=(report and report[2]["data"]["ended_by"], "unknown"),
+                     resets=(state[2]["data"]["counts"]["resets"], 0)) +
+              true(said=report and "stopped on purpose" in report[2]["data"]["text"]))
 
 
 def past_boot():
@@ -414,7 +482,8 @@ TELEMETRY_CHECK = (tap.program("failsoft-telemetry"), "--check")
 def main():
     mqtt.need("mosquitto", "mosquitto_sub", "mosquitto_pub", "dbus-daemon")
     for story in (alarm_leaves_before_the_deadline, server_away, server_stands_still, killed_at_random,
-                  server_killed, device_killed, broker_lost, goodbye,
+                  server_killed, device_killed, broker_lost, goodbye, goodbye_is_the_last_word,
+                  systemd_does_not_answer,
                   past_boot, without_rights, machine_is_ended, commands):
         story()
     settings_and_check(DeviceWorld)

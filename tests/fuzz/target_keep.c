@@ -118,6 +118,7 @@ void fuzz_crumb(const uint8_t *bytes, size_t size)
 	const struct crumb_page *newest;
 	uint8_t what = size ? bytes[0] : 0;
 	uint32_t copy = CRUMB_FILE_COPIES;
+	struct crumb_note note;
 	void *image;
 
 	size -= size > 0;
@@ -133,6 +134,9 @@ void fuzz_crumb(const uint8_t *bytes, size_t size)
 		     strlen(newest->note.firmware) < TOPIC_NAME_MAX);
 		MUST(strlen(newest->note.episode.domain) < FEED_DOMAIN_MAX);
 		MUST(newest->note.episode.end < TALLY_END_COUNT);
+		note = crumb_file_note(newest);
+		MUST(!strcmp(note.boot, newest->note.boot));
+		MUST(newest->bytes != CRUMB_FILE_FIRST_BYTES || !(note.mark.newest_us | note.is_stopped));
 	}
 	free(image);
 }

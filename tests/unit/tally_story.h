@@ -14,6 +14,7 @@
 #include "tally.h"
 
 #define STORY_HOLD_US	1000000u
+#define STORY_STEPS_MAX	16u
 
 struct story {
 	struct tally tally;
@@ -156,4 +157,30 @@ static void story_say(const struct tally_note *note, char *ret, size_t size)
 		snprintf(ret, size, "%sstate", between);
 		break;
 	}
+}
+
+/* All lines of a row: what is told of each, "|" between. */
+static inline void story_run(struct story *s, const char *const given[STORY_STEPS_MAX], char *told,
+			     size_t size)
+{
+	struct tally_note notes[TALLY_NOTES_MAX];
+
+	for (size_t i = 0; i < STORY_STEPS_MAX && given[i]; i++) {
+		uint32_t count = story_step(s, given[i], notes);
+		char step[256] = "";
+
+		for (uint32_t n = 0; n < count; n++)
+			story_say(&notes[n], step, sizeof(step));
+		snprintf(told + strlen(told), size - strlen(told), "%s%s", i ? "|" : "", step);
+	}
+}
+
+/* Episodes, near misses, false alarms, missed deadlines, oom kills, victims, lost events. */
+static inline void story_count(const struct story *s, char *ret, size_t size)
+{
+	const struct tally_counts *c = &s->tally.counts;
+
+	snprintf(ret, size, "%d %d %d %d %d %d %d", (int)c->episodes, (int)c->near_misses,
+		 (int)c->false_alarms, (int)c->missed_deadlines, (int)c->oom_kills, (int)c->victims,
+		 (int)c->lost_events);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <lzma.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,6 +59,10 @@ static struct crumb_note note_of(uint64_t number)
 	n.episode.highest = FAILSOFT_STAGE_IMMINENT;
 	snprintf(n.episode.domain, sizeof(n.episode.domain), "domain %llu", (unsigned long long)number);
 	n.episode.is_near_miss = number % 2;
+	n.mark.last_number = number * 13;
+	n.mark.newest_us = number * 17;
+	n.mark.ended = (uint32_t)number * 19;
+	n.is_stopped = (number + 1) % 2;
 	return n;
 }
 
@@ -281,6 +286,33 @@ static void nonsense_is_not_believed(void **state)
 	assert_false(crumb_file_is_whole(&bad));
 }
 
+/* What the version before this one left: nothing of it is lost, and the next note is of today's layout. */
+static void the_first_layout(void **state)
+{
+	static image_bytes image;
+	struct crumb_page *page = crumb_file_page(image, 1);
+	struct crumb_note first = note_of(5), past;
+	struct crumb *c = NULL;
+
+	(void)state;
+	page->note = first;
+	page->magic = CRUMB_FILE_MAGIC;
+	page->bytes = CRUMB_FILE_FIRST_BYTES;
+	page->crc = lzma_crc32((const uint8_t *)&page->generation,
+			       page->bytes - offsetof(struct crumb_page, generation), 0);
+	/* behind its end is anything */
+	memset((char *)page + CRUMB_FILE_FIRST_BYTES, 0xff, sizeof(*page) - CRUMB_FILE_FIRST_BYTES);
+	memset(&first.mark, 0, sizeof(first.mark));
+	first.is_stopped = 0;
+	write_image(image, sizeof(image));
+	past = reopen(&c);
+	assert_memory_equal(&past, &first, sizeof(first));
+	put(c, 6, true);
+	past = reopen(&c);
+	assert_true(is_note(&past));
+	c = crumb_close(c);
+}
+
 static void cannot_be(void **state)
 {
 	struct crumb *c = NULL;
@@ -306,6 +338,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_known_one_is_not_touched, make, clean),
 		cmocka_unit_test_setup_teardown(damage, make, clean),
 		cmocka_unit_test(nonsense_is_not_believed),
+		cmocka_unit_test_setup_teardown(the_first_layout, make, clean),
 		cmocka_unit_test_setup_teardown(cannot_be, make, clean),
 	};
 

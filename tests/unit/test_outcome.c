@@ -191,6 +191,38 @@ static void how_it_ended(void **state)
 	}
 }
 
+/* Whoever stopped us on purpose may have shut the machine down in order: only what was left behind counts. */
+static void stopped_before(void **state)
+{
+	static const struct {
+		struct outcome_facts facts;
+		enum tally_end end;
+		bool is_reset;
+		const char *words;
+	} rows[] = {
+		{ { .is_kept = true, .kept_by = "ramoops" }, TALLY_END_UNKNOWN, false, "stopped on purpose" },
+		{ { .is_kept = false }, TALLY_END_UNKNOWN, false, "stopped on purpose" },
+		{ { .unreadable = 2 }, TALLY_END_UNKNOWN, false, "2 dumps" },
+		{ { .has_panic = true }, TALLY_END_PANIC, true, "panicked" },
+		{ { .has_watchdog = true }, TALLY_END_WATCHDOG, true, "says so" },
+		{ { .has_reboot = true }, TALLY_END_LAST_POLICY, false, "on record" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct outcome_facts facts = rows[i].facts;
+		struct crumb_note past = plain;
+		struct outcome o;
+
+		facts.is_other_boot = true;
+		past.is_stopped = 1;
+		outcome_judge(&past, &facts, &o);
+		if (o.end != rows[i].end || outcome_is_reset(o.end, &past) != rows[i].is_reset ||
+		    !strstr(o.text, rows[i].words))
+			fail_msg("row %zu: %s: %s", i, tally_end_name(o.end), o.text);
+	}
+}
+
 static void nothing_to_report(void **state)
 {
 	const struct outcome_facts same = { .has_panic = true }, other = { .is_other_boot = true,
@@ -274,7 +306,7 @@ static void which_ends_are_resets(void **state)
 {
 	(void)state;
 	for (int end = 0; end < TALLY_END_COUNT; end++)
-		assert_int_equal(outcome_is_reset((enum tally_end)end), end == TALLY_END_PANIC ||
+		assert_int_equal(outcome_is_reset((enum tally_end)end, &plain), end == TALLY_END_PANIC ||
 				 end == TALLY_END_WATCHDOG ||
 				 end == TALLY_END_POWER_LOSS || end == TALLY_END_UNKNOWN ||
 					 end == TALLY_END_OOM_KILL);
@@ -286,6 +318,7 @@ int main(void)
 		cmocka_unit_test(the_kernels_words),
 		cmocka_unit_test(the_last_of_many_kills_are_named),
 		cmocka_unit_test(how_it_ended),
+		cmocka_unit_test(stopped_before),
 		cmocka_unit_test(nothing_to_report),
 		cmocka_unit_test(the_forecast_against_what_came),
 		cmocka_unit_test(the_longest_text),

@@ -72,6 +72,36 @@ static void what_was_there_before(void **state)
 	end();
 }
 
+/* A boot whose clock was right knew by it that a dump was old; the next one, without a clock, knows it. */
+static void what_was_old_by_its_time(void **state)
+{
+	static const struct file dumps[] = {
+		{ LIVE "dmesg-ramoops-0", PANIC, LONG_AGO }, { ARCHIVE "1/dmesg.txt", PANIC, LONG_AGO },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(dumps); i++) {
+		struct crumb_note past = past_of(true);
+		struct outcome_facts facts;
+		struct outcome o;
+
+		begin();
+		put(&ramoops);
+		put(&(struct file){ LIVE "other", "", NOW });
+		put(&dumps[i]);
+		outcome_gather(root, &past, &facts);
+		outcome_judge(&past, &facts, &o);
+		assert_int_equal(o.end, TALLY_END_POWER_LOSS);
+		past = past_of(false);
+		memcpy(past.dumps, facts.dumps, sizeof(past.dumps));
+		outcome_gather(root, &past, &facts);
+		outcome_judge(&past, &facts, &o);
+		end();
+		if (o.end != TALLY_END_POWER_LOSS)
+			fail_msg("%s: %s: %s", dumps[i].path, tally_end_name(o.end), o.text);
+	}
+}
+
 /* Links, pipes and directories where files are expected: not followed, not waited for. */
 static void what_is_no_file(void **state)
 {
@@ -100,6 +130,7 @@ int main(void)
 		cmocka_unit_test(what_is_left_behind),
 		cmocka_unit_test(the_same_boot),
 		cmocka_unit_test(what_was_there_before),
+		cmocka_unit_test(what_was_old_by_its_time),
 		cmocka_unit_test(what_is_no_file),
 	};
 

@@ -9,13 +9,11 @@
 #include "../sim/dice.h"
 #include "tally_story.h"
 
-#define STEPS_MAX	16u
-
 /* What was said, what is told of each ("|" between), and the counts: episodes, near misses, false alarms,
  * missed deadlines, oom kills, victims, lost events. */
 struct row {
 	const char *name;
-	const char *given[STEPS_MAX];
+	const char *given[STORY_STEPS_MAX];
 	const char *expect, *counts;
 };
 
@@ -182,32 +180,15 @@ static const struct row rows[] = {
 	  { "rebooted policy=2", "killed pid=7", "action ep=1" }, "event|event|event", "0 0 0 0 0 0 0" },
 };
 
-static void run_row(const struct row *r, char *told, size_t size, struct story *s)
-{
-	struct tally_note notes[TALLY_NOTES_MAX];
-
-	for (size_t i = 0; i < STEPS_MAX && r->given[i]; i++) {
-		uint32_t count = story_step(s, r->given[i], notes);
-		char step[256] = "";
-
-		for (uint32_t n = 0; n < count; n++)
-			story_say(&notes[n], step, sizeof(step));
-		snprintf(told + strlen(told), size - strlen(told), "%s%s", i ? "|" : "", step);
-	}
-}
-
 static void what_is_said_and_what_is_told(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct story s = { 0 };
-		const struct tally_counts *c = &s.tally.counts;
 		char told[1024] = "", counts[256];
 
-		run_row(&rows[i], told, sizeof(told), &s);
-		snprintf(counts, sizeof(counts), "%d %d %d %d %d %d %d", (int)c->episodes,
-			 (int)c->near_misses, (int)c->false_alarms, (int)c->missed_deadlines,
-			 (int)c->oom_kills, (int)c->victims, (int)c->lost_events);
+		story_run(&s, rows[i].given, told, sizeof(told));
+		story_count(&s, counts, sizeof(counts));
 		if (strcmp(told, rows[i].expect) || strcmp(counts, rows[i].counts))
 			fail_msg("%s:\n told %s\n want %s\n counts %s\n want   %s", rows[i].name, told,
 				 rows[i].expect,
@@ -318,6 +299,49 @@ static void names_of_ends(void **state)
 	}
 	assert_false(tally_end_parse("died", &end));
 	assert_false(tally_end_parse("", &end));
+}
+
+/* ---- is the machine about to end? ---- */
+
+static const struct {
+	const char *name;
+	const char *given[STORY_STEPS_MAX];
+	uint64_t ending;
+} ending_rows[] = {
+	{ "a reboot", { "stage ep=1 dom=a to=3", "last ep=1 policy=2" }, TALLY_REBOOT },
+	{ "the power is switched off", { "last ep=1 policy=3" }, TALLY_POWEROFF },
+	{ "barebone operation is no end", { "last ep=1 policy=1" }, 0 },
+	{ "nor is a rehearsal", { "last ep=1 policy=2 dry" }, 0 },
+	{ "called off", { "last ep=1 policy=2", "last_ended ep=1 policy=2 outcome=0" }, 0 },
+	{ "it failed", { "last ep=1 policy=2", "last_ended ep=1 policy=2 outcome=1" }, 0 },
+	{ "its episode is over: soon, or never",
+	  { "last ep=1 policy=2", "closed ep=1 t=5000", "time t=30004000" }, TALLY_REBOOT },
+	{ "it was never", { "last ep=1 policy=2", "closed ep=1 t=5000", "time t=30005000" }, 0 },
+	{ "another episode is over",
+	  { "last ep=1 policy=2", "closed ep=2 t=5000", "time t=30005000" }, TALLY_REBOOT },
+	{ "the next episode in its domain", { "stage ep=1 dom=a to=3", "last ep=1 dom=a policy=2",
+	  "opened ep=2 dom=a t=5000", "time t=30005000" }, 0 },
+	{ "the next broker knows nothing of it",
+	  { "stage ep=1 dom=a to=3", "last ep=1 policy=2", "down", "up", "settled t=5000",
+	    "time t=30005000" }, 0 },
+	{ "the next broker goes on with it", { "stage ep=1 dom=a to=3", "last ep=1 policy=2", "down", "up",
+	  "taken ep=1 dom=a to=3 n=0", "settled t=5000", "time t=30005000" }, TALLY_REBOOT },
+	{ "history says again what was called off",
+	  { "last ep=1 policy=2 n=5 t=5000", "last_ended ep=1 policy=2 outcome=0 n=6 t=6000", "down", "up",
+	    "last ep=1 policy=2 n=5 t=5000" }, 0 },
+};
+
+static void is_the_machine_about_to_end(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(ending_rows) / sizeof(ending_rows[0]); i++) {
+		struct story s = { 0 };
+		char told[1024] = "";
+
+		story_run(&s, ending_rows[i].given, told, sizeof(told));
+		if (s.tally.ending != ending_rows[i].ending)
+			fail_msg("%s: %" PRIu64, ending_rows[i].name, s.tally.ending);
+	}
 }
 
 /* ---- anything, in any order ---- */
@@ -451,6 +475,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_said_and_what_is_told),
+		cmocka_unit_test(is_the_machine_about_to_end),
 		cmocka_unit_test(the_forecast_is_the_one_of_the_highest_stage),
 		cmocka_unit_test(the_worst_open_one),
 		cmocka_unit_test(more_domains_than_fit),
