@@ -245,6 +245,8 @@ static void want_freeze(struct brake *b, uint32_t domain)
 		t++;
 	if (t == b->target + BRAKE_MAX)
 		return;
+	if (f->freezer.switch_fd >= 0 && !f->is_wanted)
+		return; /* an earlier victim's, which is on its way back: this one stands still as it is */
 	if (f->freezer.switch_fd < 0) {
 		if (freezer_find(&f->freezer, &b->trees, b->setup.root_fd, t->pid) < 0)
 			return;
