@@ -12,6 +12,7 @@
 #include <systemd/sd-event.h>
 
 #include "act/brake.h"
+#include "act/bystander.h"
 #include "act/ending.h"
 #include "act/procedure.h"
 #include "act/sentry.h"
@@ -264,6 +265,7 @@ struct broker {
 	struct trip trip;
 	uint64_t survey_again_us;	/* not sooner for what a group has forked */
 	uint32_t processes_count;	/* of the newest survey */
+	struct bystander_survey surveyed;
 	struct victims_order order;
 	struct respond respond;
 	struct resort resort;

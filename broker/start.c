@@ -106,15 +106,16 @@ static int start_signals(void)
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
-/* Whom the last survey saw is not the victim's, or stands still already. */
-static bool may_freeze(void *userdata, int32_t pid)
+static bool may_freeze(void *userdata, uint32_t domain, int32_t pid)
 {
-	const struct broker *b = userdata;
+	struct broker *b = userdata;
+	const struct bystander_view view = {
+		.survey = b->surveyed, .processes = b->processes, .count = b->processes_count,
+		.clients = &b->core.sessions, .protect_pids = b->protect_pids,
+		.protect_count = ARRAY_LEN(b->protect_pids), .domain = domain, .now_us = clock_now_us(),
+	};
 
-	for (uint32_t i = 0; i < b->processes_count; i++)
-		if (b->processes[i].pid == pid)
-			return false;
-	return pid > 1;
+	return bystander_may_stand_still(&view, pid);
 }
 
 static int start_brake(struct broker *b)
