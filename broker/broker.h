@@ -285,6 +285,7 @@ struct broker {
 	uint32_t warnings_count;
 	enum stage_word stage_shown;	/* last PropertiesChanged */
 	bool domains_stale;		/* a client left: is each domain still needed? */
+	uint64_t domains_due_us;	/* one of the configuration is looked for; NEVER_US: all are there */
 	bool cannot_shield;
 };
 

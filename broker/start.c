@@ -403,27 +403,6 @@ void start_protection(struct broker *b)
 
 /* ---- domains, the past ---- */
 
-void start_domains(struct broker *b)
-{
-	warning_clear(b, WARNING_DOMAINS);
-	for (uint32_t i = 0; i < b->config.domains.count; i++) {
-		const char *name = b->config.domains.text[i];
-		bool is_new = core_domain_find(&b->core, name) == CORE_DOMAINS_MAX;
-		uint32_t d = core_domain_add(&b->core, name, true, clock_now_us());
-		int r;
-
-		resort_domain(b, d);
-		r = d == CORE_DOMAINS_MAX ? -ENOSPC : is_new ? sense_domain_add(b->sense, d, name) : 0;
-
-		if (r >= 0)
-			continue;
-		warning_add(b, WARNING_DOMAINS, "domain %s of the configuration is not watched: %s",
-			    name, strerror(-r));
-		if (d != CORE_DOMAINS_MAX)
-			core_domain_remove(&b->core, d, clock_now_us());
-	}
-}
-
 static uint32_t past_domain(struct broker *b, const char *name)
 {
 	uint32_t d = core_domain_find(&b->core, name);
