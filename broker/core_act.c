@@ -224,16 +224,18 @@ static bool is_corroborated(struct core *c, uint32_t domain, const struct victim
 	return false;
 }
 
+bool core_is_same(const struct victim *a, const struct victim *b)
+{
+	return a->kind != VICTIM_NONE && b->kind != VICTIM_NONE && a->pid == b->pid &&
+	       a->start_ticks[0] == b->start_ticks[0];
+}
+
 /* Another domain's ladder has got hold of it: it is not asked, nor ended, twice. */
 static bool is_being_ended(const struct core *c, uint32_t domain, const struct victim *victim)
 {
-	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++) {
-		const struct victim *other = &c->domain[d].escalate.victim;
-
-		if (d != domain && c->domain[d].used && other->kind != VICTIM_NONE &&
-		    other->pid == victim->pid && other->start_ticks[0] == victim->start_ticks[0])
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
+		if (d != domain && c->domain[d].used && core_is_same(&c->domain[d].escalate.victim, victim))
 			return true;
-	}
 	return false;
 }
 

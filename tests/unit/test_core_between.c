@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* What one domain does to another, and one client to all. */
+#include <signal.h>
+
+#include "core_rig.h"
+
+static uint32_t cgroup;
+
+static int with_cgroup(void **state)
+{
+	reset(state);
+	core.policy.brake = true;
+	cgroup = core_domain_add(&core, "/apps", false, now_us);
+	return 0;
+}
+
+/* One request is all that a client has: who asked it is no matter to who takes its memory. */
+static void asked_for_the_one_held_for_the_other(void **state)
+{
+	(void)state;
+	join("viewer", 10, 1u | 1u << cgroup);
+	for (uint64_t mib = 12; mib; mib--) {
+		pass(2000);
+		free_mib(cgroup, mib);
+	}
+	drain();
+	for (uint64_t mib = 20; mib >= 7; mib--) {
+		pass(2000);
+		free_mib(0, mib);
+	}
+	assert_int_equal(core.domain[0].stage.now, STAGE_SHUTDOWN);
+	assert_int_equal(slots[0].request.domain, cgroup);
+	assert_int_equal(next(EFFECT_LOOK).kind, EFFECT_LOOK);
+}
+
+/* The cgroup holds 7; from here on the system may end it. */
+static struct victim held_by_the_cgroup(void)
+{
+	struct victim victim = victim_of(0);
+
+	victim.start_ticks[0] = 4711;
+	run_out(join("logger", 10, 1));
+	drain();
+	join("viewer", 10, 1u << cgroup);
+	free_mib(cgroup, 2);
+	core.domain[cgroup].hold = (struct hold){ .phase = HOLD_ON, .since_us = now_us, .victim = victim };
+	drain();
+	pass(1000);
+	assert_int_equal(next(EFFECT_LET_GO).kind, EFFECT_NONE);
+	return victim;
+}
+
+/* Who stands still cannot handle SIGTERM, whoever has sent it. */
+static void held_by_the_one_ended_by_the_other(void **state)
+{
+	struct victim victim = held_by_the_cgroup();
+
+	(void)state;
+	core_survey(&core, 0, &victim, now_us);
+	assert_int_equal(next(EFFECT_SIGNAL_VICTIM).signal, SIGTERM);
+	pass(1000);
+	assert_int_equal(next(EFFECT_LET_GO).kind, EFFECT_LET_GO);
+	assert_int_equal(core.domain[cgroup].hold.phase, HOLD_OFF);
+	/* nor is it stopped again, while it is ending */
+	core.domain[cgroup].hold = (struct hold){ .phase = HOLD_LOOKING };
+	core.domain[cgroup].estimate.tte_low_us = 0;
+	core_suspect(&core, cgroup, &victim, now_us);
+	assert_int_equal(next(EFFECT_STOP).kind, EFFECT_NONE);
+	core.domain[cgroup].hold = (struct hold){ .phase = HOLD_LOOKING };
+	victim.start_ticks[0]++;
+	core_suspect(&core, cgroup, &victim, now_us);
+	assert_int_equal(next(EFFECT_STOP).domain, cgroup);
+}
+
+static void another_one_stays_held(void **state)
+{
+	struct victim victim = held_by_the_cgroup();
+
+	(void)state;
+	victim.start_ticks[0]++;
+	core_survey(&core, 0, &victim, now_us);
+	assert_int_equal(next(EFFECT_SIGNAL_VICTIM).signal, SIGTERM);
+	pass(1000);
+	assert_int_equal(next(EFFECT_LET_GO).kind, EFFECT_NONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(asked_for_the_one_held_for_the_other, with_cgroup),
+		cmocka_unit_test_setup(held_by_the_one_ended_by_the_other, with_cgroup),
+		cmocka_unit_test_setup(another_one_stays_held, with_cgroup),
+	};
+
+	return cmocka_run_group_tests_name("core_between", tests, NULL, NULL);
+}
