@@ -68,7 +68,7 @@ struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)
 	return (struct escalate_view){
 		.now_us = now_us,
 		.is_wanted = core_is_ending_wanted(c, domain, now_us) && !last_is_busy(&d->last) &&
-			     !settle_is_on(&d->settle, now_us),
+			     !core_is_machine_going(c) && !settle_is_on(&d->settle, now_us),
 		.is_back = core_is_back(c, domain),
 		.final_ended = !s || s->settled_final,
 		.final_missed = s && s->last_result == RESULT_MISSED,

@@ -64,6 +64,8 @@ void core_hold(struct core *c, uint32_t domain, uint64_t now_us);
 
 /* core_last.c: the next step of the domain's last policy. */
 void core_last(struct core *c, uint32_t domain, uint64_t now_us);
+/* It is about to go, or goes already, whichever domain's policy it was. */
+bool core_is_machine_going(const struct core *c);
 /* false: nothing runs as the last policy of the domain. */
 bool core_last_ran(struct core *c, uint32_t domain, const struct core_procedure_end *end,
 		   uint64_t now_us);

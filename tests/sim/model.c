@@ -294,7 +294,7 @@ static void check_ladder(struct sim *s, uint32_t domain)
 
 	if (!d->stuck_since_us || s->now_us - d->stuck_since_us <= most_us)
 		return;
-	if (d->last.is_asking || d->last.is_running || d->last.is_ending)
+	if (d->last.is_running || model_is_machine_going(m))
 		return; /* it waits for the last policy */
 	if (s->now_us < d->comes_back_us)
 		return; /* for what the kernel ended, and its turn is next: see model_kill() */

@@ -164,6 +164,8 @@ void model_guard_after(struct sim *s, const struct call *c);
 void model_effect(struct sim *s, const struct core_effect *e);
 void model_last_event(struct sim *s, const struct call *c, const struct event *e);
 void model_last_effect(struct sim *s, const struct core_effect *e);
+/* Everybody is asked to shut down for good, or has been. */
+bool model_is_machine_going(const struct model *m);
 void model_tripwire_before(struct sim *s, const struct call *c);
 void model_tripwire_after(struct sim *s, const struct call *c);
 void model_tripwire_effect(struct sim *s, const struct core_effect *e);

@@ -84,12 +84,44 @@ static void another_one_stays_held(void **state)
 	assert_int_equal(next(EFFECT_LET_GO).kind, EFFECT_NONE);
 }
 
+/* Nobody is chosen any more while all shut down, and who is asked anew by a ladder is waited for. */
+static void the_machine_goes_when_all_have_answered(void **state)
+{
+	uint64_t logger = join("logger", 10, 1u | 1u << cgroup);
+	struct victim victim = victim_of(logger);
+	struct core_effect order;
+
+	(void)state;
+	run_out(logger);
+	core.domain[cgroup].last = (struct last){
+		.policy = LAST_REBOOT, .running = LAST_REBOOT, .phase = LAST_ASKING,
+		.deadline_us = NEVER_US };
+	core.domain[cgroup].stage.now = STAGE_SHUTDOWN;
+	core.domain[cgroup].estimate = core.domain[0].estimate;
+	core_survey(&core, 0, &victim, now_us); /* it was asked for before */
+	order = next(EFFECT_ORDER);
+	assert_true(order.request.is_final && order.domain == 0);
+	pass(1000);
+	assert_int_equal(core.domain[cgroup].last.phase, LAST_ASKING);
+	assert_int_equal(next(EFFECT_END_MACHINE).kind, EFFECT_NONE);
+	assert_true(answer(logger, order.request.sequence, RESULT_DONE));
+	assert_int_equal(next(EFFECT_END_MACHINE).domain, cgroup);
+	escalate_init(&core.domain[0].escalate);
+	pass(1000);
+	assert_int_equal(next(EFFECT_SURVEY).kind, EFFECT_NONE);
+	core.domain[cgroup].last.phase = LAST_IDLE;
+	core.domain[cgroup].stage.now = STAGE_NORMAL;
+	pass(1000);
+	assert_int_equal(next(EFFECT_SURVEY).domain, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(asked_for_the_one_held_for_the_other, with_cgroup),
 		cmocka_unit_test_setup(held_by_the_one_ended_by_the_other, with_cgroup),
 		cmocka_unit_test_setup(another_one_stays_held, with_cgroup),
+		cmocka_unit_test_setup(the_machine_goes_when_all_have_answered, with_cgroup),
 	};
 
 	return cmocka_run_group_tests_name("core_between", tests, NULL, NULL);
