@@ -47,9 +47,9 @@ bool core_is_ending_wanted(struct core *c, uint32_t domain, uint64_t now_us)
 	const struct core_domain *d = &c->domain[domain];
 	const struct estimate *e = &d->estimate;
 	const struct stage_policy *p = &c->policy.stage;
+	const struct plan_question q = core_question(c, domain, now_us);
 
-	if (now_us < c->grace_us || d->stage.now != STAGE_SHUTDOWN ||
-	    !plan_is_complete(&c->sessions, domain, STEP_SHUTDOWN))
+	if (now_us < c->grace_us || d->stage.now != STAGE_SHUTDOWN || !plan_is_complete(&c->sessions, &q))
 		return false;
 	if (is_held_at_edge(c, domain))
 		return true;

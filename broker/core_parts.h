@@ -32,6 +32,8 @@ void core_distress(struct core *c, uint32_t domain, uint32_t distress, uint64_t 
 void core_note_grower(struct core *c, uint32_t domain, uint64_t now_us);
 
 /* core_ask.c */
+/* What the domain's stage asks of whom, and who is waited for. */
+struct plan_question core_question(const struct core *c, uint32_t domain, uint64_t now_us);
 void core_ask_stage(struct core *c, uint32_t domain, uint64_t now_us);
 void core_ask_resume(struct core *c, uint32_t domain, uint64_t now_us);
 void core_ask_final(struct core *c, uint32_t domain, uint64_t now_us);

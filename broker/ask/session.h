@@ -62,6 +62,7 @@ struct session_request {
 struct session {
 	uint64_t id;			/* 0: free slot */
 	uint32_t generation;
+	uint64_t joined_us;
 	struct session_offer offer;	/* budgets are what was granted */
 	struct session_request request;
 	enum session_step settled;	/* highest step that ended since the last resume; RESUME: none */

@@ -31,7 +31,7 @@ static void check_allowed(struct sim *s, const struct event *e)
 	if (!m->policy.escalate.enabled || d->episode.stage != STAGE_SHUTDOWN ||
 	    is_ladder_busy(s, d) || !d->is_nobody)
 		sim_fail(s, "domain %u: a last policy though somebody may be ended", (unsigned)e->domain);
-	if (!model_is_settled(m, e->domain, STEP_SHUTDOWN, UINT64_MAX))
+	if (!model_is_settled(s, e->domain, STEP_SHUTDOWN, UINT64_MAX))
 		sim_fail(s, "domain %u: a last policy before its clients have settled", (unsigned)e->domain);
 	if (d->last.is_asking || d->last.is_running || d->last.is_ending)
 		sim_fail(s, "domain %u: a last policy while one is run", (unsigned)e->domain);

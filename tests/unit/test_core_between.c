@@ -115,12 +115,43 @@ static void the_machine_goes_when_all_have_answered(void **state)
 	assert_int_equal(next(EFFECT_SURVEY).domain, 0);
 }
 
+/* With the longest budget, never answering, there again before it is gone. */
+static void one_that_comes_and_goes_puts_nothing_off(void **state)
+{
+	const uint64_t logger = join("logger", 10, 1);
+	struct session_offer offer = { .name = "flood", .pid = 8, .domains = 1,
+				       .budget_us = { 0, 0, 0, 60 * US_PER_S } };
+	struct sample sample = { .has = SAMPLE_HAS_MEMORY, .total_bytes = RIG_TOTAL, .free_bytes = MIB,
+				 .distress = DISTRESS_PSI_FULL };
+	uint64_t entered_us, before = 0;
+	struct session *s;
+
+	(void)state;
+	run_out(logger);
+	entered_us = core.domain[0].stage.since_us;
+	core.domain[0].escalate.deadline_us = NEVER_US; /* and that survey found nobody */
+	while (now_us < entered_us + 3 * US_PER_S) {
+		drain();
+		assert_int_equal(core_join(&core, &offer, now_us, &s), SESSION_OK);
+		assert_int_equal(next(EFFECT_ORDER).client, s->id);
+		core_leave(&core, before, now_us);
+		before = s->id;
+		pass(100 * US_PER_MS);
+		sample.time_us = now_us;
+		core_sample(&core, &sample);
+		if (next(EFFECT_SURVEY).kind)
+			break;
+	}
+	assert_in_range(now_us, entered_us + 2 * US_PER_S, entered_us + 2200 * US_PER_MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(asked_for_the_one_held_for_the_other, with_cgroup),
 		cmocka_unit_test_setup(held_by_the_one_ended_by_the_other, with_cgroup),
 		cmocka_unit_test_setup(another_one_stays_held, with_cgroup),
+		cmocka_unit_test_setup(one_that_comes_and_goes_puts_nothing_off, with_cgroup),
 		cmocka_unit_test_setup(the_machine_goes_when_all_have_answered, with_cgroup),
 	};
 
