@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/priority.h"
 #include "config_policy.h"
+#include "domains.h"
 #include "outlook.h"
 #include "peer.h"
 #include "recorder.h"
@@ -158,36 +159,6 @@ static int on_pump(sd_event_source *source, void *userdata)
 
 /* ---- the loop ---- */
 
-static void drop_domain(struct broker *b, uint32_t domain, uint64_t now_us)
-{
-	respond_let_go(b, domain);
-	terminate_release(&b->terminate, domain);
-	sense_domain_remove(b->sense, domain);
-	core_domain_remove(&b->core, domain, now_us);
-	broker_drain(b);
-}
-
-/* A cgroup is watched while the configuration names it or a client lives in it. */
-static void drop_stale_domains(struct broker *b, uint64_t now_us)
-{
-	uint32_t needed = 0;
-
-	b->domains_stale = false;
-	for (struct session *s = session_next(&b->core.sessions, NULL); s;
-	     s = session_next(&b->core.sessions, s))
-		needed |= s->offer.domains;
-	for (uint32_t d = 1; d < CORE_DOMAINS_MAX; d++) {
-		const struct core_domain *domain = &b->core.domain[d];
-
-		if (!domain->used || domain->is_configured || (needed & (1u << d)))
-			continue;
-		if (domain->stage.now == STAGE_NORMAL)
-			drop_domain(b, d, now_us);
-		else
-			b->domains_stale = true;
-	}
-}
-
 static void read_samples(struct broker *b, uint64_t now_us)
 {
 	struct sample sample;
@@ -200,7 +171,7 @@ static void read_samples(struct broker *b, uint64_t now_us)
 		r = sense_read(b->sense, d, now_us, &sample);
 		if (r == -ENODEV || r == -ENOENT) {
 			if (d != CORE_DOMAIN_SYSTEM)
-				drop_domain(b, d, now_us);
+				domains_lose(b, d, now_us);
 			continue;
 		}
 		if (r < 0)
@@ -291,8 +262,7 @@ void broker_step(struct broker *b)
 	}
 	outlook_baseline(b, now_us);
 	victims_feeders(b, now_us);
-	if (b->domains_stale)
-		drop_stale_domains(b, now_us);
+	domains_step(b, now_us);
 	respond_start(b, now_us);
 	if (priority_step(now_us))
 		log_warning("the loop turned for too long: it runs without its real-time priority for a "
@@ -382,7 +352,7 @@ int broker_reload(struct broker *b, char *error, size_t error_size)
 	b->domains_stale = true;
 	trip_reload(b);
 	start_lists(b);
-	start_domains(b);
+	domains_take(b);
 	broker_drain(b);
 	broker_step(b);
 	return 0;
@@ -453,7 +423,7 @@ int broker_start(struct broker *b, const struct broker_options *options, const s
 	respond_open(b);
 	resort_open(b);
 	trip_start(b);
-	start_domains(b);
+	domains_take(b);
 	peer_restore_past(b);
 	start_take_over(b);
 	broker_drain(b);

@@ -12,6 +12,7 @@
 #include <systemd/sd-event.h>
 
 #include "act/brake.h"
+#include "act/bystander.h"
 #include "act/ending.h"
 #include "act/procedure.h"
 #include "act/sentry.h"
@@ -265,6 +266,7 @@ struct broker {
 	struct trip trip;
 	uint64_t survey_again_us;	/* not sooner for what a group has forked */
 	uint32_t processes_count;	/* of the newest survey */
+	struct bystander_survey surveyed;
 	struct victims_order order;
 	struct respond respond;
 	struct resort resort;
@@ -284,6 +286,7 @@ struct broker {
 	uint32_t warnings_count;
 	enum stage_word stage_shown;	/* last PropertiesChanged */
 	bool domains_stale;		/* a client left: is each domain still needed? */
+	uint64_t domains_due_us;	/* one of the configuration is looked for; NEVER_US: all are there */
 	bool cannot_shield;
 };
 

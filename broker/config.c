@@ -231,7 +231,8 @@ const struct config_option config_options[] = {
 
 	{"Domains", "domains", CONFIG_CGROUPS, AT(domains), 0, 0, 0, "",
 	 "Cgroups with a memory limit that are watched even without a client in them, as in "
-	 "/proc/PID/cgroup: \"/system.slice/logger.service\"."},
+	 "/proc/PID/cgroup: \"/system.slice/logger.service\". One that is not there, or goes, is "
+	 "looked for every second and watched from then on."},
 
 	{"Keeping", "events", CONFIG_COUNT, AT(events), 64, 65536, 4096, NULL,
 	 "How many events are kept in locked memory, about 300 bytes each. An episode with 10 "

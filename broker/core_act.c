@@ -47,9 +47,9 @@ bool core_is_ending_wanted(struct core *c, uint32_t domain, uint64_t now_us)
 	const struct core_domain *d = &c->domain[domain];
 	const struct estimate *e = &d->estimate;
 	const struct stage_policy *p = &c->policy.stage;
+	const struct plan_question q = core_question(c, domain, now_us);
 
-	if (now_us < c->grace_us || d->stage.now != STAGE_SHUTDOWN ||
-	    !plan_is_complete(&c->sessions, domain, STEP_SHUTDOWN))
+	if (now_us < c->grace_us || d->stage.now != STAGE_SHUTDOWN || !plan_is_complete(&c->sessions, &q))
 		return false;
 	if (is_held_at_edge(c, domain))
 		return true;
@@ -68,7 +68,7 @@ struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)
 	return (struct escalate_view){
 		.now_us = now_us,
 		.is_wanted = core_is_ending_wanted(c, domain, now_us) && !last_is_busy(&d->last) &&
-			     !settle_is_on(&d->settle, now_us),
+			     !core_is_machine_going(c) && !settle_is_on(&d->settle, now_us),
 		.is_back = core_is_back(c, domain),
 		.final_ended = !s || s->settled_final,
 		.final_missed = s && s->last_result == RESULT_MISSED,
@@ -252,16 +252,18 @@ static bool is_corroborated(struct core *c, uint32_t domain, const struct victim
 	return false;
 }
 
+bool core_is_same(const struct victim *a, const struct victim *b)
+{
+	return a->kind != VICTIM_NONE && b->kind != VICTIM_NONE && a->pid == b->pid &&
+	       a->start_ticks[0] == b->start_ticks[0];
+}
+
 /* Another domain's ladder has got hold of it: it is not asked, nor ended, twice. */
 static bool is_being_ended(const struct core *c, uint32_t domain, const struct victim *victim)
 {
-	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++) {
-		const struct victim *other = &c->domain[d].escalate.victim;
-
-		if (d != domain && c->domain[d].used && other->kind != VICTIM_NONE &&
-		    other->pid == victim->pid && other->start_ticks[0] == victim->start_ticks[0])
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
+		if (d != domain && c->domain[d].used && core_is_same(&c->domain[d].escalate.victim, victim))
 			return true;
-	}
 	return false;
 }
 

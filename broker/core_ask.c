@@ -4,6 +4,13 @@
 #include "core_parts.h"
 #include "core_tape.h"
 
+/*
+ * Who joins in stage shutdown puts its end off until so long after its entry: one that registered with a
+ * budget of 60 s, left and registered again did so for ever. Twice the default budget. Half: one that was
+ * started anew, and says busy once, is not waited for; double: another second to the cliff.
+ */
+#define LATE_MOST_US	(2 * US_PER_S)
+
 static void unshield(struct core *c, struct session *s, uint32_t domain)
 {
 	if (!s->is_shielded)
@@ -131,15 +138,25 @@ void core_told(struct core *c, uint32_t domain, const struct guard_told *t, uint
 	shield_and_note(c, s, now_us);
 }
 
+/* Who comes back after a restart of the broker was there before. */
+struct plan_question core_question(const struct core *c, uint32_t domain, uint64_t now_us)
+{
+	const struct stage *stage = &c->domain[domain].stage;
+	uint64_t entered_us = MAX_OF(stage->since_us, c->grace_us);
+	bool is_over = stage->now == STAGE_SHUTDOWN && now_us >= time_add_us(entered_us, LATE_MOST_US);
+
+	return (struct plan_question){ domain, plan_step(stage->now), is_over ? entered_us : NEVER_US };
+}
+
 void core_ask_stage(struct core *c, uint32_t domain, uint64_t now_us)
 {
-	enum session_step step = plan_step(c->domain[domain].stage.now);
+	const struct plan_question q = core_question(c, domain, now_us);
 	struct session *s = NULL;
 
-	if (step == STEP_RESUME)
+	if (q.step == STEP_RESUME)
 		return;
-	while ((s = plan_next(&c->sessions, domain, step, s)))
-		ask(c, s, domain, (struct session_request){ .step = step }, now_us);
+	while ((s = plan_next(&c->sessions, &q, s)))
+		ask(c, s, domain, (struct session_request){ .step = q.step }, now_us);
 }
 
 static bool is_under_pressure(const struct core *c, const struct session *s)
@@ -250,6 +267,7 @@ enum session_outcome core_join(struct core *c, const struct session_offer *offer
 	core_tape_input(c, CORE_TAPE_JOIN, &join);
 	if (outcome != SESSION_OK)
 		return outcome;
+	(*ret)->joined_us = now_us;
 	core_note_client(c, EVENT_CLIENT_JOINED, *ret, now_us);
 	core_advance_all(c, now_us);
 	return SESSION_OK;

@@ -11,18 +11,33 @@ static uint64_t latest_deadline_us(struct core *c, uint32_t domain)
 	uint64_t latest_us = 0;
 
 	for (struct session *s = session_next(&c->sessions, NULL); s; s = session_next(&c->sessions, s))
-		if (s->request.sequence && s->request.domain == domain &&
-		    s->request.step != STEP_RESUME)
+		if (session_owes(s, domain))
 			latest_us = MAX_OF(latest_us, s->request.deadline_us);
 	return latest_us;
+}
+
+/* A ladder has sent it a signal: to handle it, it must run, whichever domain holds it. */
+static bool was_signalled(const struct core *c, uint32_t domain, const struct victim *v)
+{
+	const struct escalate *e = &c->domain[domain].escalate;
+
+	return c->domain[domain].used && core_is_same(&e->victim, v) &&
+	       (e->rung == RUNG_TERM || e->rung == RUNG_PART || e->rung == RUNG_KILL);
+}
+
+static bool was_signalled_elsewhere(const struct core *c, uint32_t domain, const struct victim *v)
+{
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
+		if (d != domain && was_signalled(c, d, v))
+			return true;
+	return false;
 }
 
 static struct hold_view view_of(struct core *c, uint32_t domain, uint64_t now_us)
 {
 	const struct core_domain *d = &c->domain[domain];
 	enum escalate_rung rung = d->escalate.rung;
-
-	return (struct hold_view){
+	struct hold_view view = {
 		.now_us = now_us,
 		.is_enabled = c->policy.brake,
 		.is_dry = c->policy.escalate.dry_run,
@@ -35,6 +50,10 @@ static struct hold_view view_of(struct core *c, uint32_t domain, uint64_t now_us
 		.deadline_us = latest_deadline_us(c, domain),
 		.e = &d->estimate,
 	};
+
+	if (d->hold.phase == HOLD_ON && was_signalled_elsewhere(c, domain, &d->hold.victim))
+		view.is_asked_to_end = true;
+	return view;
 }
 
 static void note_hold(struct core *c, enum event_kind kind, uint32_t domain, struct event e,
@@ -76,6 +95,8 @@ void core_suspect(struct core *c, uint32_t domain, const struct victim *victim, 
 	const struct hold_view view = view_of(c, domain, now_us);
 
 	core_tape_survey(c, CORE_TAPE_SUSPECT, domain, victim, now_us);
+	if (victim && was_signalled_elsewhere(c, domain, victim))
+		victim = NULL;
 	if (!hold_take(&d->hold, victim, &view))
 		return;
 	if (!d->hold.is_dry)

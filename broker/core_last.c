@@ -7,13 +7,21 @@
 #include "core_parts.h"
 #include "core_tape.h"
 
-/* Nobody owes an answer to the last request of the domain. */
-static bool have_settled(struct core *c, uint32_t domain)
+/* Nobody owes an answer to a last request: who is also another domain's victim may have been asked anew. */
+static bool have_settled(struct core *c)
 {
 	for (struct session *s = session_next(&c->sessions, NULL); s; s = session_next(&c->sessions, s))
-		if (s->request.sequence && s->request.is_final && s->request.domain == domain)
+		if (s->request.sequence && s->request.is_final)
 			return false;
 	return true;
+}
+
+bool core_is_machine_going(const struct core *c)
+{
+	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
+		if (c->domain[d].used && last_ends_machine(&c->domain[d].last))
+			return true;
+	return false;
 }
 
 static struct last_view view_of(struct core *c, uint32_t domain, uint64_t now_us)
@@ -29,7 +37,7 @@ static struct last_view view_of(struct core *c, uint32_t domain, uint64_t now_us
 		.is_back = core_is_back(c, domain),
 		.is_enabled = c->policy.escalate.enabled,
 		.is_dry = c->policy.escalate.dry_run,
-		.have_settled = have_settled(c, domain),
+		.have_settled = have_settled(c),
 		.least_us = c->policy.escalate.settle_us,
 		.tte_low_us = d->estimate.tte_low_us,
 		.reboots = now_us < p->reboots_within_us ? c->reboots_before : 0,

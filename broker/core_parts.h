@@ -32,6 +32,8 @@ void core_distress(struct core *c, uint32_t domain, uint32_t distress, uint64_t 
 void core_note_grower(struct core *c, uint32_t domain, uint64_t now_us);
 
 /* core_ask.c */
+/* What the domain's stage asks of whom, and who is waited for. */
+struct plan_question core_question(const struct core *c, uint32_t domain, uint64_t now_us);
 void core_ask_stage(struct core *c, uint32_t domain, uint64_t now_us);
 void core_ask_resume(struct core *c, uint32_t domain, uint64_t now_us);
 void core_ask_final(struct core *c, uint32_t domain, uint64_t now_us);
@@ -43,6 +45,8 @@ void core_end_overdue(struct core *c, uint64_t now_us);
 
 /* core_act.c: one rung at most; true: something was done, look again. */
 bool core_climb(struct core *c, uint32_t domain, struct escalate_view view);
+/* Also in another domain's ladder; a reused pid is another one. */
+bool core_is_same(const struct victim *a, const struct victim *b);
 struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us);
 
 /* core_procedure.c: tells that it was started; that the ladder went on without its end. */
@@ -62,6 +66,8 @@ void core_hold(struct core *c, uint32_t domain, uint64_t now_us);
 
 /* core_last.c: the next step of the domain's last policy. */
 void core_last(struct core *c, uint32_t domain, uint64_t now_us);
+/* It is about to go, or goes already, whichever domain's policy it was. */
+bool core_is_machine_going(const struct core *c);
 /* false: nothing runs as the last policy of the domain. */
 bool core_last_ran(struct core *c, uint32_t domain, const struct core_procedure_end *end,
 		   uint64_t now_us);

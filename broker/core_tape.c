@@ -149,7 +149,7 @@ static const struct tape_field session_fields[] = {
 	SU(request.domain), SU(request.episode), SB(request.extended), SB(request.is_final),
 	SB(request.is_drill),
 	SU(settled), SB(settled_final), SU(final_domains), SB(is_shielded), SB(owes_resume),
-	SU(missed_sequence), SU(exposure_bytes), SU(freeable_bytes),
+	SU(joined_us), SU(missed_sequence), SU(exposure_bytes), SU(freeable_bytes),
 	SU(worst_us[0]), SU(worst_us[1]), SU(worst_us[2]), SU(worst_us[3]),
 	SU(worst_exposure_bytes[0]), SU(worst_exposure_bytes[1]), SU(worst_exposure_bytes[2]),
 	SU(worst_exposure_bytes[3]), SU(last_result),

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "judge/badness.h"
 #include "outlook.h"
 
@@ -65,6 +66,8 @@ const struct outlook_choice *outlook_choose(struct broker *b, uint64_t now_us)
 	if (o->choice_us && (now_us < o->choice_us + CHOICE_US || core_stage(&b->core) >= STAGE_IMMINENT))
 		return &o->choice;
 	r = survey_take(b->survey, &request, b->processes, BROKER_PROCESSES_MAX, &count);
+	b->processes_count = count;
+	b->surveyed = (struct bystander_survey){ CORE_DOMAIN_SYSTEM, r < 0 ? 0 : clock_now_us() };
 	if (r == 0 || r == -ENOBUFS)
 		choose(b, count);
 	o->choice_us = now_us;

@@ -107,7 +107,7 @@ static uint64_t owed_us(struct broker *b)
 
 	for (struct session *s = session_next(&b->core.sessions, NULL); s;
 	     s = session_next(&b->core.sessions, s))
-		if (s->request.sequence && s->request.domain == DOMAIN && s->request.step != STEP_RESUME)
+		if (session_owes(s, DOMAIN))
 			latest_us = MAX_OF(latest_us, s->request.deadline_us);
 	return e->rung == RUNG_IDLE || e->is_dry ? latest_us : MAX_OF(latest_us, e->deadline_us);
 }

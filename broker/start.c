@@ -106,15 +106,16 @@ static int start_signals(void)
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
-/* Whom the last survey saw is not the victim's, or stands still already. */
-static bool may_freeze(void *userdata, int32_t pid)
+static bool may_freeze(void *userdata, uint32_t domain, int32_t pid)
 {
-	const struct broker *b = userdata;
+	struct broker *b = userdata;
+	const struct bystander_view view = {
+		.survey = b->surveyed, .processes = b->processes, .count = b->processes_count,
+		.clients = &b->core.sessions, .protect_pids = b->protect_pids,
+		.protect_count = ARRAY_LEN(b->protect_pids), .domain = domain, .now_us = clock_now_us(),
+	};
 
-	for (uint32_t i = 0; i < b->processes_count; i++)
-		if (b->processes[i].pid == pid)
-			return false;
-	return pid > 1;
+	return bystander_may_stand_still(&view, pid);
 }
 
 static int start_brake(struct broker *b)
@@ -401,27 +402,6 @@ void start_protection(struct broker *b)
 }
 
 /* ---- domains, the past ---- */
-
-void start_domains(struct broker *b)
-{
-	warning_clear(b, WARNING_DOMAINS);
-	for (uint32_t i = 0; i < b->config.domains.count; i++) {
-		const char *name = b->config.domains.text[i];
-		bool is_new = core_domain_find(&b->core, name) == CORE_DOMAINS_MAX;
-		uint32_t d = core_domain_add(&b->core, name, true, clock_now_us());
-		int r;
-
-		resort_domain(b, d);
-		r = d == CORE_DOMAINS_MAX ? -ENOSPC : is_new ? sense_domain_add(b->sense, d, name) : 0;
-
-		if (r >= 0)
-			continue;
-		warning_add(b, WARNING_DOMAINS, "domain %s of the configuration is not watched: %s",
-			    name, strerror(-r));
-		if (d != CORE_DOMAINS_MAX)
-			core_domain_remove(&b->core, d, clock_now_us());
-	}
-}
 
 static uint32_t past_domain(struct broker *b, const char *name)
 {

@@ -26,8 +26,5 @@ void start_bus(struct broker *b);
 /* What the configuration's lists mean, if that may surprise. */
 void start_lists(struct broker *b);
 
-/* The cgroups that the configuration names. */
-void start_domains(struct broker *b);
-
 /* Episodes that were open when the broker before us ended. */
 void start_take_over(struct broker *b);

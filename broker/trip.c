@@ -270,14 +270,25 @@ void trip_start(struct broker *b)
 	take_config(b);
 }
 
+/* It is not among the configuration's domains, and would be dropped under the open wire. */
+static void keep_domain(struct broker *b)
+{
+	struct trip *t = &b->trip;
+
+	if (wire_is_open(&t->wire) && !t->wire.cgroup.is_v2)
+		(void)core_domain_add(&b->core, t->cgroup, true, clock_now_us()); /* it is there */
+}
+
 void trip_reload(struct broker *b)
 {
 	struct trip *t = &b->trip;
 	bool is_same = strcmp(t->cgroup, b->config.tripwire_cgroup) == 0 &&
 		       t->may_make == b->config.tripwire_create;
 
-	if (is_same && (wire_is_open(&t->wire) || !t->cgroup[0]))
+	if (is_same && (wire_is_open(&t->wire) || !t->cgroup[0])) {
+		keep_domain(b);
 		return;
+	}
 	close_wire(b, 0);
 	take_config(b);
 }

@@ -95,6 +95,7 @@ static uint32_t take_survey(struct broker *b, uint32_t domain)
 		log_warning("survey of the processes: %s", strerror(-r));
 	b->processes_count = count;
 	now_us = clock_now_us();
+	b->surveyed = (struct bystander_survey){ domain, r < 0 ? 0 : now_us };
 	b->survey_again_us = now_us + MAX_OF(AGAIN_LEAST_US, AGAIN_PAUSES * (now_us - begun_us));
 	return count;
 }

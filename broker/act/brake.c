@@ -230,7 +230,7 @@ static bool may_freeze(void *userdata, int32_t pid)
 	for (const struct brake_target *t = s->b->target; t < s->b->target + BRAKE_MAX; t++)
 		if (t->pid == pid && t->domain == s->domain)
 			return true;
-	return setup->may_freeze && setup->may_freeze(setup->userdata, pid);
+	return setup->may_freeze && setup->may_freeze(setup->userdata, s->domain, pid);
 }
 
 /* The cgroup of the first process that we have stopped. */
@@ -245,6 +245,8 @@ static void want_freeze(struct brake *b, uint32_t domain)
 		t++;
 	if (t == b->target + BRAKE_MAX)
 		return;
+	if (f->freezer.switch_fd >= 0 && !f->is_wanted)
+		return; /* an earlier victim's, which is on its way back: this one stands still as it is */
 	if (f->freezer.switch_fd < 0) {
 		if (freezer_find(&f->freezer, &b->trees, b->setup.root_fd, t->pid) < 0)
 			return;
@@ -336,6 +338,7 @@ uint32_t brake_adopt(struct brake *b, uint32_t domain, const struct victim *v)
 
 struct kill_scope {
 	const struct brake_setup *setup;
+	uint32_t domain;
 	const struct victim *victim;
 };
 
@@ -346,12 +349,13 @@ static bool may_kill(void *userdata, int32_t pid)
 	for (uint32_t i = 0; i < s->victim->pids_count; i++)
 		if (s->victim->pids[i] == pid)
 			return true;
-	return pid != getpid() && s->setup->may_freeze && s->setup->may_freeze(s->setup->userdata, pid);
+	return pid != getpid() && s->setup->may_freeze &&
+	       s->setup->may_freeze(s->setup->userdata, s->domain, pid);
 }
 
 bool brake_kill_cgroup(struct brake *b, uint32_t domain, const struct victim *v)
 {
-	struct kill_scope scope = { &b->setup, v };
+	struct kill_scope scope = { &b->setup, domain, v };
 	const struct freezer_question question = { may_kill, &scope };
 	_cleanup_close_ int fd = freezer_kill_switch(&b->trees, b->setup.root_fd, v->pid, &question);
 

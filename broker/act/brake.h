@@ -43,11 +43,10 @@ struct brake_setup {
 	struct ledger *ledger;		/* borrowed; let go of the past first */
 	struct worker *worker;		/* borrowed; started */
 	/*
-	 * May this process, which is in a victim's cgroup but not among those to be stopped, be
-	 * frozen with them? No for whom the survey saw (not the victim's, then), for clients and
-	 * whom nobody may end; yes for one that was forked since. NULL: none may.
+	 * May this process, which is in the cgroup of the domain's victim but not among those to be
+	 * stopped, be frozen, or ended, with them? See bystander.h. NULL: none may.
 	 */
-	bool (*may_freeze)(void *userdata, int32_t pid);
+	bool (*may_freeze)(void *userdata, uint32_t domain, int32_t pid);
 	void *userdata;
 };
 

@@ -49,6 +49,11 @@ bool last_is_busy(const struct last *l)
 	return l->phase == LAST_ASKING || l->phase == LAST_RUNNING || l->phase == LAST_ENDING;
 }
 
+bool last_ends_machine(const struct last *l)
+{
+	return l->phase == LAST_ASKING || l->phase == LAST_ENDING;
+}
+
 static void enter(struct last *l, enum last_phase phase, uint64_t now_us, uint64_t for_us)
 {
 	l->phase = phase;

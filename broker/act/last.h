@@ -83,6 +83,9 @@ void last_failed(struct last *l, uint64_t now_us);
 /* The rungs below it have to wait: what it does concerns everybody. */
 bool last_is_busy(const struct last *l);
 
+/* Everybody is asked to shut down for good, or has been: the machine goes. */
+bool last_ends_machine(const struct last *l);
+
 /* "relieve", "barebone", ...; static. LAST_POLICY_COUNT: no such word. */
 const char *last_policy_name(enum last_policy policy);
 enum last_policy last_policy_find(const char *word);

@@ -4,8 +4,10 @@
  * groups: group 0 first, its members in parallel, then the next group when the last member of the
  * one before has answered or missed its deadline. Nothing of this is stored: a client has settled
  * the steps that ended for it, so "whose turn is it" is the lowest group with somebody who has not
- * settled this step. A client that joins late or comes back simply is such a somebody. A step that
- * is still open from an earlier stage is superseded: the later step includes its duty.
+ * settled this step. A client that joins late or comes back simply is such a somebody, until the
+ * caller says that nobody waits for those who joined after some moment: else a client that comes
+ * and goes would put off what follows for ever. A step that is still open from an earlier stage is
+ * superseded: the later step includes its duty.
  *
  * The lead of a stage is the time from its entry to the cliff: for each group the longest need of
  * its members, summed over the groups, for this step and the steps of the stages after it, stretched
@@ -62,39 +64,44 @@ void plan_lead(struct session_table *t, uint32_t domain, const struct plan_polic
 	}
 }
 
-static bool is_pending(const struct session *s, uint32_t domain, enum session_step step)
+static bool is_pending(const struct session *s, const struct plan_question *q)
 {
-	return concerns(s, domain) && s->settled < step;
+	return concerns(s, q->domain) && s->settled < q->step;
+}
+
+static bool is_late(const struct session *s, const struct plan_question *q)
+{
+	return s->joined_us > q->joined_by_us;
 }
 
 /* The order group whose turn it is; UINT32_MAX: everybody has settled. */
-static uint32_t turn(struct session_table *t, uint32_t domain, enum session_step step)
+static uint32_t turn(struct session_table *t, const struct plan_question *q)
 {
 	uint32_t lowest = UINT32_MAX;
 
 	for (struct session *s = session_next(t, NULL); s; s = session_next(t, s))
-		if (is_pending(s, domain, step))
+		if (is_pending(s, q) && !is_late(s, q))
 			lowest = MIN_OF(lowest, s->offer.order_group);
 	return lowest;
 }
 
-struct session *plan_next(struct session_table *t, uint32_t domain, enum session_step step,
+struct session *plan_next(struct session_table *t, const struct plan_question *q,
 			  const struct session *after)
 {
 	/* who was asked before still has to settle, so its group's turn is not over */
-	uint32_t group = after ? after->offer.order_group : turn(t, domain, step);
+	uint32_t group = after && !is_late(after, q) ? after->offer.order_group : turn(t, q);
 	struct session *s = session_next(t, after);
 
 	for (; s; s = session_next(t, s)) {
-		bool is_asked = s->request.sequence && s->request.step >= step;
+		bool is_asked = s->request.sequence && s->request.step >= q->step;
 
-		if (is_pending(s, domain, step) && s->offer.order_group == group && !is_asked)
+		if (is_pending(s, q) && (s->offer.order_group == group || is_late(s, q)) && !is_asked)
 			return s;
 	}
 	return NULL;
 }
 
-bool plan_is_complete(struct session_table *t, uint32_t domain, enum session_step step)
+bool plan_is_complete(struct session_table *t, const struct plan_question *q)
 {
-	return turn(t, domain, step) == UINT32_MAX;
+	return turn(t, q) == UINT32_MAX;
 }

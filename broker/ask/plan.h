@@ -25,12 +25,18 @@ enum session_step plan_step(enum stage_word stage);
 void plan_lead(struct session_table *t, uint32_t domain, const struct plan_policy *p,
 	       uint32_t stretch_permyriad, struct stage_lead *ret);
 
+struct plan_question {
+	uint32_t domain;
+	enum session_step step;
+	uint64_t joined_by_us;		/* who joined later is asked at once, and waited for by nobody */
+};
+
 /*
- * The next client that must be asked `step` for `domain` now, after `after` (NULL: the first; else
- * the one that came before); NULL: nobody at the moment. Clients of a later group wait.
+ * The next client that must be asked now, after `after` (NULL: the first; else the one that came
+ * before); NULL: nobody at the moment. Clients of a later group wait.
  */
-struct session *plan_next(struct session_table *t, uint32_t domain, enum session_step step,
+struct session *plan_next(struct session_table *t, const struct plan_question *q,
 			  const struct session *after);
 
-/* Has everybody of the domain answered `step`, or missed it? */
-bool plan_is_complete(struct session_table *t, uint32_t domain, enum session_step step);
+/* Has everybody of the domain who is waited for answered the step, or missed it? */
+bool plan_is_complete(struct session_table *t, const struct plan_question *q);

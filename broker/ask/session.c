@@ -117,6 +117,12 @@ struct session *session_next(struct session_table *t, const struct session *afte
 	return NULL;
 }
 
+bool session_owes(const struct session *s, uint32_t domain)
+{
+	return s->request.sequence && s->request.step != STEP_RESUME &&
+	       (s->request.domain == domain || (s->offer.domains & (1u << domain)));
+}
+
 uint64_t session_need_us(const struct session *s, enum session_step step)
 {
 	uint64_t granted = s->offer.budget_us[step], worst = s->worst_us[step];

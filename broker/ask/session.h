@@ -62,6 +62,7 @@ struct session_request {
 struct session {
 	uint64_t id;			/* 0: free slot */
 	uint32_t generation;
+	uint64_t joined_us;
 	struct session_offer offer;	/* budgets are what was granted */
 	struct session_request request;
 	enum session_step settled;	/* highest step that ended since the last resume; RESUME: none */
@@ -103,6 +104,10 @@ struct session *session_get(struct session_table *t, uint64_t id);
 
 /* Iteration over live clients: pass NULL first, NULL comes back after the last. */
 struct session *session_next(struct session_table *t, const struct session *after);
+
+/* Has it been asked something that takes time, for this domain or, as it has one request only, for another
+ * one while it lives in this one, too? */
+bool session_owes(const struct session *s, uint32_t domain);
 
 /* The time the client needs for a step: its grant, shortened or stretched by what was measured. */
 uint64_t session_need_us(const struct session *s, enum session_step step);

@@ -383,6 +383,19 @@ int sense_domain_add(struct sense *s, uint32_t domain, const char *name)
 	return r;
 }
 
+bool sense_domain_exists(const struct sense *s, const char *name)
+{
+	struct sample sample = { .total_bytes = s->system.total_bytes };
+	struct cgroup c;
+	int r = cgroup_open(&c, &s->tree, name);
+
+	if (r < 0)
+		return false;
+	r = cgroup_read(&c, &s->room, &sample);
+	cgroup_close(&c);
+	return r == 0;
+}
+
 void sense_domain_remove(struct sense *s, uint32_t domain)
 {
 	struct sense_domain *d = domain_get(s, domain);

@@ -69,6 +69,8 @@ int sense_cgroup_paths(struct sense *s, int32_t pid, struct cgroup_paths *ret);
  */
 int sense_domain_add(struct sense *s, uint32_t domain, const char *name);
 void sense_domain_remove(struct sense *s, uint32_t domain);
+/* Is there a cgroup of that name that could be made one? */
+bool sense_domain_exists(const struct sense *s, const char *name);
 
 /* The memory.high of this cgroup is not a limit, but our tripwire; "": of none. Before it is a domain. */
 void sense_set_tripwire(struct sense *s, const char *name);

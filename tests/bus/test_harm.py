@@ -4,6 +4,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import socket
 import sys
@@ -286,6 +287,54 @@ def cgroup_goes_away():
               true(alive=alive) + expect(clients=(clients, 1)))
 
 
+def wait_domains(w, *wanted, seconds=4.0):
+    end = time.monotonic() + seconds
+    while sorted(w.domains()) != sorted(wanted) and time.monotonic() < end:
+        time.sleep(0.05)
+    return expect(domains=(sorted(w.domains()), sorted(wanted)))
+
+
+def not_watched(w):
+    proxy = w.connection().get_object(tap.NAME, tap.PATH, introspect=False)
+    warnings = proxy.Get(tap.NAME, "Warnings", dbus_interface=dbus.PROPERTIES_IFACE)
+    return sum("is not watched" in str(s) for s in warnings)
+
+
+def configured_cgroup_that_comes_later():
+    with Cgroups({"act": False, "domains": ["/demo", "/late"]}) as w:
+        before, missing = sorted(w.domains()), not_watched(w)
+        w.add_cgroup(b"late", 64 * MIB)
+        problems = wait_domains(w, "system", "/demo", "/late")
+        none, added = not_watched(w), [e for e in w.events() if e["event"] == "domain_added"]
+    tap.check("a cgroup of the configuration that comes after the broker is watched",
+              problems + expect(before=(before, ["/demo", "system"]), missing=(missing, 1), none=(none, 0))
+              + true(quiet=len(added) <= 4))
+
+
+def configured_cgroup_that_is_made_anew():
+    """As systemd does with the cgroup of a service that was ended. The kernel's own."""
+    folder = pathlib.Path("/sys/fs/cgroup/memory/failsoft-anew")
+    words = "a cgroup of the configuration that is made anew is watched again"
+    try:
+        folder.mkdir()
+    except OSError:
+        tap.skip(words, "no right to make a cgroup of version 1 here")
+        return
+    try:
+        with World({"act": False, "idle_interval_ms": 100, "domains": ["/failsoft-anew"]}, ["--root=/"]) as w:
+            w.__class__ = Cgroups
+            problems = wait_domains(w, "system", "/failsoft-anew")
+            folder.rmdir()
+            problems += wait_domains(w, "system")
+            gone = not_watched(w)
+            folder.mkdir()
+            problems += wait_domains(w, "system", "/failsoft-anew")
+            again = not_watched(w)
+    finally:
+        folder.rmdir()
+    tap.check(words, problems + expect(gone=(gone, 1), again=(again, 0)))
+
+
 def cgroup_with_a_name_that_is_no_text():
     with Cgroups() as w:
         w.add_cgroup(b"evil\xff", 64 * MIB)
@@ -345,6 +394,8 @@ domains_that_cannot_be()
 refused_client_leaves_no_domain()
 cgroup_reaches_its_clients()
 cgroup_goes_away()
+configured_cgroup_that_comes_later()
+configured_cgroup_that_is_made_anew()
 cgroup_with_a_name_that_is_no_text()
 victim_with_a_name_that_is_no_text()
 tap.done()

@@ -248,6 +248,30 @@ def it_vanishes():
               + true(off=sentence.startswith("off, "), warned=any("no tripwire" in s for s in warned)))
 
 
+class OldTree(Tree):
+    """Of version 1."""
+    def start_bus(self):
+        (self.folder / "root/proc/mounts").write_text("cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n")
+        cgroup = self.folder / f"root/sys/fs/cgroup/memory{NAME}"
+        cgroup.mkdir(parents=True)
+        for name, text in (("limit_in_bytes", 300 * MIB), ("usage_in_bytes", 100 * MIB), ("failcnt", 0),
+                           ("oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 0"),
+                           ("stat", "total_inactive_file 0\ntotal_active_file 0")):
+            (cgroup / f"memory.{name}").write_text(f"{text}\n")
+        (cgroup / "cgroup.event_control").write_text("")
+        World.start_bus(self)
+
+
+def version_1_after_a_reload():
+    with OldTree() as w:
+        before = [str(d[0]) for d in w.call("ListDomains")]
+        w.call("Reload")
+        after, sentence = [str(d[0]) for d in w.call("ListDomains")], w.sentence()
+    tap.check("cgroup v1: a reload leaves the ladder of the tripwire's cgroup",
+              expect(before=(before, ["system", NAME]), after=(after, ["system", NAME]))
+              + true(sentence="programs wait" in sentence))
+
+
 def version_1():
     """The kernel's own, where this user may make a cgroup of it."""
     folder = pathlib.Path("/sys/fs/cgroup/memory/failsoft-tripwire")
@@ -263,6 +287,7 @@ def version_1():
         with World({"tripwire_cgroup": "/failsoft-tripwire", "idle_interval_ms": 100}, ["--root=/"]) as w:
             w.__class__ = Tree
             sentence = w.sentence()
+            w.call("Reload")
             time.sleep(0.3)
             armed = control.read_text()
             hog = w.child(["/bin/sh", "-c", f"echo $$ >{folder}/cgroup.procs; exec \"$@\"", "sh",
@@ -293,5 +318,6 @@ told_is_true_after_a_reload()
 tripped()
 files_only()
 it_vanishes()
+version_1_after_a_reload()
 version_1()
 tap.done()

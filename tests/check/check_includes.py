@@ -8,7 +8,7 @@ import re
 import tap
 
 FOLDERS = ['base', 'sense', 'judge', 'ask', 'act', 'keep']
-STEMS = [('core',), ('config',), ('broker', 'peer', 'stream', 'recorder', 'outlook', 'victims', 'standby', 'respond', 'trip', 'resort', 'warning',
+STEMS = [('core',), ('config',), ('broker', 'peer', 'stream', 'recorder', 'outlook', 'victims', 'standby', 'respond', 'trip', 'resort', 'domains', 'warning',
     'service', 'start'), ('main',)]
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 BROKER = tap.SOURCE / 'broker'

@@ -17,6 +17,7 @@ const char *cover_name(enum cover_place place)
 		[COVER_SHIELD_KEPT] = "shield kept", [COVER_SURVEY] = "survey",
 		[COVER_NO_VICTIM] = "no victim", [COVER_FINAL] = "rung final",
 		[COVER_FINAL_OUTSIDE] = "rung final outside its domains",
+		[COVER_NOT_WAITED_FOR] = "not waited for, joined too late",
 		[COVER_LEFT] = "victim left after its answer",
 		[COVER_KILL_DRY] = "rung kill, dry run", [COVER_FINAL_DRY] = "rung final, dry run",
 		[COVER_TERM] = "rung term", [COVER_TERM_DRY] = "rung term, dry run",

@@ -10,6 +10,9 @@
 /* How late the ladder may be beside its own deadlines: a sample interval or two. */
 #define LADDER_SLACK_US	(500 * US_PER_MS)
 
+/* So long after the entry of shutdown who joins in it is waited for. */
+#define LATE_MOST_US	(2 * US_PER_S)
+
 struct model_client *model_client(struct sim *s, uint64_t id)
 {
 	for (uint32_t i = 0; id && i < SIM_CLIENTS; i++)
@@ -18,14 +21,30 @@ struct model_client *model_client(struct sim *s, uint64_t id)
 	return NULL;
 }
 
-/* Has everybody of the domain settled the step, of those who joined before that call? */
-bool model_is_settled(const struct model *m, uint32_t domain, enum session_step step,
+/* It joined after the domain had entered shutdown, and that is long ago. */
+bool model_is_late(const struct sim *s, const struct model_client *k, uint32_t domain)
+{
+	const struct model *m = &s->model;
+	uint64_t entered_us = m->domain[domain].risen_us;
+
+	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
+		if (m->domain[d].taken_us)
+			entered_us = MAX_OF(entered_us, m->domain[d].taken_us + MODEL_RETURN_US);
+	return m->domain[domain].episode.stage == STAGE_SHUTDOWN && k->joined_us > entered_us &&
+	       s->now_us >= entered_us + LATE_MOST_US;
+}
+
+/* Has everybody of the domain settled the step, of those who joined before that call and not too late? */
+bool model_is_settled(const struct sim *s, uint32_t domain, enum session_step step,
 		      uint64_t before_call)
 {
-	for (uint32_t i = 0; i < SIM_CLIENTS; i++)
-		if (m->client[i].id && (m->client[i].offer.domains & (1u << domain)) &&
-		    m->client[i].settled < step && m->client[i].joined_call < before_call)
+	for (uint32_t i = 0; i < SIM_CLIENTS; i++) {
+		const struct model_client *k = &s->model.client[i];
+
+		if (k->id && (k->offer.domains & (1u << domain)) && k->settled < step &&
+		    k->joined_call < before_call && !model_is_late(s, k, domain))
 			return false;
+	}
 	return true;
 }
 
@@ -69,6 +88,7 @@ void model_before(struct sim *s, const struct call *c)
 	const struct model_client *leaving = model_client(s, c->client);
 
 	m->calls++;
+	m->is_at_rest = false;
 	m->asked_count = m->ordered_count = m->acted_count = m->signalled_count = 0;
 	m->superseded_domains = 0;
 	m->events_count = m->effects_count = m->endings_count = 0;
@@ -124,14 +144,23 @@ static void check_client(struct sim *s, const struct model_client *k)
 			 k->id);
 }
 
-static uint32_t group_of_turn(const struct model *m, uint32_t domain, enum session_step step)
+/* Who comes too late does not count, once the core had time to see that it does. */
+static bool is_passed_over(const struct sim *s, const struct model_client *k, uint32_t domain)
+{
+	return s->model.is_at_rest && model_is_late(s, k, domain);
+}
+
+static uint32_t group_of_turn(const struct sim *s, uint32_t domain, enum session_step step)
 {
 	uint32_t lowest = UINT32_MAX;
 
-	for (uint32_t i = 0; i < SIM_CLIENTS; i++)
-		if (m->client[i].id && (m->client[i].offer.domains & (1u << domain)) &&
-		    m->client[i].settled < step)
-			lowest = MIN_OF(lowest, m->client[i].offer.order_group);
+	for (uint32_t i = 0; i < SIM_CLIENTS; i++) {
+		const struct model_client *k = &s->model.client[i];
+
+		if (k->id && (k->offer.domains & (1u << domain)) && k->settled < step &&
+		    !is_passed_over(s, k, domain))
+			lowest = MIN_OF(lowest, k->offer.order_group);
+	}
 	return lowest;
 }
 
@@ -140,13 +169,13 @@ static void check_turn(struct sim *s, uint32_t domain)
 {
 	struct model *m = &s->model;
 	enum session_step step = plan_step(m->domain[domain].episode.stage);
-	uint32_t group = group_of_turn(m, domain, step);
+	uint32_t group = group_of_turn(s, domain, step);
 
 	for (uint32_t i = 0; step != STEP_RESUME && i < SIM_CLIENTS; i++) {
 		const struct model_client *k = &m->client[i];
 
 		if (k->id && (k->offer.domains & (1u << domain)) && k->settled < step &&
-		    k->offer.order_group == group &&
+		    (k->offer.order_group == group || is_passed_over(s, k, domain)) &&
 		    (!k->request.sequence || k->request.step < step))
 			sim_fail(s,
 				 "client %" PRIx64
@@ -294,7 +323,7 @@ static void check_ladder(struct sim *s, uint32_t domain)
 
 	if (!d->stuck_since_us || s->now_us - d->stuck_since_us <= most_us)
 		return;
-	if (d->last.is_asking || d->last.is_running || d->last.is_ending)
+	if (d->last.is_running || model_is_machine_going(m))
 		return; /* it waits for the last policy */
 	if (s->now_us < d->comes_back_us)
 		return; /* for what the kernel ended, and its turn is next: see model_kill() */
@@ -323,8 +352,12 @@ void model_rest(struct sim *s)
 				 "client %" PRIx64
 				 " is past its deadline and its request is still open",
 				 m->client[i].id);
-	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
+	m->is_at_rest = true;
+	for (uint32_t d = 0; d < SIM_DOMAINS; d++) {
 		check_ladder(s, d);
+		if (m->domain[d].is_used)
+			check_turn(s, d);
+	}
 	model_brake_rest(s);
 }
 

@@ -21,6 +21,9 @@
 struct sim;
 struct call;
 
+/* After a restart clients have so long to come back. */
+#define MODEL_RETURN_US	(300 * US_PER_MS)
+
 struct model_request {
 	uint64_t sequence;		/* 0: none */
 	uint64_t issued_us, deadline_us;
@@ -32,7 +35,7 @@ struct model_request {
 
 struct model_client {
 	uint64_t id;			/* 0: free */
-	uint64_t joined_call;
+	uint64_t joined_call, joined_us;
 	struct session_offer offer;	/* budgets as granted */
 	struct model_request request;
 	enum session_step settled;
@@ -111,6 +114,7 @@ struct model {
 	uint64_t ids[MODEL_IDS_MAX];
 	uint32_t ids_count;
 	uint64_t last_event, last_episode, last_sequence, calls;
+	bool is_at_rest;		/* all that was due is done */
 	struct model_tripwire tripwire;
 	/* the call at hand */
 	struct model_request asked[MODEL_BATCH_MAX];
@@ -147,7 +151,8 @@ bool model_is_quiet(const struct model *m);
 
 /* Among the model's files. */
 struct model_client *model_client(struct sim *s, uint64_t id);
-bool model_is_settled(const struct model *m, uint32_t domain, enum session_step step,
+bool model_is_late(const struct sim *s, const struct model_client *k, uint32_t domain);
+bool model_is_settled(const struct sim *s, uint32_t domain, enum session_step step,
 		      uint64_t before_call);
 uint64_t model_floor_bytes(const struct model *m, uint32_t domain, enum stage_word stage);
 void model_event(struct sim *s, const struct call *c, const struct event *e);
@@ -164,6 +169,8 @@ void model_guard_after(struct sim *s, const struct call *c);
 void model_effect(struct sim *s, const struct core_effect *e);
 void model_last_event(struct sim *s, const struct call *c, const struct event *e);
 void model_last_effect(struct sim *s, const struct core_effect *e);
+/* Everybody is asked to shut down for good, or has been. */
+bool model_is_machine_going(const struct model *m);
 void model_tripwire_before(struct sim *s, const struct call *c);
 void model_tripwire_after(struct sim *s, const struct call *c);
 void model_tripwire_effect(struct sim *s, const struct core_effect *e);

@@ -9,15 +9,18 @@
 #define GREW_BYTES	(2 * MIB)
 #define UNOWED_MOST_US	(10 * US_PER_MS) /* until the next samples have had their say */
 
-/* Or was, until another domain asked the same client in the same call. */
+/* For whichever domain it was asked that it lives in. Or was, until another domain asked the same client
+ * in the same call. */
 static bool is_owed_time(const struct sim *s, uint32_t domain)
 {
 	if (s->model.superseded_domains & (1u << domain))
 		return true;
 	for (uint32_t i = 0; i < SIM_CLIENTS; i++) {
-		const struct model_request *r = &s->model.client[i].request;
+		const struct model_client *k = &s->model.client[i];
+		const struct model_request *r = &k->request;
 
-		if (r->sequence && r->domain == domain && r->step != STEP_RESUME)
+		if (k->id && r->sequence && r->step != STEP_RESUME &&
+		    (r->domain == domain || (k->offer.domains & (1u << domain))))
 			return true;
 	}
 	return false;

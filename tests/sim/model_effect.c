@@ -7,7 +7,6 @@
 #include "sim.h"
 
 /* What a client that lived through a restart of the broker is given to register again. */
-#define RETURN_US	(300 * US_PER_MS)
 
 static void on_order(struct sim *s, const struct core_effect *e)
 {
@@ -69,10 +68,10 @@ static void on_survey(struct sim *s, const struct core_effect *e)
 	const struct model_victim *v = &d->victim;
 
 	if (!m->policy.escalate.enabled || d->episode.stage != STAGE_SHUTDOWN || !d->has_memory ||
-	    !model_is_settled(m, e->domain, STEP_SHUTDOWN, UINT64_MAX))
+	    !model_is_settled(s, e->domain, STEP_SHUTDOWN, UINT64_MAX))
 		sim_fail(s, "domain %u at %s: a victim is looked for too early",
 			 (unsigned)e->domain, stage_name(d->episode.stage));
-	if (d->taken_us && s->now_us - d->taken_us < RETURN_US)
+	if (d->taken_us && s->now_us - d->taken_us < MODEL_RETURN_US)
 		sim_fail(s, "domain %u: a victim is looked for before clients can have come back",
 			 (unsigned)e->domain);
 	if (v->is_chosen && !d->was_back && !(v->was_killed && s->now_us >= v->deadline_us))
@@ -81,6 +80,10 @@ static void on_survey(struct sim *s, const struct core_effect *e)
 	if (d->last.is_asking || d->last.is_running || d->last.is_ending)
 		sim_fail(s, "domain %u: a victim is looked for while its last policy is run",
 			 (unsigned)e->domain);
+	for (uint32_t i = 0; i < SIM_CLIENTS; i++)
+		if (m->client[i].id && (m->client[i].offer.domains & (1u << e->domain)) &&
+		    m->client[i].settled < STEP_SHUTDOWN)
+			cover_add(&s->cover, COVER_NOT_WAITED_FOR); /* see above: no other one is left */
 	d->is_surveying = true;
 	d->survey_call = m->calls;
 	d->stuck_since_us = 0;

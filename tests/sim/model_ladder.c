@@ -313,7 +313,7 @@ static void on_action(struct sim *s, const struct event *e)
 	if (!d->victim.is_chosen || d->episode.stage != STAGE_SHUTDOWN || !d->has_memory)
 		sim_fail(s, "domain %u at %s: a signal to nobody or at a wrong time",
 			 (unsigned)e->domain, stage_name(d->episode.stage));
-	if (!model_is_settled(m, e->domain, STEP_SHUTDOWN, d->survey_call))
+	if (!model_is_settled(s, e->domain, STEP_SHUTDOWN, d->survey_call))
 		sim_fail(s, "domain %u: a signal before all its clients have settled shutdown",
 			 (unsigned)e->domain);
 	if (e->d != m->policy.escalate.dry_run)

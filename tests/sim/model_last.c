@@ -31,7 +31,7 @@ static void check_allowed(struct sim *s, const struct event *e)
 	if (!m->policy.escalate.enabled || d->episode.stage != STAGE_SHUTDOWN ||
 	    is_ladder_busy(s, d) || !d->is_nobody)
 		sim_fail(s, "domain %u: a last policy though somebody may be ended", (unsigned)e->domain);
-	if (!model_is_settled(m, e->domain, STEP_SHUTDOWN, UINT64_MAX))
+	if (!model_is_settled(s, e->domain, STEP_SHUTDOWN, UINT64_MAX))
 		sim_fail(s, "domain %u: a last policy before its clients have settled", (unsigned)e->domain);
 	if (d->last.is_asking || d->last.is_running || d->last.is_ending)
 		sim_fail(s, "domain %u: a last policy while one is run", (unsigned)e->domain);
@@ -78,9 +78,11 @@ static void on_last_ended(struct sim *s, const struct call *c, const struct even
 		cover_add(&s->cover, COVER_LAST_CALLED_OFF);
 	if (e->b >= LAST_OUTCOME_RAN)
 		cover_add(&s->cover, COVER_LAST_RAN);
+	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
+		if (d == e->domain || l->is_asking || l->is_ending)
+			s->model.domain[d].stuck_since_us = 0; /* all have waited for it */
 	l->is_failed = l->is_ending && e->b == LAST_OUTCOME_FAILED;
 	l->is_asking = l->is_running = l->is_ending = l->are_files_gone = false;
-	s->model.domain[e->domain].stuck_since_us = 0;
 }
 
 void model_last_event(struct sim *s, const struct call *c, const struct event *e)
@@ -91,12 +93,20 @@ void model_last_event(struct sim *s, const struct call *c, const struct event *e
 		on_last_ended(s, c, e);
 }
 
-static bool owes_last_answer(const struct model *m, uint32_t domain)
+bool model_is_machine_going(const struct model *m)
+{
+	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
+		if (m->domain[d].last.is_asking || m->domain[d].last.is_ending)
+			return true;
+	return false;
+}
+
+static bool owes_last_answer(const struct model *m)
 {
 	for (uint32_t i = 0; i < SIM_CLIENTS; i++) {
 		const struct model_request *r = &m->client[i].request;
 
-		if (m->client[i].id && r->sequence && r->is_final && r->domain == domain)
+		if (m->client[i].id && r->sequence && r->is_final)
 			return true;
 	}
 	return false;
@@ -109,7 +119,7 @@ static void on_end(struct sim *s, const struct core_effect *e)
 
 	if (!l->is_asking || m->policy.escalate.dry_run || !goes(e->last))
 		sim_fail(s, "domain %u: the machine is ended without a word", (unsigned)e->domain);
-	if (owes_last_answer(m, e->domain))
+	if (owes_last_answer(m))
 		sim_fail(s, "domain %u: the machine is ended while clients shut down", (unsigned)e->domain);
 	l->is_asking = false;
 	l->is_ending = true;

@@ -27,11 +27,11 @@ struct scene {
 
 static struct scene scene_; /* large */
 
-static inline bool may_freeze(void *userdata, int32_t pid)
+static inline bool may_freeze(void *userdata, uint32_t domain, int32_t pid)
 {
 	const struct scene *s = userdata;
 
-	return s->may_freeze == pid;
+	return domain == DOMAIN && s->may_freeze == pid;
 }
 
 /* As failsoftd does. */

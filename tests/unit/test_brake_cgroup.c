@@ -155,6 +155,25 @@ static void changes_of_mind(struct scene *s, const struct box *box)
 	assert_int_equal(in_ledger(s), 0);
 }
 
+/* What froze is on its way back when the next one is stopped, elsewhere: it goes on all the same. */
+static void another_victim_while_it_thaws(struct scene *s, const struct box *box)
+{
+	const struct victim v = hogs_victim(&s->hogs, 0, 2), other = hogs_victim(&s->hogs, 2, 1);
+
+	assert_int_equal(brake_stop(&s->brake, DOMAIN, &v), 2);
+	settle(s);
+	assert_true(box_becomes(box, box->on));
+	brake_release(&s->brake, DOMAIN);
+	assert_int_equal(brake_stop(&s->brake, DOMAIN, &other), 1);
+	settle(s);
+	assert_true(box_becomes(box, box->off));
+	assert_int_equal(in_ledger(s), 1);
+	expect_running(s, 0, 2);
+	expect_still(s, 2, 1);
+	brake_release(&s->brake, DOMAIN);
+	expect_running(s, 2, 1);
+}
+
 static void with_somebody_else(struct scene *s, const struct box *box)
 {
 	const struct victim one = hogs_victim(&s->hogs, 0, 1);
@@ -291,6 +310,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CGROUP_TEST(freeze_and_thaw),
 		CGROUP_TEST(changes_of_mind),
+		CGROUP_TEST(another_victim_while_it_thaws),
 		CGROUP_TEST(with_somebody_else),
 		CGROUP_TEST(with_ourselves),
 		CGROUP_TEST(frozen_before),

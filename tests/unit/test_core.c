@@ -110,32 +110,6 @@ static void a_later_stage_supersedes(void **state)
 	assert_true(answer(a, order.request.sequence, RESULT_DONE)); /* late, recorded */
 }
 
-/* To the bottom, everybody answering, until the core asks for a survey. */
-static void run_out(uint64_t client)
-{
-	struct core_effect e;
-
-	for (uint64_t mib = 12; mib > 1; mib--) {
-		free_mib(0, mib);
-		while (core_effect(&core, &e)) {
-			if (e.kind == EFFECT_SURVEY)
-				return;
-			if (e.kind == EFFECT_ORDER)
-				assert_true(answer(client, e.request.sequence, RESULT_DONE));
-		}
-		pass(5000);
-	}
-	fail_msg("no survey");
-}
-
-static struct victim victim_of(uint64_t client)
-{
-	return (struct victim){ .kind = VICTIM_PROCESS, .client = client, .pid = 7, .name = "hog",
-				.memory_bytes = 64 * MIB,
-				.pids_count = 1, .growth_bytes = 64 * MIB,
-				.all_growth_bytes = 64 * MIB };
-}
-
 static void the_ladder_to_the_end(void **state)
 {
 	uint64_t logger = join("logger", 10, 1);

@@ -105,6 +105,7 @@ static void each_step(void **state)
 			assert_int_equal(l.deadline_us, row->new_due_us);
 		assert_int_equal(last_is_busy(&l), l.phase == LAST_ASKING || l.phase == LAST_RUNNING ||
 						   l.phase == LAST_ENDING);
+		assert_int_equal(last_ends_machine(&l), l.phase == LAST_ASKING || l.phase == LAST_ENDING);
 	}
 }
 

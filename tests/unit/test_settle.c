@@ -82,32 +82,6 @@ static void switched_off(void **state)
 
 /* ---- in the core ---- */
 
-/* To the bottom, everybody answering, until the core asks for a survey. */
-static void run_out(uint64_t client)
-{
-	struct core_effect e;
-
-	for (uint64_t mib = 12; mib > 1; mib--) {
-		free_mib(0, mib);
-		while (core_effect(&core, &e)) {
-			if (e.kind == EFFECT_SURVEY)
-				return;
-			if (e.kind == EFFECT_ORDER)
-				assert_true(answer(client, e.request.sequence, RESULT_DONE));
-		}
-		pass(5000);
-	}
-	fail_msg("no survey");
-}
-
-static struct victim victim_of(uint64_t client)
-{
-	return (struct victim){ .kind = VICTIM_PROCESS, .client = client, .pid = 7, .name = "hog",
-				.memory_bytes = 64 * MIB,
-				.pids_count = 1, .growth_bytes = 64 * MIB,
-				.all_growth_bytes = 64 * MIB };
-}
-
 /*
  * The kernel has ended whom nobody else may end, and its memory is on its way: of who is left nobody is
  * ended, whether the survey was asked for before the kill or after it.

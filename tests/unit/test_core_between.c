@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* What one domain does to another, and one client to all. */
+#include <signal.h>
+
+#include "core_rig.h"
+
+static uint32_t cgroup;
+
+static int with_cgroup(void **state)
+{
+	reset(state);
+	core.policy.brake = true;
+	cgroup = core_domain_add(&core, "/apps", false, now_us);
+	return 0;
+}
+
+/* One request is all that a client has: who asked it is no matter to who takes its memory. */
+static void asked_for_the_one_held_for_the_other(void **state)
+{
+	(void)state;
+	join("viewer", 10, 1u | 1u << cgroup);
+	for (uint64_t mib = 12; mib; mib--) {
+		pass(2000);
+		free_mib(cgroup, mib);
+	}
+	drain();
+	for (uint64_t mib = 20; mib >= 7; mib--) {
+		pass(2000);
+		free_mib(0, mib);
+	}
+	assert_int_equal(core.domain[0].stage.now, STAGE_SHUTDOWN);
+	assert_int_equal(slots[0].request.domain, cgroup);
+	assert_int_equal(next(EFFECT_LOOK).kind, EFFECT_LOOK);
+}
+
+/* The cgroup holds 7; from here on the system may end it. */
+static struct victim held_by_the_cgroup(void)
+{
+	struct victim victim = victim_of(0);
+
+	victim.start_ticks[0] = 4711;
+	run_out(join("logger", 10, 1));
+	drain();
+	join("viewer", 10, 1u << cgroup);
+	free_mib(cgroup, 2);
+	core.domain[cgroup].hold = (struct hold){ .phase = HOLD_ON, .since_us = now_us, .victim = victim };
+	drain();
+	pass(1000);
+	assert_int_equal(next(EFFECT_LET_GO).kind, EFFECT_NONE);
+	return victim;
+}
+
+/* Who stands still cannot handle SIGTERM, whoever has sent it. */
+static void held_by_the_one_ended_by_the_other(void **state)
+{
+	struct victim victim = held_by_the_cgroup();
+
+	(void)state;
+	core_survey(&core, 0, &victim, now_us);
+	assert_int_equal(next(EFFECT_SIGNAL_VICTIM).signal, SIGTERM);
+	pass(1000);
+	assert_int_equal(next(EFFECT_LET_GO).kind, EFFECT_LET_GO);
+	assert_int_equal(core.domain[cgroup].hold.phase, HOLD_OFF);
+	/* nor is it stopped again, while it is ending */
+	core.domain[cgroup].hold = (struct hold){ .phase = HOLD_LOOKING };
+	core.domain[cgroup].estimate.tte_low_us = 0;
+	core_suspect(&core, cgroup, &victim, now_us);
+	assert_int_equal(next(EFFECT_STOP).kind, EFFECT_NONE);
+	core.domain[cgroup].hold = (struct hold){ .phase = HOLD_LOOKING };
+	victim.start_ticks[0]++;
+	core_suspect(&core, cgroup, &victim, now_us);
+	assert_int_equal(next(EFFECT_STOP).domain, cgroup);
+}
+
+static void another_one_stays_held(void **state)
+{
+	struct victim victim = held_by_the_cgroup();
+
+	(void)state;
+	victim.start_ticks[0]++;
+	core_survey(&core, 0, &victim, now_us);
+	assert_int_equal(next(EFFECT_SIGNAL_VICTIM).signal, SIGTERM);
+	pass(1000);
+	assert_int_equal(next(EFFECT_LET_GO).kind, EFFECT_NONE);
+}
+
+/* Nobody is chosen any more while all shut down, and who is asked anew by a ladder is waited for. */
+static void the_machine_goes_when_all_have_answered(void **state)
+{
+	uint64_t logger = join("logger", 10, 1u | 1u << cgroup);
+	struct victim victim = victim_of(logger);
+	struct core_effect order;
+
+	(void)state;
+	run_out(logger);
+	core.domain[cgroup].last = (struct last){
+		.policy = LAST_REBOOT, .running = LAST_REBOOT, .phase = LAST_ASKING,
+		.deadline_us = NEVER_US };
+	core.domain[cgroup].stage.now = STAGE_SHUTDOWN;
+	core.domain[cgroup].estimate = core.domain[0].estimate;
+	core_survey(&core, 0, &victim, now_us); /* it was asked for before */
+	order = next(EFFECT_ORDER);
+	assert_true(order.request.is_final && order.domain == 0);
+	pass(1000);
+	assert_int_equal(core.domain[cgroup].last.phase, LAST_ASKING);
+	assert_int_equal(next(EFFECT_END_MACHINE).kind, EFFECT_NONE);
+	assert_true(answer(logger, order.request.sequence, RESULT_DONE));
+	assert_int_equal(next(EFFECT_END_MACHINE).domain, cgroup);
+	escalate_init(&core.domain[0].escalate);
+	pass(1000);
+	assert_int_equal(next(EFFECT_SURVEY).kind, EFFECT_NONE);
+	core.domain[cgroup].last.phase = LAST_IDLE;
+	core.domain[cgroup].stage.now = STAGE_NORMAL;
+	pass(1000);
+	assert_int_equal(next(EFFECT_SURVEY).domain, 0);
+}
+
+/* With the longest budget, never answering, there again before it is gone. */
+static void one_that_comes_and_goes_puts_nothing_off(void **state)
+{
+	const uint64_t logger = join("logger", 10, 1);
+	struct session_offer offer = { .name = "flood", .pid = 8, .domains = 1,
+				       .budget_us = { 0, 0, 0, 60 * US_PER_S } };
+	struct sample sample = { .has = SAMPLE_HAS_MEMORY, .total_bytes = RIG_TOTAL, .free_bytes = MIB,
+				 .distress = DISTRESS_PSI_FULL };
+	uint64_t entered_us, before = 0;
+	struct session *s;
+
+	(void)state;
+	run_out(logger);
+	entered_us = core.domain[0].stage.since_us;
+	core.domain[0].escalate.deadline_us = NEVER_US; /* and that survey found nobody */
+	while (now_us < entered_us + 3 * US_PER_S) {
+		drain();
+		assert_int_equal(core_join(&core, &offer, now_us, &s), SESSION_OK);
+		assert_int_equal(next(EFFECT_ORDER).client, s->id);
+		core_leave(&core, before, now_us);
+		before = s->id;
+		pass(100 * US_PER_MS);
+		sample.time_us = now_us;
+		core_sample(&core, &sample);
+		if (next(EFFECT_SURVEY).kind)
+			break;
+	}
+	assert_in_range(now_us, entered_us + 2 * US_PER_S, entered_us + 2200 * US_PER_MS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(asked_for_the_one_held_for_the_other, with_cgroup),
+		cmocka_unit_test_setup(held_by_the_one_ended_by_the_other, with_cgroup),
+		cmocka_unit_test_setup(another_one_stays_held, with_cgroup),
+		cmocka_unit_test_setup(one_that_comes_and_goes_puts_nothing_off, with_cgroup),
+		cmocka_unit_test_setup(the_machine_goes_when_all_have_answered, with_cgroup),
+	};
+
+	return cmocka_run_group_tests_name("core_between", tests, NULL, NULL);
+}
