@@ -5,6 +5,9 @@
 #include "core_parts.h"
 #include "core_tape.h"
 
+/* As in act/victim.c: growth below it is noise. */
+#define POOLS_LEAST_BYTES	(2 * MIB)
+
 static uint64_t ending_us(const struct core *c)
 {
 	const struct plan_policy *plan = &c->policy.plan;
@@ -151,6 +154,15 @@ static void be_done(struct core *c, uint32_t domain)
 	c->is_baseline_void |= c->domain[domain].pools_done.grown_bytes > 0;
 }
 
+/* Most of what is missing is in no process; with less there is one that may not be ended. */
+static bool is_pools_fall(const struct core *c, uint32_t domain)
+{
+	uint64_t grown_bytes = core_pools(c, domain).grown_bytes;
+
+	return grown_bytes >= POOLS_LEAST_BYTES &&
+	       grown_bytes >= c->domain[domain].estimate.fallen_bytes / 2;
+}
+
 /* When its end has settled, before the next one is chosen. */
 static void note_returned(struct core *c, uint32_t domain, uint64_t now_us)
 {
@@ -281,7 +293,8 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 
 		if (!d->said_no_victim) {
 			core_note_cause(c, &e, domain, now_us);
-			be_done(c, domain);
+			if (is_pools_fall(c, domain))
+				be_done(c, domain);
 		}
 		d->said_no_victim = true;
 		core_last(c, domain, now_us);

@@ -25,7 +25,8 @@
  * gives back 1 MiB.
  * And nobody is ended in vain: other programs only for 1 MiB or more, a client only if it grew by half
  * of what all grew by, also those that may not be ended, or gives back half of what is missing.
- * Where one that may not be ended explains half of the growth, it is no other than who explains a quarter.
+ * Where one that may not be ended explains half of the growth, it is no other than who explains a
+ * quarter, or, where nobody else grew, gives back all that is missing.
  * A process that was born since the baseline costs the kernel memory as well, its threads and open
  * files too: that counts as its growth and not as the pools'. What one program takes to start is no
  * growth: of those born a moment ago the largest has 2 MiB less.
@@ -419,6 +420,9 @@ static bool is_worth(const struct rule *r, const struct victim *v)
 	if (r->by == BY_WRITING)
 		return v->growth_bytes >= r->pools_bytes / WRITTEN_SHARE;
 	if (r->by == BY_GROWTH && v->growth_bytes < least_growth(r))
+		return false;
+	if (r->by == BY_SIZE && v->memory_bytes < r->wanted_bytes &&
+	    least_growth(r) >= GROWTH_MIN_BYTES / UNTOUCHED_SHARE)
 		return false;
 	if (!v->client)
 		return v->memory_bytes >= WORTH_BYTES;

@@ -387,6 +387,31 @@ static void one_writer_after_the_other(void **state)
 	}
 }
 
+/* One that may not be ended leaks. Row: what the largest other has, and what is missing. */
+static void beside_one_that_may_not_be_ended(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t leak_mib, large_mib, wanted_mib;
+		bool expect;
+	} rows[] = {
+		{ "its end would buy a moment", 30, 9, 14, false },
+		{ "it gives back all that is missing", 30, 40, 14, true },
+		{ "nobody grew at all", 1, 9, 14, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		reset(NULL);
+		wanted_bytes = rows[i].wanted_mib * MIB;
+		add(50, 1, "liar", rows[i].leak_mib);
+		add_client(50, false);
+		add(51, 1, "large", 0)->memory_bytes = rows[i].large_mib * MIB;
+		if (choose() != rows[i].expect)
+			fail_msg("%s", rows[i].name);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -412,6 +437,7 @@ int main(void)
 		cmocka_unit_test_setup(old_namesakes_are_spared, reset),
 		cmocka_unit_test_setup(starting_is_no_leak, reset),
 		cmocka_unit_test_setup(one_writer_after_the_other, reset),
+		cmocka_unit_test_setup(beside_one_that_may_not_be_ended, reset),
 	};
 
 	return cmocka_run_group_tests_name("victim", tests, NULL, NULL);
