@@ -41,7 +41,7 @@ def leaker_is_ended():
         ended = w.wait_event(event="ended")
         events = w.events()
         settled = next(i for i, e in enumerate(events)
-                       if e["event"] == "answer" and e["step"] == "shutdown")
+                       if e["event"] == "answer" and e.get("step") == "shutdown")
         acted = next((i for i, e in enumerate(events) if e["event"] == "action"), 0)
     tap.check("the program that caused it is ended by SIGTERM",
               expect(status=(hog.poll(), -signal.SIGTERM), name=(ended and ended["name"], "hog")))
