@@ -23,7 +23,7 @@ def broker_killed_in_mid_episode():
         w.slide(LOW)
         before = w.wait_event(event="episode_opened")
         w.kill_broker()
-        gone = client.lines.wait("disconnected")
+        gone = all([c.lines.wait("disconnected") for c in (client, threaded)])
         w.start_broker()
         back = [c.lines.wait_times("connected", 2) for c in (client, threaded)]
         after = w.wait_event(event="episode_taken_over")

@@ -5,6 +5,7 @@ import faulthandler
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,8 @@ faulthandler.dump_traceback_later(100, exit=True)  # a test that hangs says wher
 
 TOTAL = 1048576        # KiB; floors: warning 104857, imminent 62914, shutdown 31457
 PLENTY, LOW, LOWER, LOWEST = 900000, 100000, 60000, 20000
+STAGES = ["normal", "warning", "imminent", "shutdown"]
+STAGE_AT = {LOW: 1, LOWER: 2, LOWEST: 3}
 SETTINGS = {"hold_ms": 60, "confirm_ms": 2000, "term_ms": 300, "kill_ms": 500, "settle_ms": 50,
             "lock_memory": False, "realtime_priority": 0}
 
@@ -106,10 +109,19 @@ class World:
             file.write(self.meminfo(free))
 
     def slide(self, *steps):
-        """Level by level, slowly enough that it is the floors that speak, not the speed."""
+        """Level by level, slowly enough that it is the floors that speak, not the speed; and not on
+        before the broker has seen it, which on a busy machine may take longer."""
         for free in steps:
             self.set_free(free)
             time.sleep(0.4)
+            end = time.monotonic() + 3
+            while self.stage_told() < STAGE_AT.get(free, 0) and time.monotonic() < end:
+                time.sleep(0.02)
+
+    def stage_told(self):
+        """By the broker's own words: there may be no bus to ask it on."""
+        told = re.findall(r" -> (\w+): ", (self.folder / "broker.log").read_text())
+        return STAGES.index(told[-1]) if told and told[-1] in STAGES else 0
 
     def add_process(self, pid, name="hog", rss=500000):
         """A process of this machine, as the broker's proc tree shows it."""
