@@ -65,6 +65,7 @@ static void episode_open(struct core *c, uint32_t domain, uint64_t number, uint6
 	d->episode = number;
 	d->said_no_victim = d->said_held_back = d->is_writer_ended = false;
 	d->pools_done = (struct core_pools){ 0 };
+	d->hasty_looks = 0;
 	d->said_grower = (struct grower){ .kind = GROWER_NONE };
 	*episode = (struct core_episode){ .number = number, .domain = domain, .began_us = now_us };
 	text_copy_tail(episode->domain_name, sizeof(episode->domain_name), d->name);

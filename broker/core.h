@@ -89,6 +89,7 @@ struct core_domain {
 	struct core_pools pools_done;	/* then, or when nobody was to be ended for it; 0: not yet */
 	uint64_t episode;		/* 0: none open */
 	bool said_no_victim, said_held_back; /* in this episode; once is enough */
+	uint32_t hasty_looks;		/* in a row: somebody was found that a kill had made the largest */
 	struct grower growers[CORE_GROWERS_MAX]; /* newest; who grows most first */
 	uint32_t growers_count;
 	uint64_t growers_us;		/* when they were seen */

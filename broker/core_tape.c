@@ -90,6 +90,7 @@ static const struct tape_field domain_fields[] = {
 	DU(last.policy), DU(last.phase), DU(last.running), DB(last.was_told), DU(last.began_us),
 	DU(last.deadline_us), DB(escalate.is_dry),
 	DU(settle.until_us), DU(settle.peak_bytes), DB(settle.is_cut), DB(settle.is_owed),
+	DU(hasty_looks),
 };
 
 #define SUMS(m) DD(m.weight), DD(m.t), DD(m.tt), DD(m.y), DD(m.ty)
@@ -184,6 +185,7 @@ static const struct tape_field survey_fields[] = {
 	TAPE_I(core_tape_survey, victim.pid), TAPE_T(core_tape_survey, victim.name),
 	V(victim.memory_bytes), V(victim.growth_bytes), V(victim.all_growth_bytes),
 	V(victim.pids_count), TAPE_B(core_tape_survey, victim.is_writer),
+	TAPE_B(core_tape_survey, victim.is_by_size), V(victim.seen_us),
 	V(victim.procedure), V(victim.procedure_us),
 	TAPE_T(core_tape_survey, victim.procedure_name),
 };

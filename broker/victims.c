@@ -119,8 +119,13 @@ static bool choose(struct broker *b, uint32_t domain, struct victim *ret)
 
 static bool find_victim(struct broker *b, uint32_t domain, struct victim *ret)
 {
+	uint64_t begun_us = clock_now_us();
+
 	take_survey(b, domain);
-	return choose(b, domain, ret);
+	if (!choose(b, domain, ret))
+		return false;
+	ret->seen_us = begun_us;
+	return true;
 }
 
 void victims_choose(struct broker *b, uint32_t domain)

@@ -29,6 +29,7 @@ struct victim {
 	bool is_writer;			/* of what grew in memory that no process shows */
 	bool is_preferred;		/* by the configuration, whoever grew */
 	bool is_by_size;		/* nobody grew */
+	uint64_t seen_us;		/* when the survey began; filled in by who takes it. 0: unknown */
 	uint64_t all_growth_bytes;	/* of the whole survey, for the share */
 	uint32_t pids_count;		/* processes to end; more than the array: the next pass */
 	int32_t pids[VICTIM_PIDS_MAX];

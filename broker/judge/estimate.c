@@ -183,6 +183,11 @@ bool estimate_heard_kill(const struct estimator *e, uint64_t sample_us)
 {
 	return e->distress_us[5] == sample_us + 1;
 }
+
+bool estimate_heard_kill_since(const struct estimator *e, uint64_t since_us)
+{
+	return e->distress_us[5] > since_us;
+}
 _Static_assert(DISTRESS_OOM == 1 << 5, "its place among the bits");
 
 /* Counters that moved are distress, too; remembers when each kind was last seen. */

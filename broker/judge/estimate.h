@@ -75,6 +75,8 @@ void estimate_forget_stall(struct estimator *e, struct estimate *now);
 
 /* Did the sample of that time say that the kernel has killed, by its log or by a counter? */
 bool estimate_heard_kill(const struct estimator *e, uint64_t sample_us);
+/* Or one since then? */
+bool estimate_heard_kill_since(const struct estimator *e, uint64_t since_us);
 
 /* "memory", "swap", "zram", "cgroup"; static. */
 const char *estimate_limit_name(enum estimate_limit limit);

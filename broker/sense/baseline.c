@@ -37,8 +37,10 @@ struct baseline *baseline_free(struct baseline *b)
 	return NULL;
 }
 
-void baseline_clear(struct baseline *b)
+void baseline_renew(struct baseline *b)
 {
+	if (b->count <= b->max / 2)
+		return;
 	memset(b->entry, 0, ((size_t)b->mask + 1) * sizeof(b->entry[0]));
 	b->count = 0;
 }

@@ -14,7 +14,12 @@ struct baseline;
 struct baseline *baseline_new(uint32_t max_processes);
 struct baseline *baseline_free(struct baseline *b);
 
-void baseline_clear(struct baseline *b);
+/*
+ * Before all are set anew. Who cannot be read then keeps what it had: with memory short, a baseline without
+ * everybody made every old program one that grew by all it has. Those that have ended go when half of the
+ * room is used, with all others.
+ */
+void baseline_renew(struct baseline *b);
 /* Processes beyond max_processes are not remembered. */
 struct baseline_figures {
 	uint64_t memory_bytes, written_bytes;

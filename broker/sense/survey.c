@@ -423,7 +423,7 @@ int survey_baseline_reset(struct survey *s)
 	const struct survey_request whole = { .cgroup_fd = -1 };
 	struct pass p = { .survey = s, .request = &whole };
 
-	baseline_clear(s->baseline);
+	baseline_renew(s->baseline);
 	return pass_run(&p);
 }
 

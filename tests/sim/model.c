@@ -27,9 +27,8 @@ bool model_is_late(const struct sim *s, const struct model_client *k, uint32_t d
 	const struct model *m = &s->model;
 	uint64_t entered_us = m->domain[domain].risen_us;
 
-	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
-		if (m->domain[d].taken_us)
-			entered_us = MAX_OF(entered_us, m->domain[d].taken_us + MODEL_RETURN_US);
+	if (m->taken_us)
+		entered_us = MAX_OF(entered_us, m->taken_us + MODEL_RETURN_US);
 	return m->domain[domain].episode.stage == STAGE_SHUTDOWN && k->joined_us > entered_us &&
 	       s->now_us >= entered_us + LATE_MOST_US;
 }
@@ -283,12 +282,16 @@ void model_after(struct sim *s, const struct call *c, const struct core_effect *
 	uint64_t lost = 0, before = m->last_event;
 	enum stage_word highest = STAGE_NORMAL;
 
+	if (c->kind == CALL_TRIPPED && s->core.domain[CORE_DOMAIN_SYSTEM].sample_due_us == s->now_us)
+		model_tripped(s);
 	while ((e = record_next(&s->core.record, &before, &lost)))
 		model_event(s, c, e);
 	if (lost)
 		sim_fail(s, "one call made more than %u events", SIM_EVENTS);
 	for (uint32_t i = 0; i < count; i++)
 		model_effect(s, &batch[i]);
+	if (c->kind == CALL_SURVEY)
+		model_survey_after(s, c);
 	if (c->kind == CALL_GUARD)
 		model_guard_after(s, c);
 	model_tripwire_after(s, c);
@@ -318,7 +321,8 @@ static void check_ladder(struct sim *s, uint32_t domain)
 	const struct model_domain *d = &m->domain[domain];
 	const struct model_client *k = model_client(s, d->victim.client);
 	const struct escalate_policy *p = &m->policy.escalate;
-	uint64_t most_us = p->term_us + p->kill_us + p->settle_us + LADDER_SLACK_US +
+	uint64_t most_us = p->term_us + p->kill_us + (1 + MODEL_SPARED_MOST) * p->settle_us +
+			   LADDER_SLACK_US +
 			   2 * m->policy.session.max_budget_us;
 
 	if (!d->stuck_since_us || s->now_us - d->stuck_since_us <= most_us)

@@ -98,7 +98,12 @@ struct model_domain {
 	uint64_t killed_us, comes_back_us; /* the first of a series; until then nobody is chosen */
 	uint64_t best_bytes;		/* headroom since then */
 	bool is_falling_on, was_ladders;
+	uint64_t newest_kill_us;	/* 0: none; after it, who is only the largest is spared ... */
+	uint32_t spared;		/* ... so often in a row */
 };
+
+/* Then the ladder has its turn. */
+#define MODEL_SPARED_MOST	3u
 
 struct model_tripwire {
 	bool is_on, was_armed;
@@ -111,6 +116,7 @@ struct model {
 	struct core_policy policy;
 	struct model_client client[SIM_CLIENTS];
 	struct model_domain domain[SIM_DOMAINS];
+	uint64_t taken_us;		/* newest of all domains, also of one that is gone; 0: never */
 	uint64_t ids[MODEL_IDS_MAX];
 	uint32_t ids_count;
 	uint64_t last_event, last_episode, last_sequence, calls;
@@ -157,6 +163,7 @@ bool model_is_settled(const struct sim *s, uint32_t domain, enum session_step st
 uint64_t model_floor_bytes(const struct model *m, uint32_t domain, enum stage_word stage);
 void model_event(struct sim *s, const struct call *c, const struct event *e);
 void model_sample(struct sim *s, const struct sample *sample);
+void model_tripped(struct sim *s);
 void model_kill(struct sim *s, uint32_t domain);
 void model_ladder_event(struct sim *s, const struct call *c, const struct event *e);
 void model_brake_call(struct sim *s, const struct call *c);
@@ -166,6 +173,7 @@ void model_brake_rest(struct sim *s);
 void model_guard_event(struct sim *s, const struct call *c, const struct event *e);
 void model_guard_told(struct sim *s, const struct call *c, const struct event *e);
 void model_guard_after(struct sim *s, const struct call *c);
+void model_survey_after(struct sim *s, const struct call *c);
 void model_effect(struct sim *s, const struct core_effect *e);
 void model_last_event(struct sim *s, const struct call *c, const struct event *e);
 void model_last_effect(struct sim *s, const struct core_effect *e);

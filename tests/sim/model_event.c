@@ -26,6 +26,8 @@ void model_kill(struct sim *s, uint32_t domain)
 	struct model_domain *d = &s->model.domain[domain];
 	uint64_t settle_us = s->model.policy.escalate.settle_us;
 
+	if (d->is_used)
+		d->newest_kill_us = s->now_us;
 	if (!d->is_used || s->now_us < d->comes_back_us)
 		return;
 	if (d->killed_us && (!d->was_ladders || s->now_us < d->comes_back_us + settle_us)) {
@@ -41,13 +43,16 @@ void model_kill(struct sim *s, uint32_t domain)
 static void watch_return(struct sim *s, const struct sample *a)
 {
 	struct model_domain *d = &s->model.domain[a->domain];
-	bool is_killed = a->distress & DISTRESS_OOM;
+	/* one that the log told of at this very moment counts with the sample, too */
+	bool is_killed = (a->distress & DISTRESS_OOM) || d->newest_kill_us == s->now_us;
 
 	if (a->has & SAMPLE_HAS_VMSTAT) {
 		is_killed |= d->has_kills && a->oom_kills > d->oom_kills;
 		d->oom_kills = a->oom_kills;
 		d->has_kills = true;
 	}
+	if (is_killed)
+		d->newest_kill_us = s->now_us;
 	if (s->now_us >= d->comes_back_us) {
 		if (is_killed)
 			model_kill(s, a->domain);
@@ -92,6 +97,17 @@ void model_sample(struct sim *s, const struct sample *sample)
 		d->stuck_since_us = 0;
 	else if (!d->stuck_since_us)
 		d->stuck_since_us = s->now_us;
+}
+
+/* It is taken for a sample without a reading: what was read last counts by the settings of now. */
+void model_tripped(struct sim *s)
+{
+	struct model_domain *d = &s->model.domain[CORE_DOMAIN_SYSTEM];
+
+	d->was_ladders |= s->now_us >= d->comes_back_us;
+	if (d->has_memory && !d->calm_since_us &&
+	    d->headroom_bytes >= model_floor_bytes(&s->model, CORE_DOMAIN_SYSTEM, STAGE_WARNING))
+		d->calm_since_us = s->now_us;
 }
 
 /* ---- clients ---- */

@@ -126,7 +126,7 @@ static void on_taken_over(struct sim *s, const struct call *c, const struct even
 	d->episode = c->past;
 	d->episode.victims = d->episode.missed = 0;
 	m->last_episode = MAX_OF(m->last_episode, e->episode);
-	d->risen_us = d->taken_us = s->now_us;
+	d->risen_us = d->taken_us = m->taken_us = s->now_us;
 	cover_add(&s->cover, COVER_TAKEN_OVER);
 }
 
@@ -144,6 +144,26 @@ static void on_removed(struct sim *s, const struct call *c, const struct event *
 }
 
 /* ---- the ladder ---- */
+
+/* Nobody grew, but the kernel has killed one just before the survey, or during it. */
+static bool is_in_haste(const struct sim *s, const struct call *c)
+{
+	uint64_t kill_us = s->model.domain[c->domain].newest_kill_us;
+	uint64_t seen_us = c->victim->seen_us ? c->victim->seen_us : s->now_us;
+
+	return c->victim->is_by_size && kill_us &&
+	       kill_us + s->model.policy.escalate.settle_us >= seen_us;
+}
+
+void model_survey_after(struct sim *s, const struct call *c)
+{
+	struct model_domain *d = &s->model.domain[c->domain];
+
+	if (!c->victim || !d->is_surveying || !is_in_haste(s, c))
+		return;
+	d->spared++;
+	cover_add(&s->cover, COVER_NOT_IN_HASTE);
+}
 
 static void on_victim(struct sim *s, const struct call *c, const struct event *e)
 {
@@ -168,6 +188,10 @@ static void on_victim(struct sim *s, const struct call *c, const struct event *e
 	if (!c->victim->client && crash_was_killed(s, c->victim->pid))
 		sim_fail(s, "domain %u: pid %d, killed before the daemon was, is to be ended again",
 			 (unsigned)e->domain, (int)c->victim->pid);
+	if (is_in_haste(s, c) && d->spared < MODEL_SPARED_MOST)
+		sim_fail(s, "domain %u ends who is only the largest, where the kernel has just killed one; "
+			 "spared %u times before", (unsigned)e->domain, (unsigned)d->spared);
+	d->spared = 0;
 	k = model_client(s, c->victim->client);
 	d->victim = (struct model_victim){
 		.is_chosen = true,

@@ -26,8 +26,12 @@ bool culprit_choose(struct sim *s, uint32_t domain, struct culprit *k, struct vi
 	ret->pids[0] = ret->pid;
 	ret->pids_count = 1;
 	strcpy(ret->name, "hog");
-	if (dice_percent(d, 85)) /* else it is the largest, and nobody grew */
+	if (dice_percent(d, 85))
 		ret->growth_bytes = ret->all_growth_bytes = GIB;
+	else
+		ret->is_by_size = true;
+	if (dice_percent(d, 50))
+		ret->seen_us = s->now_us - MIN_OF(s->now_us, dice_spread(d, 200 * US_PER_MS));
 	if (dice_percent(d, 40)) {
 		ret->procedure = ++s->world.last_procedure;
 		ret->procedure_us = dice_spread(d, 800 * US_PER_MS);

@@ -112,6 +112,47 @@ static void what_the_kernel_killed_comes_back_first(void **state)
 	assert_int_equal(newest(EVENT_VICTIM).client, logger);
 }
 
+/*
+ * A leak that is started again whenever the kernel ends it is not there when the survey is: who is largest
+ * then is spared, also if the kill came before the survey had ended; but not for ever.
+ */
+static void the_largest_is_no_cause_after_a_kill(void **state)
+{
+	struct victim victim = victim_of(0);
+
+	(void)state;
+	victim.is_by_size = true;
+	victim.all_growth_bytes = 0;
+	run_out(join("logger", 10, 1));
+	core.domain[0].settle.is_owed = true; /* the wait for what comes back was before */
+	for (int look = 0; look < 3; look++) {
+		core_kernel_oom(&core, 0, 99, "hog", now_us);
+		core.domain[0].settle.until_us = 0;
+		pass(1000000); /* so long did the survey take */
+		victim.seen_us = now_us - (look == 1 ? 900000 : 1100000);
+		core_survey(&core, 0, &victim, now_us);
+		assert_int_equal(core.domain[0].escalate.victim.kind, VICTIM_NONE);
+	}
+	core_survey(&core, 0, &victim, now_us);
+	assert_int_equal(core.domain[0].escalate.victim.pid, victim.pid);
+}
+
+/* ... and a kill that was long before it says nothing. */
+static void an_old_kill_spares_nobody(void **state)
+{
+	struct victim victim = victim_of(0);
+
+	(void)state;
+	victim.is_by_size = true;
+	run_out(join("logger", 10, 1));
+	core_kernel_oom(&core, 0, 99, "hog", now_us);
+	pass(400000);
+	free_mib(0, 1);
+	victim.seen_us = now_us;
+	core_survey(&core, 0, &victim, now_us);
+	assert_int_equal(core.domain[0].escalate.victim.pid, victim.pid);
+}
+
 /* Half of what came back is gone again: somebody else leaks on. */
 static void a_leak_that_goes_on_is_met_at_once(void **state)
 {
@@ -154,6 +195,8 @@ int main(void)
 		cmocka_unit_test(each_step),
 		cmocka_unit_test(switched_off),
 		cmocka_unit_test_setup(what_the_kernel_killed_comes_back_first, reset),
+		cmocka_unit_test_setup(the_largest_is_no_cause_after_a_kill, reset),
+		cmocka_unit_test_setup(an_old_kill_spares_nobody, reset),
 		cmocka_unit_test_setup(a_leak_that_goes_on_is_met_at_once, reset),
 		cmocka_unit_test_setup(a_counted_kill_is_one, reset),
 	};

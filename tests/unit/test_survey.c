@@ -328,6 +328,33 @@ static void newcomers(void **state)
 	(void)state;
 }
 
+/* Who cannot be read for a new baseline, or all when there is no time to be had, is no newcomer for it. */
+static void a_baseline_that_fails(void **state)
+{
+	struct survey *s = NULL;
+	struct seen seen;
+	struct tree t;
+
+	tree_open(&t, "root-v2");
+	assert_int_equal(survey_open(t.root, 64, &s), 0);
+	write_memory(&t, 201, 1000);
+	assert_int_equal(survey_baseline_reset(s), 0);
+	write_memory(&t, 201, 1300);
+	tree_write(&t, "proc/uptime", "");
+	assert_true(survey_baseline_reset(s) < 0);
+	tree_write(&t, "proc/uptime", "1000.00 0.00\n");
+	seen = take(s, -1, NULL);
+	assert_int_equal(find(&seen, 201)->growth_bytes, 300 * KIB);
+	tree_write(&t, "proc/201/oom_score_adj", "");
+	assert_int_equal(survey_baseline_reset(s), 0);
+	tree_write(&t, "proc/201/oom_score_adj", "0\n");
+	seen = take(s, -1, NULL);
+	assert_int_equal(find(&seen, 201)->growth_bytes, 300 * KIB);
+	survey_close(s);
+	tree_close(&t);
+	(void)state;
+}
+
 /* More processes than can be remembered: some have no baseline, none has a wrong one. */
 static void small_memory(void **state)
 {
@@ -452,6 +479,7 @@ int main(void)
 		cmocka_unit_test(lists_by_path_and_cgroup),
 		cmocka_unit_test(growth_since_baseline),
 		cmocka_unit_test(newcomers),
+		cmocka_unit_test(a_baseline_that_fails),
 		cmocka_unit_test(threads_are_growth),
 		cmocka_unit_test(threads_without_end),
 		cmocka_unit_test(files_are_growth),
