@@ -169,7 +169,7 @@ struct victims_row {
 /* The order, for people; see victims_order(). */
 #define VICTIMS_ROWS_MAX	32
 struct victims_order {
-	uint32_t domain, count;
+	uint32_t count;
 	uint64_t taken_us;		/* 0: never */
 	struct victims_row row[VICTIMS_ROWS_MAX];
 };
@@ -267,7 +267,7 @@ struct broker {
 	uint64_t survey_again_us;	/* not sooner for what a group has forked */
 	uint32_t processes_count;	/* of the newest survey */
 	struct bystander_survey surveyed;
-	struct victims_order order;
+	struct victims_order order[CORE_DOMAINS_MAX]; /* by domain */
 	struct respond respond;
 	struct resort resort;
 	struct feeders feeders;

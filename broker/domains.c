@@ -52,6 +52,7 @@ static void drop(struct broker *b, uint32_t domain, uint64_t now_us)
 	respond_let_go(b, domain);
 	terminate_release(&b->terminate, domain);
 	sense_domain_remove(b->sense, domain);
+	b->order[domain].taken_us = 0;
 	core_domain_remove(&b->core, domain, now_us);
 	broker_drain(b);
 }

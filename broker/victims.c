@@ -306,10 +306,9 @@ static const struct session *client_of(struct broker *b, int32_t pid)
 	return NULL;
 }
 
-static void add_never(struct broker *b, const struct process *p)
+static void add_never(struct broker *b, struct victims_order *o, const struct process *p)
 {
 	const struct session *s = client_of(b, p->pid);
-	struct victims_order *o = &b->order;
 	struct victims_row *row;
 
 	if (!p->in_domain || p->memory_bytes < NEVER_LEAST_BYTES || o->count == VICTIMS_ROWS_MAX ||
@@ -326,21 +325,21 @@ static void add_never(struct broker *b, const struct process *p)
 
 const struct victims_order *victims_order(struct broker *b, uint32_t domain)
 {
-	struct victims_order *o = &b->order;
+	struct victims_order *o = &b->order[domain];
 	uint64_t now_us = clock_now_us();
 	struct victim victim;
 
 	if (core_stage(&b->core) >= STAGE_IMMINENT)
 		return NULL;
-	if (o->taken_us && o->domain == domain && now_us < o->taken_us + ORDER_US)
+	if (o->taken_us && now_us < o->taken_us + ORDER_US)
 		return o;
-	*o = (struct victims_order){ .domain = domain, .taken_us = now_us };
+	*o = (struct victims_order){ .taken_us = now_us };
 	take_survey(b, domain);
 	while (o->count < VICTIMS_ROWS_MAX / 2 && choose(b, domain, &victim)) {
 		add_row(o, &victim);
 		take_out(b, &victim);
 	}
 	for (uint32_t i = 0; i < b->processes_count; i++)
-		add_never(b, &b->processes[i]);
+		add_never(b, o, &b->processes[i]);
 	return o;
 }
