@@ -129,12 +129,13 @@ static void take_panic(const struct line *l, struct outcome_facts *facts)
 	facts->has_panic = true;
 }
 
-static void take_words(struct line l, struct outcome_facts *facts)
+void outcome_kmsg_line(const char *line, size_t length, struct outcome_facts *facts)
 {
 	static const char *const kills[] = {
 		"Out of memory: Killed process ", "Memory cgroup out of memory: Killed process ",
 		"Out of memory (oom_kill_allocating_task): Killed process ", "Killed process ",
 	};
+	struct line l = { line, length };
 
 	if (!skip_prefix(&l))
 		return;
@@ -159,7 +160,7 @@ void outcome_kmsg(const char *text, struct outcome_facts *facts)
 	while (*text) {
 		const size_t length = strcspn(text, "\n");
 
-		take_words((struct line){ text, length }, facts);
+		outcome_kmsg_line(text, length, facts);
 		text += length + (text[length] == '\n');
 	}
 }

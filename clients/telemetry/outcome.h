@@ -55,6 +55,8 @@ struct outcome {
 void outcome_gather(int root_fd, const struct crumb_note *past, struct outcome_facts *ret);
 /* Pure: the kernel's last words, one file of them. */
 void outcome_kmsg(const char *text, struct outcome_facts *facts);
+/* ... and one line of it. */
+void outcome_kmsg_line(const char *line, size_t length, struct outcome_facts *facts);
 void outcome_judge(const struct crumb_note *past, const struct outcome_facts *facts, struct outcome *ret);
 
 /* Is that an end which nobody ordered? It counts as a reset. What came after this process was stopped on

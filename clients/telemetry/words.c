@@ -66,15 +66,14 @@ bool words_add_line(struct words *w, const char *line)
 /* Takes those after the first `skip`; returns how many there are. */
 static uint32_t sift_kills(struct words *w, const char *text, uint32_t skip)
 {
-	char line[2 * OUTCOME_LINE_MAX], said[sizeof(KILL) + 32 + FEED_NAME_MAX];
+	char said[sizeof(KILL) + 32 + FEED_NAME_MAX];
 	uint32_t count = 0;
 
 	for (size_t length; *text; text += length + (text[length] == '\n')) {
 		struct outcome_facts one = {0};
 
 		length = strcspn(text, "\n");
-		(void)snprintf(line, sizeof(line), "%.*s", (int)length, text);
-		outcome_kmsg(line, &one);
+		outcome_kmsg_line(text, length, &one);
 		if (!one.kills || count++ < skip)
 			continue;
 		(void)snprintf(said, sizeof(said), KILL, one.killed_pid[0], one.killed[0]);
