@@ -221,10 +221,12 @@ struct trip {
 	char cgroup[CONFIG_TEXT_MAX];	/* "": none is configured */
 	bool may_make;
 	int error;			/* why it is not open */
+	int said_error;			/* ... as was said; 0: nothing */
 	struct sample system;		/* newest sample */
 	uint64_t read_us;		/* of the cgroup */
 	uint32_t domain;		/* v1: the cgroup's */
 	struct tripwire_wait wait;	/* v1 */
+	uint64_t again_us;		/* a cgroup that is not there is looked for again then */
 };
 
 struct broker {

@@ -20,6 +20,10 @@
  */
 #define READ_PAUSE_US	(100 * US_PER_MS)
 
+/* A slice of systemd comes with its first unit and goes with its last one. Half: two more files are opened
+ * every second; double: programs that were started first run free for so much longer. */
+#define AGAIN_US	US_PER_S
+
 static const char cannot[] = "a leak at full speed cannot be met in time";
 
 /* ---- the cgroup is gone, or none ---- */
@@ -59,8 +63,10 @@ static void close_wire(struct broker *b, int error)
 
 static void lose(struct broker *b, int error)
 {
-	warning_set(b, WARNING_TRIPWIRE, "no tripwire, %s; cgroup %s: %s", cannot, b->trip.cgroup,
-		    why(error));
+	if (b->trip.said_error != error)
+		warning_set(b, WARNING_TRIPWIRE, "no tripwire, %s; cgroup %s: %s", cannot, b->trip.cgroup,
+			    why(error));
+	b->trip.said_error = error;
 	close_wire(b, error);
 }
 
@@ -122,21 +128,6 @@ static void watch_wait(struct broker *b, uint64_t now_us)
 	trip_set(b, !b->core.policy.escalate.dry_run && b->core.policy.escalate.enabled &&
 			    tripwire_may_wait(&t->wait, is_stuck, now_us)
 			    ? 1 : t->wire.place.before);
-}
-
-void trip_sample(struct broker *b, const struct sample *s)
-{
-	b->trip.system = *s;
-}
-
-void trip_watch(struct broker *b, uint64_t now_us)
-{
-	if (!wire_is_open(&b->trip.wire))
-		return;
-	if (b->trip.wire.cgroup.is_v2)
-		watch_high(b, now_us);
-	else
-		watch_wait(b, now_us);
 }
 
 void trip_set(struct broker *b, uint64_t limit_bytes)
@@ -227,10 +218,47 @@ static void open_wire(struct broker *b)
 		t->error = add_domain(b);
 	if (t->error == 0)
 		t->error = attach(b);
-	if (t->error == 0)
-		find_clients(b);
-	else
+	if (t->error < 0) {
 		lose(b, t->error);
+		return;
+	}
+	warning_clear(b, WARNING_TRIPWIRE);
+	t->said_error = 0;
+	find_clients(b);
+}
+
+static void take_cgroup(struct broker *b)
+{
+	b->trip.read_us = 0;
+	b->trip.wait = (struct tripwire_wait){ 0 };
+	open_wire(b);
+}
+
+/* In quiet times: a crisis needs its files and its kernel memory for others. */
+static void look_again(struct broker *b, uint64_t now_us)
+{
+	struct trip *t = &b->trip;
+
+	if (!t->cgroup[0] || now_us < t->again_us || core_stage(&b->core) != STAGE_NORMAL)
+		return;
+	t->again_us = time_add_us(now_us, AGAIN_US);
+	if (sense_cgroup_exists(b->sense, t->cgroup))
+		take_cgroup(b);
+}
+
+void trip_sample(struct broker *b, const struct sample *s)
+{
+	b->trip.system = *s;
+}
+
+void trip_watch(struct broker *b, uint64_t now_us)
+{
+	if (!wire_is_open(&b->trip.wire))
+		look_again(b, now_us);
+	else if (b->trip.wire.cgroup.is_v2)
+		watch_high(b, now_us);
+	else
+		watch_wait(b, now_us);
 }
 
 static void take_config(struct broker *b)
@@ -239,11 +267,9 @@ static void take_config(struct broker *b)
 
 	memcpy(t->cgroup, b->config.tripwire_cgroup, sizeof(t->cgroup));
 	t->may_make = b->config.tripwire_create;
-	t->read_us = 0;
-	t->wait = (struct tripwire_wait){ 0 };
-	warning_clear(b, WARNING_TRIPWIRE);
+	t->said_error = 0;
 	if (t->cgroup[0])
-		open_wire(b);
+		take_cgroup(b);
 	else
 		warning_set(b, WARNING_TRIPWIRE,
 			    "no tripwire, %s; start ordinary programs in a cgroup of their own and "

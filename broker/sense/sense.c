@@ -396,6 +396,16 @@ bool sense_domain_exists(const struct sense *s, const char *name)
 	return r == 0;
 }
 
+bool sense_cgroup_exists(const struct sense *s, const char *name)
+{
+	struct cgroup c;
+
+	if (cgroup_open(&c, &s->tree, name) < 0)
+		return false;
+	cgroup_close(&c);
+	return true;
+}
+
 void sense_domain_remove(struct sense *s, uint32_t domain)
 {
 	struct sense_domain *d = domain_get(s, domain);

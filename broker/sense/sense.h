@@ -71,6 +71,8 @@ int sense_domain_add(struct sense *s, uint32_t domain, const char *name);
 void sense_domain_remove(struct sense *s, uint32_t domain);
 /* Is there a cgroup of that name that could be made one? */
 bool sense_domain_exists(const struct sense *s, const char *name);
+/* ... or one with a memory controller at all? */
+bool sense_cgroup_exists(const struct sense *s, const char *name);
 
 /* The memory.high of this cgroup is not a limit, but our tripwire; "": of none. Before it is a domain. */
 void sense_set_tripwire(struct sense *s, const char *name);

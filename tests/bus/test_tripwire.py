@@ -248,6 +248,27 @@ def it_vanishes():
               + true(off=sentence.startswith("off, "), warned=any("no tripwire" in s for s in warned)))
 
 
+def it_comes_later():
+    """A slice of systemd is there when its first unit is, and again after its last one had gone."""
+    with Tree({"idle_interval_ms": 100}, is_there=False) as w:
+        off = w.sentence()
+        w.add_cgroup(NAME)
+        come = w.wait_high(AT_START), w.warnings()
+        w.file("memory.current").write_text("")  # as good as gone: who has it open cannot read it
+        time.sleep(2.5)  # it is looked for again, twice
+        gone = w.sentence()
+        shutil.rmtree(w.file().parent)
+        w.add_cgroup(NAME)
+        again = w.wait_high(AT_START)
+        w.kill_broker(signal.SIGTERM)
+        log = (w.folder / "broker.log").read_text()
+    tap.check("a cgroup that comes later, or again, is armed then; what is missing is said once",
+              expect(come=(come[0], str(AT_START)), again=(again, str(AT_START)), left=(w.high(), "max")
+                     if w.file().exists() else ("", ""))
+              + true(off=off.startswith("off, "), gone=gone.startswith("off, "),
+                     unsaid=not any("no tripwire" in s for s in come[1]), once=log.count("no tripwire, ") == 2))
+
+
 class OldTree(Tree):
     """Of version 1."""
     def start_bus(self):
@@ -318,6 +339,7 @@ told_is_true_after_a_reload()
 tripped()
 files_only()
 it_vanishes()
+it_comes_later()
 version_1_after_a_reload()
 version_1()
 tap.done()

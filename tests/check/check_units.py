@@ -81,7 +81,7 @@ def strict(name, program, exposure_max, wanted, directory):
 def telemetry(directory):
     """A program that speaks to the internet: nearly nothing is open to it, and it cannot cause the shortage."""
     last_words = r'.*\bfailsoft-last-words\.service\b.*'
-    wanted = {'DynamicUser': r'yes', 'MemoryMax': r'\d+M', 'OOMScoreAdjust': r'[1-9]\d*', 'CPUWeight': r'\d\d?',
+    wanted = {'User': 'failsoft-telemetry', 'MemoryMax': r'\d+M', 'OOMScoreAdjust': r'[1-9]\d*', 'CPUWeight': r'\d\d?',
               'Nice': r'[1-9]\d*', 'Type': 'notify', 'WatchdogSec': r'\d+s', 'LimitMEMLOCK': r'\d+M',
               'CapabilityBoundingSet': '', 'After': last_words, 'Wants': last_words}
     return strict('failsoft-telemetry.service', '@sbindir@/failsoft-telemetry', TELEMETRY_EXPOSURE_MAX, wanted,
@@ -147,10 +147,11 @@ def sysctl():
 def sysusers(directory):
     pathlib.Path(directory, 'etc').mkdir(exist_ok=True)
     result = tap.run('systemd-sysusers', f'--root={directory}', INTERFACES / 'failsoft.sysusers.conf')
-    made = pathlib.Path(directory, 'etc/group')
-    if result.returncode == 0 and made.exists() and 'failsoft:' in made.read_text():
+    made = pathlib.Path(directory, 'etc/group'), pathlib.Path(directory, 'etc/passwd')
+    if result.returncode == 0 and all(f.exists() and word in f.read_text()
+                                      for f, word in zip(made, ('failsoft:', 'failsoft-telemetry:'))):
         return []
-    return [f'made no group: {result.stderr.strip()}']
+    return [f'made no group, or no user: {result.stderr.strip()}']
 
 
 def tmpfiles(directory):
@@ -211,7 +212,7 @@ with tempfile.TemporaryDirectory(prefix='failsoft-check-') as scratch:
     tap.check('systemd knows every setting for the bus', neighbours(scratch))
     tap.check('the drop-in for a reboot is known, and opens what it takes', reboot_rights(scratch))
     tap.check('the kernel has every setting of the sysctl drop-in', sysctl())
-    tap.check('sysusers makes the group', sysusers(scratch))
+    tap.check('sysusers makes the group, and the telemetry its user', sysusers(scratch))
     tap.check('tmpfiles makes the directories', tmpfiles(scratch))
     tap.check('the catalogue compiles', catalogue_compiles(scratch))
 tap.check('message ids of code and catalogue agree', message_ids())
