@@ -158,7 +158,7 @@ static int open_web(struct fleet *f)
 static int open_pager(struct fleet *f)
 {
 	const char *url = f->options->alertmanager;
-	int r = url ? pager_new(&f->pager, f->event, url) : 0;
+	int r = url ? pager_new(&f->pager, f->event, url, f->options->devices) : 0;
 
 	if (r < 0)
 		fprintf(stderr, "failsoft-fleet: --alertmanager=%s: %s\n", url,
