@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Alerts: what Alertmanager must be told, and when: raised, once a minute again while raised, cleared. Pure
- * but for its memory, which is bounded: all that the roster's devices can raise have room, as one that is over
- * gives way and is counted as lost. Microseconds of CLOCK_MONOTONIC; starts and ends in seconds since 1970.
+ * Alerts: what Alertmanager must be told, and when: raised, once a minute again while raised, cleared.
+ * Pure but for its memory, which is bounded: all that the roster's devices can raise have room, as one
+ * that is over gives way and is counted as lost. Microseconds of CLOCK_MONOTONIC; starts and ends in
+ * seconds since 1970.
  */
 #pragma once
 

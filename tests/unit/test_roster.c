@@ -278,8 +278,8 @@ static void shared_log(void **state)
 	roster_free(r);
 }
 
-/* Cleared while nobody was connected: the server has a newer state, and not the alarm. One that was killed has
- * an older state, and not the alarm, too: it had not written it. */
+/* Cleared while nobody was connected: the server has a newer state, and not the alarm. One that was
+ * killed may have an older state, and not the alarm: it had not written that. */
 static void expiry(void **state)
 {
 	const uint64_t wait_s = ROSTER_EXPIRE_US / 1000000;

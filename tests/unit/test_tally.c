@@ -56,7 +56,8 @@ static const struct row rows[] = {
 	{ "the kernel ended one: alarm, cleared after a while, no near miss",
 	  { "stage ep=1 dom=a to=2", "oom ep=1 dom=a pid=7 name=hog t=5000", "time t=6000", "time t=1005000",
 	    "closed ep=1 dom=a" },
-	  "+imminent state event|+oom-kill event||-oom-kill state|1:oom-kill -imminent state", "1 0 0 0 1 0 0" },
+	  "+imminent state event|+oom-kill event||-oom-kill state|"
+	  "1:oom-kill -imminent state", "1 0 0 0 1 0 0" },
 	{ "killed again while it is raised: one alarm, two kills, cleared after the last",
 	  { "oom dom=a pid=7 t=5000", "oom dom=a pid=8 t=500000", "time t=1005000", "time t=1500000" },
 	  "+oom-kill event|event||-oom-kill state", "0 0 0 0 2 0 0" },
