@@ -19,14 +19,14 @@ static void enter(struct terminal *t)
 
 	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 	(void)tcsetattr(STDIN_FILENO, TCSANOW, &raw); /* without it, q wants Enter */
-	fputs("\x1b[?25l\x1b[2J", stdout);
+	fputs("\x1b[?25l\x1b[2J", t->out);
 }
 
 static void leave(struct terminal *t)
 {
 	(void)tcsetattr(STDIN_FILENO, TCSANOW, &t->before); /* nothing else can be done */
-	fputs("\x1b[?25h\n", stdout);
-	fflush(stdout);
+	fputs("\x1b[?25h\n", t->out);
+	fflush(t->out);
 }
 
 static int watch_signals(void)
@@ -47,6 +47,7 @@ static int watch_signals(void)
 
 int terminal_open(struct terminal *t)
 {
+	t->out = stdout;
 	t->is_real = isatty(STDOUT_FILENO) && isatty(STDIN_FILENO) &&
 		     tcgetattr(STDIN_FILENO, &t->before) == 0;
 	t->signals = watch_signals();
@@ -112,14 +113,14 @@ void terminal_show(struct terminal *t)
 	fflush(t->page);
 	size = ftell(t->page);
 	stop = t->text + (size > 0 ? size : 0);
-	fputs("\x1b[H", stdout);
+	fputs("\x1b[H", t->out);
 	for (; at < stop && rows && (end = memchr(at, '\n', (size_t)(stop - at))); rows--) {
-		fwrite(at, 1, (size_t)(end - at), stdout);
-		fputs("\x1b[K\n", stdout);
+		fwrite(at, 1, (size_t)(end - at), t->out);
+		fputs("\x1b[K\n", t->out);
 		at = end + 1;
 	}
-	fputs("\x1b[J", stdout);
-	fflush(stdout);
+	fputs("\x1b[J", t->out);
+	fflush(t->out);
 }
 
 /* false: the signal is one that ends us. */

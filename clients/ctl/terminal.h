@@ -17,6 +17,7 @@ struct terminal {
 	bool is_real;			/* false: one line per look, on the standard output */
 	struct termios before;
 	int signals;
+	FILE *out;			/* the standard output, unless its owner sets another */
 	FILE *page;			/* in text[]: no memory is asked for while memory runs out */
 	char text[TERMINAL_PAGE_BYTES];
 };

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ROOM_FIRST	1024u	/* 0.7 MB */
+
 static const char *const severities[TOPIC_ALARM_COUNT] = {
 	[TOPIC_ALARM_IMMINENT] = "warning",
 	[TOPIC_ALARM_SHUTDOWN] = "critical",
@@ -18,10 +20,25 @@ const char *alerts_severity(enum topic_alarm kind)
 	return severities[kind];
 }
 
-int alerts_init(struct alerts *a)
+static bool grow(struct alerts *a)
 {
-	*a = (struct alerts){ .list = calloc(ALERTS_MAX + 1, sizeof(struct alert)) };
-	return a->list ? 0 : -ENOMEM;
+	uint32_t room = a->room ? 2 * a->room : ROOM_FIRST;
+	struct alert *list;
+
+	room = room < a->limit ? room : a->limit;
+	list = room > a->room ? reallocarray(a->list, room + 1, sizeof(*list)) : NULL;
+	if (!list)
+		return false;
+	a->list = list;
+	a->room = room;
+	return true;
+}
+
+int alerts_init(struct alerts *a, uint32_t devices)
+{
+	/* those that are away cannot give way */
+	*a = (struct alerts){ .limit = devices * TOPIC_ALARM_COUNT + ALERTS_BATCH };
+	return grow(a) ? 0 : -ENOMEM;
 }
 
 void alerts_fini(struct alerts *a)
@@ -43,25 +60,6 @@ static struct alert *find(struct alerts *a, uint32_t number, enum topic_alarm ki
 	return NULL;
 }
 
-static struct alert *make(struct alerts *a, uint32_t number, enum topic_alarm kind)
-{
-	uint32_t *slot = slot_of(a, number, kind);
-	uint32_t fresh = a->free;
-
-	if (fresh)
-		a->free = a->list[fresh].next;
-	else if (a->count < ALERTS_MAX)
-		fresh = ++a->count;
-	if (!fresh) {
-		a->lost++;
-		return NULL;
-	}
-	a->used++;
-	a->list[fresh] = (struct alert){ .number = number, .kind = kind, .next = *slot };
-	*slot = fresh;
-	return &a->list[fresh];
-}
-
 static void drop(struct alerts *a, struct alert *alert)
 {
 	uint32_t place = (uint32_t)(alert - a->list), *at = slot_of(a, alert->number, alert->kind);
@@ -72,6 +70,44 @@ static void drop(struct alerts *a, struct alert *alert)
 	*alert = (struct alert){ .next = a->free };
 	a->free = place;
 	a->used--;
+}
+
+/* One that is over: Alertmanager forgets by itself what it is not told again. */
+static void give_way(struct alerts *a)
+{
+	for (uint32_t n = 0; n < a->count; n++) {
+		const uint32_t i = (a->given + n) % a->count + 1;
+		struct alert *alert = &a->list[i];
+
+		if (!alert->number || !alert->ends_s || alert->is_away)
+			continue;
+		a->given = i;
+		a->lost++;
+		drop(a, alert);
+		return;
+	}
+}
+
+static struct alert *make(struct alerts *a, uint32_t number, enum topic_alarm kind)
+{
+	uint32_t *slot = slot_of(a, number, kind);
+	uint32_t fresh;
+
+	if (!a->free && a->count == a->room && !grow(a))
+		give_way(a);
+	fresh = a->free;
+	if (fresh)
+		a->free = a->list[fresh].next;
+	else if (a->count < a->room)
+		fresh = ++a->count;
+	if (!fresh) {
+		a->lost++;
+		return NULL;
+	}
+	a->used++;
+	a->list[fresh] = (struct alert){ .number = number, .kind = kind, .next = *slot };
+	*slot = fresh;
+	return &a->list[fresh];
 }
 
 /* Alertmanager takes no alert that begins more than 5 min ahead of its own clock. */

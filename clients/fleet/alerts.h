@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Alerts: what Alertmanager must be told, and when: raised, once a minute again while raised, cleared. Pure
- * but for its memory, which is bounded: an alert more is counted as lost. Microseconds of CLOCK_MONOTONIC;
- * starts and ends in seconds since 1970.
+ * Alerts: what Alertmanager must be told, and when: raised, once a minute again while raised, cleared.
+ * Pure but for its memory, which is bounded: all that the roster's devices can raise have room, as one
+ * that is over gives way and is counted as lost. Microseconds of CLOCK_MONOTONIC; starts and ends in
+ * seconds since 1970.
  */
 #pragma once
 
 #include "roster.h"
 
-/* 12 MB, touched as they are used. A storm of a whole fleet of that size fits with one alarm each. */
-#define ALERTS_MAX	20000u
 #define ALERTS_BATCH	64u		/* of one POST: 40 KiB */
 /* Alertmanager forgets what it was not told for 5 min (its resolve_timeout); so five times within it. */
 #define ALERTS_AGAIN_US	UINT64_C(60000000)
@@ -28,7 +27,7 @@ struct alert {
 	uint32_t next;			/* in its slot, or of the free ones; 0: none */
 };
 
-#define ALERTS_SLOTS	8192u
+#define ALERTS_SLOTS	32768u		/* 20 000 devices with all alarms: 2.4 a slot */
 
 /* Who is told first: who waits longest for people. */
 enum alerts_turn {
@@ -39,7 +38,8 @@ enum alerts_turn {
 };
 
 struct alerts {
-	struct alert *list;		/* from 1 to ALERTS_MAX */
+	struct alert *list;		/* from 1 to room; moves as it grows */
+	uint32_t room, limit, given;	/* given: the last that gave way */
 	uint32_t slot[ALERTS_SLOTS], free;
 	uint32_t count;			/* entries ever used: all in use are up to it */
 	uint32_t used;
@@ -47,10 +47,10 @@ struct alerts {
 	uint64_t lost;
 };
 
-int alerts_init(struct alerts *a);	/* 0 or -ENOMEM */
+int alerts_init(struct alerts *a, uint32_t devices);	/* 0 or -ENOMEM */
 void alerts_fini(struct alerts *a);
 
-/* false: no room. */
+/* false: no memory. */
 bool alerts_raise(struct alerts *a, const struct roster_device *d, enum topic_alarm kind,
 		  const struct roster_now *now);
 void alerts_clear(struct alerts *a, uint32_t number, enum topic_alarm kind, const struct roster_now *now);

@@ -158,7 +158,7 @@ static int open_web(struct fleet *f)
 static int open_pager(struct fleet *f)
 {
 	const char *url = f->options->alertmanager;
-	int r = url ? pager_new(&f->pager, f->event, url) : 0;
+	int r = url ? pager_new(&f->pager, f->event, url, f->options->devices) : 0;
 
 	if (r < 0)
 		fprintf(stderr, "failsoft-fleet: --alertmanager=%s: %s\n", url,
@@ -200,35 +200,6 @@ static int open_seen(struct fleet *f)
 	return r;
 }
 
-/* The server keeps what we do not take, as far as it does that for us; nothing that we took is lost. */
-static void on_output_full(void *userdata, bool is_full)
-{
-	struct fleet *f = userdata;
-	const struct roster_now now = fleet_now();
-
-	roster_halt(f->roster, &now, is_full);
-	f->is_output_full = is_full;
-	f->full_ticks = 0;
-	if (f->link)
-		link_pause(f->link, is_full);
-	if (f->reader)
-		reader_pause(f->reader, is_full);
-	if (!is_full && f->has_said_full) {
-		fprintf(stderr, "failsoft-fleet: standard output: it is read again\n");
-		f->has_said_full = false;
-	}
-}
-
-/* A short halt is no news. */
-static void say_full(struct fleet *f)
-{
-	if (!f->is_output_full || f->has_said_full || ++f->full_ticks < 2)
-		return;
-	fprintf(stderr, "failsoft-fleet: standard output: its reader stands still; no messages are taken "
-			"until it reads on\n");
-	f->has_said_full = true;
-}
-
 static void on_output_lost(void *userdata)
 {
 	intake_lost(userdata);
@@ -242,7 +213,7 @@ static int on_tick(sd_event_source *source, uint64_t us, void *userdata)
 	(void)us;
 	roster_tick(f->roster, &now);
 	intake_expired(f);
-	say_full(f);
+	halt_tick(f);
 	if (f->seen)
 		seen_tick(f->seen, f->roster, now.now_us);
 	if (f->has_terminal)
@@ -253,7 +224,7 @@ static int on_tick(sd_event_source *source, uint64_t us, void *userdata)
 
 static int open_lines(struct fleet *f)
 {
-	struct outlet_events events = { on_output_full, on_output_lost, f };
+	struct outlet_events events = { halt_full, on_output_lost, f };
 	/* what the server would keep, or is known as shown when it is taken, must not wait here */
 	const bool may_wait = !f->options->client_id && !f->options->state_file;
 	int r = outlet_new(&f->outlet, f->event, STDOUT_FILENO, may_wait ? OUTLET_BYTES_MAX : 1, &events);
@@ -268,6 +239,7 @@ static int open_lines(struct fleet *f)
 /* Of a file that was read to its end all lines leave, however slow their reader is. false: not all could. */
 static bool close_lines(struct fleet *f)
 {
+	halt_end(f);
 	if (!f->outlet || f->has_ended_output)
 		return !f->has_ended_output;
 	if (outlet_drain(f->outlet, 0, f->has_read ? -1 : DRAIN_MS))

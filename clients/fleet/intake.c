@@ -34,12 +34,21 @@ void intake_lost(struct fleet *f)
 	sd_event_exit(f->event, 1);
 }
 
+/* false: none is to be written; one that is left out is counted. */
+static bool has_line(struct fleet *f)
+{
+	const bool is_wanted = f->lines.out && !f->has_ended_output;
+
+	f->left_out += is_wanted && f->is_leaving_out;
+	return is_wanted && !f->is_leaving_out;
+}
+
 static void tell(struct fleet *f, const struct roster_note *note, uint32_t notes,
 		 const struct ingest_raw *raw)
 {
 	for (uint32_t i = 0; i < notes; i++) {
 		page(f, &note[i]);
-		if (f->lines.out && !f->has_ended_output && note[i].kind != ROSTER_STANDS &&
+		if (note[i].kind != ROSTER_STANDS && has_line(f) &&
 		    !lines_note(&f->lines, &note[i], &f->message, raw))
 			intake_lost(f);
 	}
@@ -55,7 +64,7 @@ static void tell_once(struct fleet *f, struct roster_note *note, uint32_t notes,
 	is_again = is_logged && seen_is_unsure(f->seen, &f->message);
 	for (uint32_t i = 0; i < notes; i++)
 		note[i].is_again = is_again;
-	if (is_logged && f->lines.out)
+	if (is_logged && f->lines.out && !f->is_leaving_out)
 		seen_begin(f->seen, &f->message);
 	tell(f, note, notes, raw);
 	if (notes && !f->has_ended_output)
@@ -87,7 +96,7 @@ void intake_message(struct fleet *f, const struct ingest_raw *raw)
 		tell_once(f, note, notes, raw);
 	else
 		tell(f, note, notes, raw);
-	if (refusal && f->lines.out && !f->has_ended_output && !lines_refused(&f->lines, raw, refusal, why))
+	if (refusal && has_line(f) && !lines_refused(&f->lines, raw, refusal, why))
 		intake_lost(f);
 }
 
@@ -100,7 +109,7 @@ void intake_expired(struct fleet *f)
 	if (!f->link || !link_is_connected(f->link))
 		return;
 	/* not more than fits: it is to be known as shown */
-	while (!f->is_output_full && roster_expire(f->roster, &now, &note)) {
+	while ((!f->is_output_full || f->is_leaving_out) && roster_expire(f->roster, &now, &note)) {
 		f->message.is_empty = true;
 		if (f->seen)
 			tell_once(f, &note, 1, &nothing);

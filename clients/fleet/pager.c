@@ -193,7 +193,7 @@ static void on_done(void *userdata, const struct fetch_result *result)
 
 /* ---- life ---- */
 
-int pager_new(struct pager **ret, struct sd_event *event, const char *url)
+int pager_new(struct pager **ret, struct sd_event *event, const char *url, uint32_t devices)
 {
 	size_t length = strlen(url);
 	struct pager *p = calloc(1, sizeof(*p) + length + sizeof(PATH));
@@ -206,7 +206,7 @@ int pager_new(struct pager **ret, struct sd_event *event, const char *url)
 	snprintf(p->url, length + sizeof(PATH), "%.*s%s", (int)length, url, PATH);
 	p->event = sd_event_ref(event);
 	p->backoff = (struct backoff){ PAUSE_FIRST_US, PAUSE_LAST_US, 0 };
-	r = alerts_init(&p->alerts);
+	r = alerts_init(&p->alerts, devices);
 	if (r >= 0)
 		r = fetch_new(&p->fetch, event, p->url, on_done, p);
 	if (r >= 0)
@@ -237,8 +237,7 @@ void pager_raise(struct pager *p, const struct roster_device *d, enum topic_alar
 	const struct roster_now now = now_of(p);
 
 	if (!alerts_raise(&p->alerts, d, kind, &now) && !p->has_said_full) {
-		fprintf(stderr, "failsoft-fleet: %u alerts are raised, more are not told to Alertmanager\n",
-			ALERTS_MAX);
+		fprintf(stderr, "failsoft-fleet: no memory: an alert is not told to Alertmanager\n");
 		p->has_said_full = true;
 	}
 	arm(p, now_us(p));

@@ -12,12 +12,12 @@ struct pager;
 
 struct pager_counts {
 	uint64_t alerts;		/* known: raised, or their end is not yet told */
-	uint64_t lost;			/* no room */
+	uint64_t lost;			/* over, and gave way before their end was told; or no memory */
 	uint64_t posts, failures;
 };
 
-/* url: "http://127.0.0.1:9093", borrowed. 0 or -errno: -EINVAL. */
-int pager_new(struct pager **ret, struct sd_event *event, const char *url);
+/* url: "http://127.0.0.1:9093", borrowed. devices: of the roster, at most. 0 or -errno: -EINVAL. */
+int pager_new(struct pager **ret, struct sd_event *event, const char *url, uint32_t devices);
 struct pager *pager_free(struct pager *p);
 
 void pager_raise(struct pager *p, const struct roster_device *d, enum topic_alarm kind);

@@ -92,6 +92,7 @@ struct roster_device {
 	struct ingest_spool spool;
 	uint64_t seen_us;
 	uint64_t state_us;		/* on its topic, also a kept one; as roster_intake_us() counts */
+	uint64_t covers;		/* that one is newer than the device's messages up to this sequence */
 	int64_t seen_s, since_s;	/* since: online or offline */
 	enum roster_conflict conflict;
 	uint64_t conflict_us;		/* its last sign */
@@ -159,9 +160,9 @@ void roster_refuse(struct roster *r, enum ingest_refusal refusal);
 
 /* Subscribed anew, and the server has kept nothing of what came in between: it tells its kept states and
  * alarms again. What was cleared meanwhile is not among them, and shows by that: roster_expire() clears
- * one such alarm a call, false: there is none. It waits for the device's own state: a server that lost
- * all that it kept has not cleared anything. A twin that has gone and is about to be forgotten has
- * its alarms cleared by it, too. */
+ * one such alarm a call, false: there is none. It waits for a state of the device that is newer than the
+ * alarm: a server that was killed has lost what it kept last, or all, and has not cleared anything. A twin
+ * that has gone and is about to be forgotten has its alarms cleared by it, too. */
 void roster_connected(struct roster *r, const struct roster_now *now);
 bool roster_expire(struct roster *r, const struct roster_now *now, struct roster_note *ret);
 /* No messages are taken from now on, or they are again: what the server keeps cannot come meanwhile. */

@@ -18,6 +18,18 @@ static void set_online(struct roster_step *s, struct roster_device *d, bool is_o
 	roster_touch(s->roster, d);
 }
 
+/* The will's own number is older than what its session said, but it came after all of that. Alarms of
+ * the state file may be of a later session, if none was heard since. */
+static uint64_t covered_by_will(const struct roster_device *d, const struct ingest_message *m)
+{
+	uint64_t covers = m->sequence;
+
+	for (unsigned k = 0; k < TOPIC_ALARM_COUNT && d->was_online; k++)
+		if (d->alarm[k].sequence > covers)
+			covers = d->alarm[k].sequence;
+	return covers;
+}
+
 /* The last will: said by the server, of the session that it was left with. */
 static void take_will(struct roster_step *s, struct roster_device *d)
 {
@@ -27,6 +39,7 @@ static void take_will(struct roster_step *s, struct roster_device *d)
 	}
 	d->session = s->m->data.session;
 	d->state_us = roster_intake_us(s->roster, s->now);
+	d->covers = covered_by_will(d, s->m);
 	set_online(s, d, false);
 }
 
@@ -83,8 +96,10 @@ void roster_state(struct roster_step *s, struct roster_device *d)
 	}
 	if (is_copy(s, d))
 		return;
-	if (m->topic.place == TOPIC_AT_STATE)
+	if (m->topic.place == TOPIC_AT_STATE) {
 		d->state_us = roster_intake_us(s->roster, s->now);
+		d->covers = m->sequence;
+	}
 	if (data->session == d->session && m->sequence == d->state_sequence)
 		return; /* kept by the server, and told again */
 	if (data->session < d->session ||

@@ -83,7 +83,7 @@ static bool is_expired(const struct roster *r, const struct roster_device *d, co
 	if (!a->is_raised)
 		return false;
 	return is_left_over(r, d, now->now_us) ||
-	       (a->said_us < r->connected_us && d->state_us >= r->connected_us &&
+	       (a->said_us < r->connected_us && d->state_us >= r->connected_us && d->covers >= a->sequence &&
 		roster_intake_us(r, now) - d->state_us > ROSTER_EXPIRE_US);
 }
 

@@ -100,6 +100,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 		tally_time(&d->tally, device_now_us(), d->settings.oom_hold_s * US_PER_S, note);
 
 	(void)usec;
+	if (link_is_connected(d->link))
+		device_meet(d);
 	device_tell(d, note, notes, NULL);
 	device_past_conclude(d); /* a broker that has not said all within a tick says no more */
 	device_keep(d, false);
@@ -238,6 +240,7 @@ static int open_state(struct device *d)
 	r = open_spool(d);
 	if (r < 0)
 		return r;
+	device_meet(d); /* when the one before lost its server is not known */
 	d->envelope.instance = spool_instance(d->spool);
 	r = name_topics(d);
 	if (r >= 0)

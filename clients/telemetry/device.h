@@ -82,6 +82,7 @@ struct device {
 	struct spool_record record;	/* in the making */
 	struct device_flight flight[DEVICE_FLIGHTS_MAX];
 	uint32_t flights;
+	uint64_t met_s;			/* connected last, or the start; CLOCK_BOOTTIME */
 	uint64_t alarm_after, event_after; /* sent in this connection, up to this sequence */
 	bool is_retained_sent;		/* the alarms' present state, in this connection */
 	uint64_t tokens_permille, tokens_us;
@@ -125,6 +126,7 @@ void device_keep(struct device *d, bool is_urgent); /* the crumb */
 /* ---- device_send.c ---- */
 int device_connect(struct device *d, char complaint[256]);
 void device_send(struct device *d);		/* what waits and may go */
+void device_meet(struct device *d);		/* the server is there */
 void device_send_retained(struct device *d, enum topic_alarm alarm);
 
 /* ---- device_order.c ---- */

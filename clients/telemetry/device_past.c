@@ -120,12 +120,16 @@ static void clear_stale(struct device *d)
 		uint32_t stage;
 	} rows[] = {{TOPIC_ALARM_SHUTDOWN, FAILSOFT_STAGE_SHUTDOWN},
 		    {TOPIC_ALARM_IMMINENT, FAILSOFT_STAGE_IMMINENT}};
+	bool is_any = false;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (d->tally.is_raised[rows[i].alarm] && d->tally.stage < rows[i].stage) {
 			d->tally.is_raised[rows[i].alarm] = false;
 			device_alarm(d, rows[i].alarm, false, NULL, "over while nobody watched");
+			is_any = true;
 		}
+	if (is_any)
+		(void)device_state(d, true); /* not connected: the birth says it */
 }
 
 void device_past_event(struct device *d, const struct feed_event *e)

@@ -138,6 +138,12 @@ void device_send(struct device *d)
 	send_events(d);
 }
 
+void device_meet(struct device *d)
+{
+	d->met_s = device_boot_us() / US_PER_S;
+	spool_meet(d->spool, d->met_s, d->settings.resend_window_s);
+}
+
 static void on_connected(void *userdata)
 {
 	struct device *d = userdata;
@@ -152,7 +158,8 @@ static void on_connected(void *userdata)
 	d->is_retained_sent = false;
 	d->tokens_permille = d->settings.drain_per_s * TOKEN / 10;
 	d->tokens_us = device_now_us();
-	again = spool_resend(d->spool, device_boot_us() / US_PER_S, d->settings.resend_window_s);
+	again = spool_resend(d->spool, d->met_s, d->settings.resend_window_s);
+	device_meet(d);
 	tell(TELL_INFO,
 	     "connected to %s, session %llu; %u messages wait, %u of them were sent before",
 	     link_server(d->link), (unsigned long long)d->envelope.session,
@@ -190,7 +197,8 @@ static void on_acknowledged(void *userdata, int message)
 			d->flight[i] = d->flight[--d->flights];
 		}
 	if (sequence) {
-		spool_acknowledge(d->spool, sequence, device_boot_us() / US_PER_S);
+		device_meet(d);
+		spool_acknowledge(d->spool, sequence, d->met_s);
 		d->last_alarm = d->last_alarm == sequence ? 0 : d->last_alarm;
 	}
 	device_order_sent(d, sequence, message);

@@ -60,10 +60,11 @@ const struct settings_option settings_options[] = {
 	 "10000 devices make 11 a second. Halved, twice the traffic; doubled, rates are known half "
 	 "an hour late."},
 	{"Messages", "resend_window_s", SETTINGS_S, AT(resend_window_s), 0, 86400, 1800, NULL,
-	 "In a new connection, alarms and reports that were acknowledged within this are sent "
-	 "again: a server that is killed forgets what it had not saved, Mosquitto as a rule 1800 "
-	 "s. Receivers know them by their id. Halved, a killed Mosquitto may lose an alarm; "
-	 "doubled, more is sent twice."},
+	 "In a new connection, alarms and reports that were acknowledged within this before the last "
+	 "one was lost are sent again: a server that is killed forgets what it had not saved, "
+	 "Mosquitto as a rule 1800 s, with autosave_interval 60 a minute. It must be longer than that "
+	 "and 1.5 keepalives. Receivers know them by their id. Halved, a Mosquitto without that line "
+	 "loses alarms; doubled, more is sent twice."},
 	{"Messages", "drain_per_s", SETTINGS_COUNT, AT(drain_per_s), 1, 10000, 50, NULL,
 	 "Stored events are sent so fast after a break; alarms and reports are not held back. "
 	 "10000 devices with 256 events each are 500000 a second for 5 s at 50, ten times what a "

@@ -84,7 +84,8 @@ uint32_t spool_take(struct spool *s, enum spool_priority priority)
 
 	if (i == SPOOL_ORDER_NONE) {
 		s->head.evicted[priority]++;
-	} else if (s->entry[i].phase == SPOOL_WAITING) {
+	} else if (s->entry[i].phase == SPOOL_WAITING ||
+		   spool_order_may_be_needed(&s->order, &s->entry[i])) {
 		s->head.evicted[s->entry[i].priority]++;
 	} else {
 		return i;
@@ -187,12 +188,18 @@ void spool_acknowledge(struct spool *s, uint64_t sequence, uint64_t now_s)
 	}
 }
 
-uint32_t spool_resend(struct spool *s, uint64_t now_s, uint64_t window_s)
+void spool_meet(struct spool *s, uint64_t now_s, uint64_t window_s)
+{
+	s->order.met_s = now_s;
+	s->order.window_s = window_s;
+}
+
+uint32_t spool_resend(struct spool *s, uint64_t met_s, uint64_t window_s)
 {
 	uint32_t again = 0;
 
 	for (uint32_t i = 0; i < s->order.count; i++) {
-		if (!spool_order_is_doubtful(&s->entry[i], now_s, window_s))
+		if (!spool_order_is_doubtful(&s->entry[i], met_s, window_s))
 			continue;
 		mark(s, i, SPOOL_WAITING, 0);
 		again++;

@@ -49,7 +49,8 @@ struct spool_record {
 
 struct spool_counts {
 	uint32_t slots, waiting, sent;
-	uint64_t evicted[SPOOL_PRIORITY_COUNT];	/* never sent, since the file was made */
+	/* since the file was made; never sent, or so lately that spool_resend() might have wanted it */
+	uint64_t evicted[SPOOL_PRIORITY_COUNT];
 	uint32_t damaged;		/* slots found torn or flipped when it was opened */
 };
 
@@ -103,11 +104,12 @@ uint64_t spool_next_session(struct spool *s);
 enum spool_priority spool_priority(enum topic_type type);
 
 /*
- * Stores a record that has its sequence. Takes a free slot; else the oldest sent one; else the oldest
- * waiting one of the lowest priority that is not above its own: that one is lost and counted. is_urgent:
- * return when it is on the disk (msync), for alarms and reports. Returns 0, or -ENOBUFS nothing may be
- * evicted for it (it is counted as evicted), -EMSGSIZE, -EINVAL (sequence, type, alarm), or what msync
- * returned (it is stored in memory all the same).
+ * Stores a record that has its sequence. Takes a free slot; else the oldest sent one that spool_resend()
+ * will not want; else the oldest waiting one of the lowest priority that is not above its own. What
+ * spool_resend() might want comes before waiting alarms, and gives way to events and alarms. What was
+ * needed is lost and counted. is_urgent: return when it is on the disk (msync), for alarms and reports.
+ * Returns 0, or -ENOBUFS nothing may be evicted for it (it is counted as evicted), -EMSGSIZE, -EINVAL
+ * (sequence, type, alarm), or what msync returned (it is stored in memory all the same).
  */
 int spool_put(struct spool *s, const struct spool_record *record, bool is_urgent);
 
@@ -128,11 +130,15 @@ const struct spool_record *spool_next(const struct spool *s, enum spool_priority
 void spool_acknowledge(struct spool *s, uint64_t sequence, uint64_t now_s);
 
 /*
- * A server may forget what it acknowledged when it is killed: in a new session, what was sent in the
- * last `window_s` waits again. Returns how many. What was sent in an earlier boot waits again if the count
- * of seconds cannot exclude the window, so rather once too often: since then this boot alone took now_s.
+ * A server may forget what it acknowledged when it is killed: in a new session, what was acknowledged in
+ * the `window_s` before the last one was lost, at met_s, waits again. Returns how many. What was sent in an
+ * earlier boot waits again if the count of seconds cannot exclude the window, so rather once too often.
  */
-uint32_t spool_resend(struct spool *s, uint64_t now_s, uint64_t window_s);
+uint32_t spool_resend(struct spool *s, uint64_t met_s, uint64_t window_s);
+
+/* The server is there: what spool_resend() would want now has a claim to its slot. Called while connected,
+ * as a lost connection stops that clock; not called: nothing has. */
+void spool_meet(struct spool *s, uint64_t now_s, uint64_t window_s);
 
 /* The last record of an alarm kind, raised or cleared; NULL: none known. */
 const struct spool_record *spool_alarm(const struct spool *s, enum topic_alarm alarm);

@@ -28,7 +28,8 @@ int spool_reserve(struct spool *s);
 /* Waits until these bytes of the map are on the disk. */
 int spool_flush(const struct spool *s, const void *at, size_t bytes);
 
-/* A slot for a record of that priority; what waited in it is counted as evicted. */
+/* A slot for a record of that priority; what waited in it, or may have to again, is counted as
+ * evicted. */
 uint32_t spool_take(struct spool *s, enum spool_priority priority);
 
 /* Lets go of everything, half-built or not, without a word on the disk. Returns NULL. */

@@ -31,18 +31,23 @@ uint32_t spool_order_alarm(const struct spool_order *o, enum topic_alarm alarm)
 	return found;
 }
 
-/* How willingly a slot is given: less is sooner. Free, sent, then waiting by priority. */
-static uint32_t reluctance(const struct spool_entry *e)
+/* How willingly a slot is given: less is sooner. */
+enum reluctance { FREE, SENT, HEARTBEAT, EVENT, DOUBTFUL, ALARM };
+
+static enum reluctance reluctance(const struct spool_order *o, const struct spool_entry *e)
 {
+	static const enum reluctance waiting[SPOOL_PRIORITY_COUNT] = {
+		[SPOOL_HEARTBEAT] = HEARTBEAT, [SPOOL_EVENT] = EVENT, [SPOOL_ALARM] = ALARM};
+
 	switch ((enum spool_phase)e->phase) {
 	case SPOOL_FREE:
-		return 0;
+		return FREE;
 	case SPOOL_SENT:
-		return 1;
+		return spool_order_may_be_needed(o, e) ? DOUBTFUL : SENT;
 	case SPOOL_WAITING:
 		break;
 	}
-	return 2 + e->priority;
+	return waiting[e->priority];
 }
 
 /* There are more slots than alarm kinds (SPOOL_SLOTS_MIN), so what stays never fills them all. */
@@ -56,22 +61,25 @@ static bool is_last_alarm(uint32_t i, const uint32_t last[TOPIC_ALARM_COUNT])
 
 uint32_t spool_order_place(const struct spool_order *o, enum spool_priority priority)
 {
-	const uint32_t most = 2 + (uint32_t)priority;
+	/* events: a device whose alarms fill it all, one after the other, still tells what happens */
+	static const enum reluctance most[SPOOL_PRIORITY_COUNT] = {
+		[SPOOL_HEARTBEAT] = HEARTBEAT, [SPOOL_EVENT] = DOUBTFUL, [SPOOL_ALARM] = ALARM};
 	uint32_t last[TOPIC_ALARM_COUNT], best = SPOOL_ORDER_NONE;
+	enum reluctance least = ALARM;
 
 	for (uint32_t kind = 0; kind < TOPIC_ALARM_COUNT; kind++)
 		last[kind] = spool_order_alarm(o, (enum topic_alarm)kind);
 	for (uint32_t i = 0; i < o->count; i++) {
 		const struct spool_entry *e = &o->entry[i];
-		const uint32_t r = reluctance(e);
+		const enum reluctance r = reluctance(o, e);
 
-		if (r > most || is_last_alarm(i, last))
+		if (r > most[priority] || is_last_alarm(i, last))
 			continue;
-		if (best != SPOOL_ORDER_NONE && (r > reluctance(&o->entry[best]) ||
-						 (r == reluctance(&o->entry[best]) &&
-						  e->sequence >= o->entry[best].sequence)))
+		if (best != SPOOL_ORDER_NONE &&
+		    (r > least || (r == least && e->sequence >= o->entry[best].sequence)))
 			continue;
 		best = i;
+		least = r;
 	}
 	return best;
 }
@@ -103,6 +111,11 @@ uint32_t spool_order_find(const struct spool_order *o, uint64_t sequence)
 bool spool_order_is_doubtful(const struct spool_entry *e, uint64_t now_s, uint64_t window_s)
 {
 	return e->phase == SPOOL_SENT && (now_s < e->sent_s || now_s - e->sent_s <= window_s);
+}
+
+bool spool_order_may_be_needed(const struct spool_order *o, const struct spool_entry *e)
+{
+	return o->window_s && spool_order_is_doubtful(e, o->met_s, o->window_s);
 }
 
 void spool_order_count(const struct spool_order *o, struct spool_counts *c)

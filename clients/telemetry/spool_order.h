@@ -21,6 +21,7 @@ struct spool_entry {
 struct spool_order {
 	struct spool_entry *entry;	/* borrowed */
 	uint32_t count;
+	uint64_t met_s, window_s;	/* see spool_meet(); window 0: nothing that was sent is doubtful */
 };
 
 #define SPOOL_ORDER_NONE	UINT32_MAX
@@ -45,6 +46,9 @@ uint32_t spool_order_alarm(const struct spool_order *o, enum topic_alarm alarm);
 /* Was it sent so lately that the server may have forgotten it? A count of seconds that went back was
  * another boot's: then nothing excludes it. */
 bool spool_order_is_doubtful(const struct spool_entry *e, uint64_t now_s, uint64_t window_s);
+
+/* The same of the server that was met last: it may wait again. */
+bool spool_order_may_be_needed(const struct spool_order *o, const struct spool_entry *e);
 
 /* Counts slots, waiting, sent; leaves the rest of *c. */
 void spool_order_count(const struct spool_order *o, struct spool_counts *c);

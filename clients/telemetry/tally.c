@@ -375,9 +375,11 @@ uint32_t tally_time(struct tally *t, uint64_t now_us, uint64_t hold_us,
 	t->time_us = now_us;
 	if (t->ending_until_us && now_us >= t->ending_until_us)
 		t->ending = t->ending_until_us = 0;
-	if (t->is_raised[TOPIC_ALARM_OOM_KILL] && now_us > t->oom_us && now_us - t->oom_us >= hold_us)
+	if (t->is_raised[TOPIC_ALARM_OOM_KILL] && now_us > t->oom_us && now_us - t->oom_us >= hold_us) {
 		tally_tell_alarm(t, &n, TOPIC_ALARM_OOM_KILL, false, NULL);
-	else
+		tally_add_note(&n, (struct tally_note){ .kind = TALLY_NOTE_STATE });
+	} else {
 		end_forgotten(t, &n, now_us);
+	}
 	return n.count;
 }

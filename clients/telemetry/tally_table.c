@@ -57,6 +57,7 @@ void tally_tell_alarm(struct tally *t, struct tally_notes *n, enum topic_alarm a
 void tally_tell_stage(struct tally *t, struct tally_notes *n, const struct tally_episode *of)
 {
 	const uint32_t before = t->stage;
+	const bool was_raised = t->is_raised[TOPIC_ALARM_IMMINENT];
 	uint32_t loud;
 
 	t->stage = FAILSOFT_STAGE_NORMAL;
@@ -71,7 +72,8 @@ void tally_tell_stage(struct tally *t, struct tally_notes *n, const struct tally
 		tally_tell_alarm(t, n, TOPIC_ALARM_SHUTDOWN, true, of);
 	tally_tell_alarm(t, n, TOPIC_ALARM_IMMINENT, loud >= FAILSOFT_STAGE_IMMINENT, of);
 	tally_tell_alarm(t, n, TOPIC_ALARM_SHUTDOWN, loud >= FAILSOFT_STAGE_SHUTDOWN, of);
-	if (t->stage != before)
+	/* a state that is newer than an alarm tells who comes later that it was cleared, not lost */
+	if (t->stage != before || (was_raised && loud < FAILSOFT_STAGE_IMMINENT))
 		tally_add_note(n, (struct tally_note){ .kind = TALLY_NOTE_STATE });
 }
 

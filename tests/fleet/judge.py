@@ -31,13 +31,24 @@ def word_of(message):
     return fields[2] if len(fields) == 4 and fields[2] in TYPES else ""
 
 
-def invalid(payloads, most=400):
-    """Sentences on messages that break their schema; the empty ones clear something and are well."""
-    problems = []
-    for topic, payload in payloads[:most]:
+def some_of_each(payloads, most):
+    """(topic, payload, message) of at most so many of each place and type, from the first to the last of them: a
+    storm's alarms come after thousands of births. The empty ones clear something and are well."""
+    kinds = collections.defaultdict(list)
+    for topic, payload in payloads:
         message = parse(payload) if payload else {}
-        if not payload:
-            continue
+        word = word_of(message) if isinstance(message, dict) else ""
+        if payload:
+            kinds["/".join(topic.split("/")[4:]), word].append((topic, payload, message))
+    for found in kinds.values():
+        step = max(1, -(-len(found) // most))
+        yield from found[::step]
+
+
+def invalid(payloads, most=150):
+    """Sentences on messages that break their schema."""
+    problems = []
+    for topic, payload, message in some_of_each(payloads, most):
         if not isinstance(message, dict) or not word_of(message):
             problems.append(f"{topic}: none of our types: {payload[:80]!r}")
             continue

@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The lines of failsoft-fleet and who reads them: one that has ended or has no room is said; one that stands still
-stops neither the page nor the alerts, and what was taken of the server reaches it in the end."""
+stops neither the page nor the alerts, and without --alertmanager what was taken of the server reaches it in the end."""
 
 import fcntl
+import http.server
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.request
 
@@ -183,6 +186,88 @@ def stands_still(server, kind, ours, theirs, *options):
     d.mqtt.close()
 
 
+class Manager(http.server.ThreadingHTTPServer):
+    """As Alertmanager: who was told as raised."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            for alert in json.loads(self.rfile.read(int(self.headers["Content-Length"]))):
+                self.server.raised.add(alert["labels"]["device"])
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.raised = set()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Stuck:
+    """Its reader stands still from the beginning; looked at when the others are done, as nobody waits that long."""
+
+    def __init__(self, server):
+        self.manager = Manager()
+        self.ours, theirs = os.pipe()
+        self.process, self.err, _ = start(server, theirs, "--client-id=stuck", "--fleet=alerts",
+                                          f"--alertmanager=http://127.0.0.1:{self.manager.server_port}")
+        os.close(theirs)
+        self.device = sender.Device("first", "alerts").connect(server.port)
+        flood(self.device, 300)
+        self.last = sender.Device("last", "alerts").connect(server.port)
+        self.last.alarm()
+
+    def read_on(self):
+        tap.check("a reader that stands still: alerts do not wait", [] if wait(lambda: "last" in self.manager.raised)
+                  and self.err.wait("lines are left out", 5) else [self.manager.raised, self.err.all()])
+        got = count_lines(lambda n: os.read(self.ours, n), 1)
+        self.process.terminate()
+        status = self.process.wait(10)
+        tap.check("and it gets what it has room for, and is told how many it does not",
+                  [] if got > 10 and status == 0 and self.err.wait("lines were left out", 5) else [got, status, self.err.all()])
+        os.close(self.ours)
+        self.device.mqtt.close()
+        self.last.mqtt.close()
+        self.manager.shutdown()
+
+
+def wait(is_it, seconds=10):
+    end = time.monotonic() + seconds
+    while not (it := is_it()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return it
+
+
+def screen_stopped(server):
+    """Ctrl-S stops the picture alone."""
+    ours, theirs = pty.openpty()
+    port = mqtt.free_port()
+    process = subprocess.Popen([str(tap.program("failsoft-fleet")), f"--server=127.0.0.1:{server.port}",
+                                f"--listen=127.0.0.1:{port}"], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE)
+    started.append(process)
+    os.close(theirs)
+    os.read(ours, 1)
+    os.write(ours, b"\x13")
+    time.sleep(1.2)  # a picture a second
+    d = sender.Device("screen", "out").connect(server.port)
+    before, got = answer_of(port) or 0, 0
+    flood(d, 20)
+    taken = wait(lambda: (answer_of(port) or 0) >= before + 20, 5)
+    os.write(ours, b"\x11q")
+    while True:
+        try:
+            got += len(os.read(ours, 65536))
+        except OSError:
+            break
+    tap.check("Ctrl-S: messages are taken and the page answers; q ends it", [] if taken and process.wait(5) == 0 and got > 100
+              else [taken, got, process.poll()])
+    d.mqtt.close()
+    os.close(ours)
+
+
 def shared(server):
     """The description of a pipe that others have, too, is left as it is."""
     ours, theirs = os.pipe()
@@ -198,6 +283,7 @@ def shared(server):
 def main():
     with tempfile.TemporaryDirectory(prefix="failsoft-output-") as folder:
         with mqtt.Mosquitto(folder) as server:
+            stuck = Stuck(server)
             no_room(server)
             read_full(folder)
             no_file()
@@ -205,6 +291,8 @@ def main():
             read_slowly(folder)
             gone(server)
             shared(server)
+            screen_stopped(server)
+            stuck.read_on()
             ours, theirs = os.pipe()
             stands_still(server, "pipe", lambda n: os.read(ours, n), os.fdopen(theirs, "wb"))
             os.close(ours)

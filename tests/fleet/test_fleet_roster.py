@@ -257,6 +257,7 @@ def cleared_meanwhile(server):
         gate.shut()
         fleet_wait(lambda: fleet.figure("connected") == 0)
         d.alarm(raised=False)
+        d.birth("shutdown")  # as a device does: newer than the alarm
         gate.is_open = True
         line = fleet.wait(lambda l: l["what"] == "cleared", 60)
         tap.check("an alarm that was cleared while nobody was connected", [] if line.get("kind") == "imminent"

@@ -59,7 +59,7 @@ static void lives(void **state)
 	struct alerts a;
 
 	(void)state;
-	assert_int_equal(alerts_init(&a), 0);
+	assert_int_equal(alerts_init(&a, 1000), 0);
 	assert_true(alerts_due_us(&a) == INGEST_NEVER_US);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct roster_now now = { rows[i].now_us, 5 };
@@ -89,8 +89,18 @@ static void lives(void **state)
 	alerts_fini(&a);
 }
 
+static struct alert *raised(struct alerts *a, uint32_t number, enum topic_alarm kind)
+{
+	for (uint32_t i = 1; i <= a->count; i++)
+		if (a->list[i].number == number && a->list[i].kind == kind && !a->list[i].ends_s)
+			return &a->list[i];
+	return NULL;
+}
+
+/* All alarms of all devices have room, also while the ends of others, who are forgotten, wait. */
 static void bounded(void **state)
 {
+	const uint32_t devices = 6000, all = devices * TOPIC_ALARM_COUNT;
 	struct roster_device d = device;
 	struct roster_now now = { 7, 7 };
 	struct alert *batch[ALERTS_BATCH];
@@ -98,23 +108,28 @@ static void bounded(void **state)
 	uint32_t told = 0, count;
 
 	(void)state;
-	assert_int_equal(alerts_init(&a), 0);
-	for (d.number = 1; d.number <= ALERTS_MAX + 3; d.number++)
-		assert_int_equal(alerts_raise(&a, &d, TOPIC_ALARM_IMMINENT, &now), d.number <= ALERTS_MAX);
-	assert_int_equal(a.lost, 3);
+	assert_int_equal(alerts_init(&a, devices), 0);
+	for (unsigned k = 0; k < TOPIC_ALARM_COUNT; k++)
+		for (d.number = 1; d.number <= devices; d.number++)
+			assert_true(alerts_raise(&a, &d, (enum topic_alarm)k, &now));
+	assert_int_equal(a.lost, 0);
 	while ((count = alerts_take(&a, 8, batch))) {
 		told += count;
 		alerts_told(&a, 8);
 	}
-	assert_int_equal(told, ALERTS_MAX);
-	for (uint32_t i = 1; i <= ALERTS_MAX; i += 2)
+	assert_int_equal(told, all);
+	for (uint32_t i = 1; i <= devices; i += 2)
 		alerts_clear(&a, i, TOPIC_ALARM_IMMINENT, &now);
-	while (alerts_take(&a, 8, batch))
-		alerts_told(&a, 8);
-	assert_int_equal(a.used, ALERTS_MAX / 2);
-	assert_true(alerts_raise(&a, &d, TOPIC_ALARM_IMMINENT, &now)); /* there is room again */
-	assert_int_equal(alerts_take(&a, 9, batch), 1);
-	assert_int_equal(batch[0]->number, d.number);
+	assert_int_equal(alerts_take(&a, 8, batch), ALERTS_BATCH); /* away: they cannot give way */
+	for (uint32_t i = 1; i <= devices / 2; i++, d.number++)
+		assert_true(alerts_raise(&a, &d, TOPIC_ALARM_IMMINENT, &now));
+	assert_int_equal(a.used, all + ALERTS_BATCH);
+	assert_int_equal(a.lost, devices / 2 - ALERTS_BATCH);
+	assert_non_null(raised(&a, d.number - 1, TOPIC_ALARM_IMMINENT));
+	assert_non_null(raised(&a, 2, TOPIC_ALARM_IMMINENT));
+	assert_null(raised(&a, 1, TOPIC_ALARM_IMMINENT));
+	alerts_told(&a, 8);
+	assert_int_equal(a.used, all);
 	alerts_fini(&a);
 }
 
@@ -128,7 +143,7 @@ static void clocks(void **state)
 	struct alerts a;
 
 	(void)state;
-	assert_int_equal(alerts_init(&a), 0);
+	assert_int_equal(alerts_init(&a, 1000), 0);
 	ahead.alarm[0].since_s = 1000001; /* of the state file */
 	assert_true(alerts_raise(&a, &ahead, TOPIC_ALARM_IMMINENT, &now));
 	assert_true(a.list[1].starts_s == 1000000);
@@ -156,7 +171,7 @@ static void refusals(void **state)
 	uint32_t told = 0;
 
 	(void)state;
-	assert_int_equal(alerts_init(&a), 0);
+	assert_int_equal(alerts_init(&a, 1000), 0);
 	raise_some(&a, 1, 3, &now);
 	assert_int_equal(alerts_take(&a, 1, batch), 3);
 	assert_false(alerts_refused(&a, &now, &refused));
@@ -199,7 +214,7 @@ static void slow(void **state)
 	uint32_t seen = 0;
 
 	(void)state;
-	assert_int_equal(alerts_init(&a), 0);
+	assert_int_equal(alerts_init(&a, 1000), 0);
 	raise_some(&a, 1, all, &now);
 	for (unsigned i = 0; i < 20; i++) {
 		uint32_t count = alerts_take(&a, now.now_us, batch);

@@ -155,6 +155,24 @@ static void what_gives_way(void **state)
 	s = spool_close(s);
 }
 
+/* Ten alarms are sent, and the server is gone: what comes meanwhile does not take their place. */
+static void what_may_be_forgotten_stays(void **state)
+{
+	struct spool *s = rig_open(RIG_SLOTS);
+
+	(void)state;
+	spool_meet(s, 1000, 1800);
+	for (int i = 0; i < 10; i++)
+		spool_acknowledge(s, rig_put(s, TOPIC_REPORT, true), 1000);
+	for (uint32_t i = 0; i < 3 * RIG_SLOTS; i++)
+		rig_put(s, TOPIC_EVENT, false);
+	assert_int_equal(spool_count(s).sent, 10);
+	for (uint32_t i = 0; i < RIG_SLOTS; i++)
+		rig_put(s, TOPIC_ALARM, false);
+	assert_int_equal(spool_count(s).evicted[SPOOL_ALARM], 10);
+	s = spool_close(s);
+}
+
 static void what_a_server_may_have_forgotten_waits_again(void **state)
 {
 	struct spool *s = rig_open(RIG_SLOTS);
@@ -467,6 +485,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_disk_that_takes_nothing, rig_make, rig_clean),
 		cmocka_unit_test_setup_teardown(bad_records, rig_make, rig_clean),
 		cmocka_unit_test_setup_teardown(what_gives_way, rig_make, rig_clean),
+		cmocka_unit_test_setup_teardown(what_may_be_forgotten_stays, rig_make, rig_clean),
 		cmocka_unit_test_setup_teardown(what_a_server_may_have_forgotten_waits_again,
 						rig_make, rig_clean),
 		cmocka_unit_test_setup_teardown(numbers_are_never_used_twice, rig_make, rig_clean),

@@ -38,7 +38,7 @@ static struct spool_order order_of(const char *slots, struct spool_entry entry[S
 {
 	for (uint32_t i = 0; i < SLOTS; i++)
 		entry[i] = entry_of(slots[i], i + 1);
-	return (struct spool_order){ entry, SLOTS };
+	return (struct spool_order){ .entry = entry, .count = SLOTS };
 }
 
 static const struct row {
@@ -70,6 +70,35 @@ static void places(void **state)
 		assert_int_equal(spool_order_place(&o, SPOOL_HEARTBEAT), rows[i].heartbeat);
 		assert_int_equal(spool_order_place(&o, SPOOL_EVENT), rows[i].event);
 		assert_int_equal(spool_order_place(&o, SPOOL_ALARM), rows[i].alarm);
+	}
+}
+
+/* Acknowledged so lately that a server which is killed forgets it: 'A' at 100 s, 'w'..'z' too. */
+static const struct row doubtful_rows[] = {
+	{ "heartbeats and events before it", "AAAAAAAAAAeeehAA", 13, 13, 13 },
+	{ "no heartbeat: events", "AAAAAAAAAAeeeeAA", NONE, 10, 10 },
+	{ "for an event that has nothing else", "AAAAAAAAaaaaaaaa", NONE, 0, 0 },
+	{ "but not for a heartbeat", "AAAAAAAAAAAAAAAA", NONE, 0, 0 },
+	{ "before a waiting alarm", "aaaaaaaaaAaaaaaa", NONE, 9, 9 },
+	{ "free ones first", "AAAAAAA.AAAAhhhh", 7, 7, 7 },
+};
+
+static void what_may_wait_again(void **state)
+{
+	struct spool_entry entry[SLOTS];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(doubtful_rows) / sizeof(doubtful_rows[0]); i++) {
+		struct spool_order o = order_of(doubtful_rows[i].slots, entry);
+
+		print_message("# %s\n", doubtful_rows[i].name);
+		for (uint32_t k = 0; k < SLOTS; k++)
+			entry[k].sent_s = 100;
+		o.met_s = 150;
+		o.window_s = 60;
+		assert_int_equal(spool_order_place(&o, SPOOL_HEARTBEAT), doubtful_rows[i].heartbeat);
+		assert_int_equal(spool_order_place(&o, SPOOL_EVENT), doubtful_rows[i].event);
+		assert_int_equal(spool_order_place(&o, SPOOL_ALARM), doubtful_rows[i].alarm);
 	}
 }
 
@@ -209,6 +238,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(places),
+		cmocka_unit_test(what_may_wait_again),
 		cmocka_unit_test(no_alarm_is_lost_for_less),
 		cmocka_unit_test(what_is_next),
 		cmocka_unit_test(order_is_by_sequence),
