@@ -256,6 +256,13 @@ static void row_json(const struct procedure_row *p)
 	json_object_put(o);
 }
 
+/* A responder reports an error of the kernel, or that the program was not what was taken for one. */
+static const char *why_broken(uint32_t error)
+{
+	return error == EPROTO ? "it ended before it stood ready: is it a responder, and are its arguments right?"
+			       : strerror((int)error);
+}
+
 static void row_line(struct ctl *c, const struct procedure_row *p)
 {
 	char deadline[24], held[24], who[CELL_MAX_BYTES], command[CELL_MAX_BYTES];
@@ -267,7 +274,7 @@ static void row_line(struct ctl *c, const struct procedure_row *p)
 	       print_us(c, p->deadline_us, deadline, sizeof(deadline)),
 	       print_bytes(c, p->held_bytes, held, sizeof(held)), print_cut(p->command, 26, command));
 	if (p->error)
-		printf("      %s%s%s\n", p->broken, p->broken[0] ? ": " : "", strerror((int)p->error));
+		printf("      %s%s%s\n", p->broken, p->broken[0] ? ": " : "", why_broken(p->error));
 	else if (p->runs)
 		printf("      run %" PRIu64 " times, last: %s\n", p->runs, p->result);
 }
@@ -325,7 +332,7 @@ static int wait_ready(struct ctl *c, uint32_t id)
 			return r < 0 ? EXIT_UNKNOWN : EXIT_OK; /* somebody has removed it */
 		if (!strcmp(row.state, "broken")) {
 			fprintf(stderr, "failsoftctl: procedure %" PRIu32 " cannot stand ready: %s: %s\n", id,
-				row.broken[0] ? row.broken : row.program, strerror((int)row.error));
+				row.broken[0] ? row.broken : row.program, why_broken(row.error));
 			return EXIT_WARNING;
 		}
 		if (strcmp(row.state, "starting"))

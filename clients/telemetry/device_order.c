@@ -19,14 +19,14 @@ static void answer(struct device *d, enum failsoft_result result)
 		device_sync(d); /* "partial" says that it is in the spool */
 	r = feed_answer(d->feed, d->order.sequence, result);
 	(void)sd_event_source_set_enabled(d->answer, SD_EVENT_OFF);
-	if (result == FAILSOFT_RESULT_DONE) {
+	if (result != FAILSOFT_RESULT_DONE) {
+		d->missed++;
+	} else if (d->order.record) { /* with no alarm to tell nothing was acknowledged */
 		d->met++;
 		if (took_us > d->slowest_us) {
 			d->slowest_us = took_us;
 			d->left_us = left_us;
 		}
-	} else {
-		d->missed++;
 	}
 	if (r < 0)
 		tell(TELL_DEBUG, "nobody waits for the answer to order %llu any more",
