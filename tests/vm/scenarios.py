@@ -282,7 +282,7 @@ SCENARIOS = [
              f'{BOX_BOTH}start_all\npause $START\nsay villain\n'
              'failsoft-load steady --adj=0 --rate=20 --in=pipes &\npause 60\n', [*LIMITS, ONLY_WRITER], []),
     Scenario('crowd', 'sixty orphans of sixty names that leak 20 MiB/s together', 20,
-             other('failsoft-nasty crowd --rate=20'), [*LIMITS, ONLY_CROWD], [], is_open=True),
+             other('failsoft-nasty crowd --rate=20'), [*LIMITS, ONLY_CROWD], []),
     Scenario('respawn', 'a leak at full speed that is started again whenever it ends', 20,
              other('(while :; do failsoft-hog --rate=max; done)'), [*LIMITS, ONLY_HOG], [], is_open=True),
     Scenario('own_box', 'a leak of 20 MiB/s in the logger itself, in a cgroup limited to 24 MiB', 15,
@@ -308,6 +308,16 @@ SCENARIOS = [
     Scenario('tmpfs_freed', 'a tmpfs that is filled with 30 MiB at 20 MiB/s and emptied, again and again', 20,
              other(f'{TMPFS}failsoft-load burst --adj=0 --size=30 --rate=20 --hold=1 --every=2 '
                    '--in=tmpfs --file=/run/t2/fill'), SPARED, []),
+    Scenario('tmpfs_max', 'a file in a tmpfs that grows at full speed', 12,
+             other(f'{TMPFS}failsoft-load steady --adj=0 --rate=max --in=tmpfs --file=/run/t2/fill'),
+             [*LIMITS, ONLY_WRITER], []),
+    Scenario('box_group_max', 'logger and a leak at full speed in one limited cgroup with memory.oom.group', 15,
+             f'{BOX_GROUP}start_all\npause $START\nsay villain\nfailsoft-hog --rate=max &\npause 60\n',
+             [*LIMITS, ONLY_HOG], []),
+    Scenario('zram_own', 'a leak at full speed in the logger itself, with 48 MiB of zram', 15, ZRAM + own_leak('max'),
+             LIMITS, []),
+    Scenario('swap_max', 'a leak at full speed with 48 MiB of swap on the slow disk', 30,
+             SWAP + other('failsoft-load steady --adj=0 --rate=max'), [*LIMITS, ONLY_WRITER], []),
     Scenario('liar', 'a client that leaks 5 MiB/s, may not be ended, and says it has freed', 25,
              other('failsoft-nasty liar --rate=5 --bus=$BUS'), [*LIMITS, ONLY_NASTY], []),
 ]
