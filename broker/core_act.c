@@ -314,6 +314,7 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 				be_done(c, domain);
 		}
 		d->said_no_victim = true;
+		hold_found(&d->hold, false);
 		core_last(c, domain, now_us);
 		return;
 	}
@@ -325,8 +326,11 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 		return;
 	}
 	d->hasty_looks = 0;
-	if (!is_corroborated(c, domain, victim, now_us))
+	if (!is_corroborated(c, domain, victim, now_us)) {
+		hold_found(&d->hold, false);
 		return;
+	}
+	hold_found(&d->hold, true);
 	escalate_take(&d->escalate, victim);
 	promise(d, victim, now_us);
 	core_note_victim(c, EVENT_VICTIM, domain, (struct event){

@@ -28,6 +28,7 @@ struct hold {
 	uint64_t again_us;		/* nobody was found: not before */
 	uint64_t unasked_us;		/* since when nobody needs the time; 0: somebody does */
 	uint64_t bytes_per_s, falling_us; /* of the fall that it ended */
+	bool is_in_vain;		/* ON: the ladder has looked meanwhile, and ends nobody */
 	struct victim victim;
 };
 
@@ -48,6 +49,9 @@ enum hold_do hold_step(struct hold *h, const struct hold_view *v);
 
 /* The survey's answer to HOLD_LOOK; NULL: nobody. true: stop h->victim. */
 bool hold_take(struct hold *h, const struct victim *victim, const struct hold_view *v);
+
+/* Whom the ladder has found meanwhile; nobody: that it looks on is no reason to hold somebody. */
+void hold_found(struct hold *h, bool is_somebody);
 
 /* So many processes stand still; 0: it could not be done. */
 void hold_stopped(struct hold *h, uint32_t count, uint64_t now_us);

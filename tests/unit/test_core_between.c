@@ -72,6 +72,26 @@ static void held_by_the_one_ended_by_the_other(void **state)
 	assert_int_equal(next(EFFECT_STOP).domain, cgroup);
 }
 
+/* The survey finds nobody to end: that it would look on is no reason to hold a bystander for good. */
+static void held_while_nobody_can_be_ended(void **state)
+{
+	(void)state;
+	run_out(join("logger", 10, 1));
+	drain();
+	core.domain[0].hold = (struct hold){ .phase = HOLD_ON, .since_us = now_us,
+					     .bytes_per_s = 100 * MIB, .victim = victim_of(0) };
+	pass(US_PER_MS);
+	pass(20 * US_PER_MS);
+	assert_int_equal(core.domain[0].hold.phase, HOLD_ON);
+	core_survey(&core, 0, NULL, now_us);
+	pass(US_PER_MS);
+	free_mib(0, 1);
+	assert_int_equal(core.domain[0].hold.phase, HOLD_ON); /* until the next samples */
+	pass(10 * US_PER_MS);
+	assert_int_equal(core.domain[0].hold.phase, HOLD_OFF);
+	assert_int_equal(next(EFFECT_LET_GO).domain, 0);
+}
+
 static void another_one_stays_held(void **state)
 {
 	struct victim victim = held_by_the_cgroup();
@@ -151,6 +171,7 @@ int main(void)
 		cmocka_unit_test_setup(asked_for_the_one_held_for_the_other, with_cgroup),
 		cmocka_unit_test_setup(held_by_the_one_ended_by_the_other, with_cgroup),
 		cmocka_unit_test_setup(another_one_stays_held, with_cgroup),
+		cmocka_unit_test_setup(held_while_nobody_can_be_ended, with_cgroup),
 		cmocka_unit_test_setup(one_that_comes_and_goes_puts_nothing_off, with_cgroup),
 		cmocka_unit_test_setup(the_machine_goes_when_all_have_answered, with_cgroup),
 	};
