@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "outlook.h"
 #include "peer.h"
 #include "respond.h"
@@ -177,20 +176,6 @@ void standby_end(struct broker *b, uint64_t due_us)
 
 /* ---- what it did ---- */
 
-/* What the brake did not take over goes on. */
-static void let_rest_go(struct broker *b, const struct guard_report *r)
-{
-	for (uint32_t i = 0; i < r->victim.pids_count; i++) {
-		const struct ledger_stop stop = {
-			.pid = r->victim.pids[i], .start_ticks = r->victim.start_ticks[i],
-		};
-		int error = brake_holds(&b->brake, &stop) ? 0 : brake_let_go_on(b->root_fd, &stop);
-
-		if (error < 0)
-			log_error("pid %d cannot be let go on: %s", (int)stop.pid, strerror(-error));
-	}
-}
-
 static void follow_end(struct broker *b, const struct guard_report *r)
 {
 	terminate_release(&b->terminate, r->domain);
@@ -212,9 +197,7 @@ static void take_over(struct broker *b, struct guard_report *r, uint64_t now_us)
 		follow_end(b, r);
 	if (keeps)
 		(void)brake_adopt(&b->brake, r->domain, &r->victim); /* who ended is not there */
-	if (r->stopped && !r->is_dry)
-		let_rest_go(b, r);
-	sentry_taken(&b->sentry);
+	sentry_taken(&b->sentry, &b->brake);
 	broker_drain(b);
 	peer_hear(b); /* what they answered meanwhile counts as if it was read then */
 }

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "act/brake.h"
 #include "act/guard.h"
 #include "act/ledger.h"
 #include "base/thread.h"
@@ -121,5 +122,5 @@ enum sentry_word {
 enum sentry_word sentry_take(struct sentry *s, struct guard_report *ret);
 /* While a report is taken: the next client that was told, from *at on; false: no more. */
 bool sentry_told(struct sentry *s, uint32_t *at, struct guard_told *ret);
-/* Everything is taken over: its part of the ledger is cleared. */
-void sentry_taken(struct sentry *s);
+/* Everything is taken over: whom the brake does not hold is let go on. */
+void sentry_taken(struct sentry *s, const struct brake *brake);
