@@ -83,6 +83,7 @@ void core_hold(struct core *c, uint32_t domain, uint64_t now_us)
 			core_push(c, EFFECT_LET_GO, domain);
 		note_hold(c, EVENT_LET_GO, domain, (struct event){
 			.b = d->hold.victim.pids_count, .c = now_us - d->hold.since_us }, now_us);
+		d->hold.victim.kind = VICTIM_NONE;
 		break;
 	case HOLD_NOTHING:
 		break;

@@ -89,6 +89,7 @@ static void held_while_nobody_can_be_ended(void **state)
 	assert_int_equal(core.domain[0].hold.phase, HOLD_ON); /* until the next samples */
 	pass(10 * US_PER_MS);
 	assert_int_equal(core.domain[0].hold.phase, HOLD_OFF);
+	assert_int_equal(core.domain[0].hold.victim.kind, VICTIM_NONE); /* no kin of it is stopped later */
 	assert_int_equal(next(EFFECT_LET_GO).domain, 0);
 }
 
