@@ -41,6 +41,8 @@ static struct hold_view view_of(struct core *c, uint32_t domain, uint64_t now_us
 		.now_us = now_us,
 		.is_enabled = c->policy.brake,
 		.is_dry = c->policy.escalate.dry_run,
+		.is_early = now_us < c->grace_us,
+		.has_joined = d->hold.phase == HOLD_ON && core_has_joined(c, &d->hold.victim),
 		.is_pressed = d->used && d->stage.now >= STAGE_IMMINENT,
 		.is_ending = c->policy.escalate.enabled &&
 			     ((rung != RUNG_IDLE && rung != RUNG_SETTLE && rung != RUNG_PART) ||

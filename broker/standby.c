@@ -90,9 +90,11 @@ static uint64_t flags_of(const struct broker *b)
 {
 	const struct core_policy *p = &b->core.policy;
 	const struct escalate *e = &b->core.domain[DOMAIN].escalate;
+	/* who is a client is not known yet: see core_take_over() */
+	bool may_stop = p->brake && clock_now_us() >= b->core.grace_us;
 	bool may_end = p->escalate.enabled && (e->rung != RUNG_KILL || e->is_dry);
 
-	return (is_armed(b) ? GUARD_IS_ARMED : 0) | (p->brake ? GUARD_MAY_STOP : 0) |
+	return (is_armed(b) ? GUARD_IS_ARMED : 0) | (may_stop ? GUARD_MAY_STOP : 0) |
 	       (may_end ? GUARD_MAY_END : 0) |
 	       (p->escalate.dry_run ? GUARD_IS_DRY : 0) |
 	       (brake_is_on(&b->brake, DOMAIN) ? GUARD_IS_HELD : 0);

@@ -31,13 +31,14 @@ void hold_init(struct hold *h)
 
 static bool is_wanted(const struct hold_view *v)
 {
-	return v->is_enabled && v->is_pressed && v->deadline_us > v->now_us &&
+	return v->is_enabled && !v->is_early && v->is_pressed && v->deadline_us > v->now_us &&
 	       v->e->tte_low_us < v->deadline_us - v->now_us;
 }
 
 static bool is_over_at_once(const struct hold *h, const struct hold_view *v)
 {
-	return !v->is_enabled || !v->is_pressed || v->is_asked_to_end || h->is_dry != v->is_dry;
+	return !v->is_enabled || !v->is_pressed || v->is_asked_to_end || v->has_joined ||
+	       h->is_dry != v->is_dry;
 }
 
 static bool is_over(struct hold *h, const struct hold_view *v)

@@ -35,6 +35,8 @@ struct hold {
 struct hold_view {
 	uint64_t now_us;
 	bool is_enabled, is_dry;
+	bool is_early;			/* who is a client is not known yet, see core_take_over() */
+	bool has_joined;		/* who is held has become a client */
 	bool is_pressed;		/* stage imminent or shutdown */
 	bool is_ending;			/* the ladder chooses or ends somebody */
 	bool is_asked_to_end;		/* SIGTERM is out: who is to handle it must run */

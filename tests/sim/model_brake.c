@@ -30,6 +30,8 @@ static void check_pressure(struct sim *s, uint32_t domain, const char *what)
 {
 	const struct model_domain *d = &s->model.domain[domain];
 
+	if (s->model.taken_us && s->now_us < s->model.taken_us + MODEL_RETURN_US)
+		sim_fail(s, "domain %u: %s before clients can have come back", (unsigned)domain, what);
 	if (!s->model.policy.brake || d->episode.stage < STAGE_IMMINENT || d->is_stopped)
 		sim_fail(s, "domain %u at %s: %s, brake %d, stopped %d", (unsigned)domain,
 			 stage_name(d->episode.stage), what, s->model.policy.brake, d->is_stopped);
