@@ -153,7 +153,7 @@ static void take_aim(struct broker *b, uint64_t now_us)
 		known = &d->hold.victim;
 	if (!known && (now_us < b->standby.aim_us || now_us < b->survey_again_us))
 		return;
-	if (!known && d->stage.now == STAGE_SHUTDOWN && b->standby.has_aim)
+	if (!known && d->stage.now == STAGE_SHUTDOWN && b->standby.has_aim && !b->sentry.is_aim_stale)
 		return; /* files are opened for it, and memory may be at its end */
 	if (!known && victims_find(b, DOMAIN, &found))
 		known = &found;

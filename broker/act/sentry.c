@@ -207,10 +207,13 @@ bool sentry_aim(struct sentry *s, const struct victim *v)
 	if (word & AIM_TAKEN)
 		return false;
 	v = v ? v : &nobody;
-	if (is_same(&s->aim[word].victim, v))
+	if (is_same(&s->aim[word].victim, v)) {
+		s->is_aim_stale = false;
 		return true;
+	}
 	make_aim(s, v, &s->aim[other]);
 	if (atomic_compare_exchange_strong(&s->aim_word, &word, other)) {
+		s->is_aim_stale = false;
 		close_aim(&s->aim[!other]);
 		return true;
 	}
@@ -220,16 +223,37 @@ bool sentry_aim(struct sentry *s, const struct victim *v)
 
 /* ---- the clients ---- */
 
+/* The thread only reads whom the newest aim names. */
+static bool is_aimed_at(const struct sentry *s, int32_t pid)
+{
+	const struct victim *v = &s->aim[atomic_load(&s->aim_word) & 1].victim;
+
+	for (uint32_t i = 0; i < v->pids_count; i++)
+		if (v->pids[i] == pid)
+			return true;
+	return false;
+}
+
+static void spare(struct sentry *s, int32_t pid)
+{
+	if (!is_aimed_at(s, pid))
+		return;
+	(void)sentry_aim(s, NULL); /* or it acts at this moment: then it is aimed anew after that */
+	s->is_aim_stale = true;
+}
+
 void sentry_line_add(struct sentry *s, uint32_t slot, const struct sentry_line *line)
 {
 	struct sentry_line *l;
 
 	if (!s->thread.stack || slot >= s->setup.lines)
 		return;
+	spare(s, line->pid);
 	l = &s->line[slot];
 	if (atomic_load(&l->state) != LINE_EMPTY)
 		return; /* the one before is still being told; this one is told by the loop alone */
 	l->fd = line->fd;
+	l->pid = line->pid;
 	l->domains = line->domains;
 	l->client = line->client;
 	l->budget_us = line->budget_us;

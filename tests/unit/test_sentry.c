@@ -357,6 +357,28 @@ static void the_end_lets_go(void **state)
 	post_close(p);
 }
 
+/* At stage shutdown the loop does not look for another one. */
+static void whoever_becomes_a_client(void **state)
+{
+	struct post *p = post_open(2);
+	struct sentry_line line = { .client = 100, .domains = 1, .pid = (int32_t)p->scene->hogs.pid[1] };
+
+	(void)state;
+	assert_int_equal(lifeline_open(&line.fd, &p->theirs[0]), 0);
+	aim(p, 0, 2);
+	sentry_line_add(&p->sentry, 0, &line);
+	assert_true(p->sentry.is_aim_stale);
+	turn(p, 0);
+	set_left(p, 512 * KIB);
+	assert_true(wait_told(p, 1));
+	usleep(2 * AFTER_US);
+	expect_running(p->scene, 0, 2);
+	turn(p, NEVER_US);
+	(void)take(p);
+	sentry_taken(&p->sentry, &p->scene->brake);
+	post_close(p);
+}
+
 static void clients_come_and_go(void **state)
 {
 	struct post *p = post_open(1);
@@ -419,7 +441,7 @@ int main(void)
 		cmocka_unit_test(who_is_stopped_by_another),
 		cmocka_unit_test(without_descriptors), cmocka_unit_test(in_a_dry_run),
 		cmocka_unit_test(the_end_lets_go),
-		cmocka_unit_test(clients_come_and_go),
+		cmocka_unit_test(whoever_becomes_a_client), cmocka_unit_test(clients_come_and_go),
 		cmocka_unit_test(the_aim_changes),
 	};
 
