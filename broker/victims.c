@@ -156,11 +156,16 @@ static void extend_victim(struct broker *b, uint32_t domain)
 static void kill_rest(struct broker *b, uint32_t domain)
 {
 	const struct victim *victim = &b->core.domain[domain].escalate.victim;
+	const struct victim_view view = {
+		.processes = b->processes, .count = b->processes_count, .scratch = b->scratch,
+		.clients = &b->core.sessions,
+	};
 
 	if (victim->pids_count < VICTIM_PIDS_MAX)
 		return;
+	kin_mark(victim, &view);
 	for (uint32_t i = 0; i < b->processes_count; i++)
-		if (kin_is(victim, &b->processes[i], &b->core.sessions))
+		if (b->scratch[i])
 			(void)terminate_pass_by(&b->terminate, domain, b->processes[i].pid,
 						b->processes[i].start_ticks); /* ended: all the better */
 }
