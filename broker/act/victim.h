@@ -40,6 +40,7 @@ struct victim {
 	int32_t parents[VICTIM_PARENTS_MAX];
 	/* What runs before it is ended, see procedure.h; filled in by who looks that up. */
 	uint32_t procedure;		/* id; 0: nothing */
+	int32_t procedure_pid;		/* of which process of it */
 	uint64_t procedure_us;		/* how long, at most */
 	char procedure_name[32];	/* tail of the program's path */
 };
