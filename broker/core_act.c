@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "act/kin.h"
 #include "core_parts.h"
 #include "core_tape.h"
 
@@ -66,6 +67,11 @@ bool core_is_ending_wanted(struct core *c, uint32_t domain, uint64_t now_us)
 	       (d->hold.phase != HOLD_ON && e->tte_low_us < ending_us(c) && e->falling_us >= p->confirm_us);
 }
 
+bool core_has_joined(struct core *c, const struct victim *v)
+{
+	return v->kind != VICTIM_NONE && !v->client && kin_client(&c->sessions, v->pid);
+}
+
 struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)
 {
 	const struct core_domain *d = &c->domain[domain];
@@ -76,6 +82,7 @@ struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)
 		.is_wanted = core_is_ending_wanted(c, domain, now_us) && !last_is_busy(&d->last) &&
 			     !core_is_machine_going(c) && !settle_is_on(&d->settle, now_us),
 		.is_back = core_is_back(c, domain),
+		.has_joined = core_has_joined(c, &d->escalate.victim),
 		.final_ended = !s || s->settled_final,
 		.final_missed = s && s->last_result == RESULT_MISSED,
 		.final_deadline_us = s && s->request.is_final ? s->request.deadline_us : 0,
@@ -314,6 +321,7 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 				be_done(c, domain);
 		}
 		d->said_no_victim = true;
+		hold_found(&d->hold, false);
 		core_last(c, domain, now_us);
 		return;
 	}
@@ -325,8 +333,11 @@ void core_survey(struct core *c, uint32_t domain, const struct victim *victim, u
 		return;
 	}
 	d->hasty_looks = 0;
-	if (!is_corroborated(c, domain, victim, now_us))
+	if (!is_corroborated(c, domain, victim, now_us)) {
+		hold_found(&d->hold, false);
 		return;
+	}
+	hold_found(&d->hold, true);
 	escalate_take(&d->escalate, victim);
 	promise(d, victim, now_us);
 	core_note_victim(c, EVENT_VICTIM, domain, (struct event){

@@ -41,6 +41,8 @@ static struct hold_view view_of(struct core *c, uint32_t domain, uint64_t now_us
 		.now_us = now_us,
 		.is_enabled = c->policy.brake,
 		.is_dry = c->policy.escalate.dry_run,
+		.is_early = now_us < c->grace_us,
+		.has_joined = d->hold.phase == HOLD_ON && core_has_joined(c, &d->hold.victim),
 		.is_pressed = d->used && d->stage.now >= STAGE_IMMINENT,
 		.is_ending = c->policy.escalate.enabled &&
 			     ((rung != RUNG_IDLE && rung != RUNG_SETTLE && rung != RUNG_PART) ||
@@ -83,6 +85,7 @@ void core_hold(struct core *c, uint32_t domain, uint64_t now_us)
 			core_push(c, EFFECT_LET_GO, domain);
 		note_hold(c, EVENT_LET_GO, domain, (struct event){
 			.b = d->hold.victim.pids_count, .c = now_us - d->hold.since_us }, now_us);
+		d->hold.victim.kind = VICTIM_NONE;
 		break;
 	case HOLD_NOTHING:
 		break;

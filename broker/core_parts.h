@@ -47,6 +47,8 @@ void core_end_overdue(struct core *c, uint64_t now_us);
 bool core_climb(struct core *c, uint32_t domain, struct escalate_view view);
 /* Also in another domain's ladder; a reused pid is another one. */
 bool core_is_same(const struct victim *a, const struct victim *b);
+/* It was a stranger when it was chosen. */
+bool core_has_joined(struct core *c, const struct victim *v);
 struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us);
 
 /* core_procedure.c: tells that it was started; that the ladder went on without its end. */

@@ -90,7 +90,7 @@ static const struct tape_field domain_fields[] = {
 	DU(last.policy), DU(last.phase), DU(last.running), DB(last.was_told), DU(last.began_us),
 	DU(last.deadline_us), DB(escalate.is_dry),
 	DU(settle.until_us), DU(settle.peak_bytes), DB(settle.is_cut), DB(settle.is_owed),
-	DU(hasty_looks),
+	DU(hasty_looks), DB(hold.is_in_vain),
 };
 
 #define SUMS(m) DD(m.weight), DD(m.t), DD(m.tt), DD(m.y), DD(m.ty)

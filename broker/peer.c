@@ -106,7 +106,8 @@ static void add_line(struct peer *p)
 {
 	const struct session *s = session_get(&p->broker->core.sessions, p->id);
 	const struct sentry_line line = {
-		.fd = p->lifeline_fd, .client = p->id, .domains = s ? s->offer.domains : 0,
+		.fd = p->lifeline_fd, .client = p->id, .pid = s ? s->offer.pid : 0,
+		.domains = s ? s->offer.domains : 0,
 		.budget_us = s ? s->offer.budget_us[STEP_SHUTDOWN] : 0,
 	};
 

@@ -22,33 +22,87 @@
  * 0.4 ms; the victim is stopped. Half: small ones are cut by it; double: another leak is seen 2 ms later. */
 #define SILENT_US	(2 * US_PER_MS)
 
-static void read_facts(struct broker *b, const struct victim *v, struct procedure_facts *ret)
+/* Of a group so many are looked at. Half: the one with a procedure may be the fifth; double: 16 more files
+ * are read in the crisis. */
+#define MEMBERS_MOST 8u
+
+/* ret: pid, start time and name are there already. */
+static void read_facts(const struct broker *b, struct procedure_facts *ret)
 {
 	struct parse_process_cgroups cgroups;
 	char path[40], text[4096];
 	ssize_t n;
 
-	*ret = (struct procedure_facts){ .pid = v->pid };
-	memcpy(ret->name, v->name, sizeof(ret->name));
-	for (uint32_t i = 0; i < v->pids_count; i++)
-		if (v->pids[i] == v->pid)
-			ret->start_ticks = v->start_ticks[i];
-	(void)snprintf(path, sizeof(path), "proc/%d/exe", (int)v->pid); /* 20 bytes at most */
+	(void)snprintf(path, sizeof(path), "proc/%d/exe", (int)ret->pid); /* 20 bytes at most */
 	n = readlinkat(b->root_fd, path, ret->program, sizeof(ret->program) - 1);
 	ret->program[n > 0 ? n : 0] = 0;
-	(void)snprintf(path, sizeof(path), "proc/%d/cgroup", (int)v->pid); /* 23 */
+	(void)snprintf(path, sizeof(path), "proc/%d/cgroup", (int)ret->pid); /* 23 */
 	n = file_read_at(b->root_fd, path, text, sizeof(text));
 	if (n > 0 && parse_process_cgroups(text, (size_t)n, "memory", &cgroups) == 0)
 		memcpy(ret->cgroup, cgroups.v2[0] ? cgroups.v2 : cgroups.v1, sizeof(ret->cgroup));
 }
 _Static_assert(sizeof(((struct procedure_facts *)0)->cgroup) == PARSE_PATH_MAX, "a path fits");
 
+static bool is_of(const struct victim *v, const struct process *p)
+{
+	for (uint32_t i = 0; i < v->pids_count; i++)
+		if (v->pids[i] == p->pid && v->start_ticks[i] == p->start_ticks)
+			return true;
+	return false;
+}
+
+/* The largest of a group besides its first one, the largest first; returns how many. */
+static uint32_t find_members(const struct broker *b, const struct victim *v,
+			     const struct process *ret[MEMBERS_MOST])
+{
+	uint32_t count = 0;
+
+	for (const struct process *p = b->processes; p < b->processes + b->processes_count; p++) {
+		uint32_t at = count;
+
+		if (p->pid == v->pid || !is_of(v, p))
+			continue;
+		for (; at && ret[at - 1]->memory_bytes < p->memory_bytes; at--)
+			if (at < MEMBERS_MOST)
+				ret[at] = ret[at - 1];
+		if (at < MEMBERS_MOST)
+			ret[at] = p;
+		count = MIN_OF(count + 1, MEMBERS_MOST);
+	}
+	return count;
+}
+
+static bool give(struct broker *b, struct victim *v, const struct procedure_facts *facts)
+{
+	b->respond.facts = *facts;
+	read_facts(b, &b->respond.facts);
+	procedure_give(procedure_match(&b->respond.table, &b->respond.facts), v);
+	v->procedure_pid = v->procedure ? facts->pid : 0;
+	return v->procedure;
+}
+
 void respond_give(struct broker *b, struct victim *v)
 {
+	struct procedure_facts facts = { .pid = v->pid };
+	const struct process *member[MEMBERS_MOST] = { NULL };
+	uint32_t members;
+
 	if (procedure_table_is_empty(&b->respond.table))
 		return;
-	read_facts(b, v, &b->respond.facts);
-	procedure_give(procedure_match(&b->respond.table, &b->respond.facts), v);
+	memcpy(facts.name, v->name, sizeof(facts.name));
+	for (uint32_t i = 0; i < v->pids_count; i++)
+		if (v->pids[i] == v->pid)
+			facts.start_ticks = v->start_ticks[i];
+	if (give(b, v, &facts) || v->kind == VICTIM_PROCESS)
+		return;
+	members = find_members(b, v, member);
+	for (uint32_t i = 0; i < members; i++) {
+		facts.pid = member[i]->pid;
+		facts.start_ticks = member[i]->start_ticks;
+		memcpy(facts.name, member[i]->name, sizeof(facts.name));
+		if (give(b, v, &facts))
+			return;
+	}
 }
 
 static struct launch_run message_of(const struct broker *b, uint32_t domain)
@@ -56,13 +110,14 @@ static struct launch_run message_of(const struct broker *b, uint32_t domain)
 	const struct core_domain *d = &b->core.domain[domain];
 	const struct victim *v = &d->escalate.victim;
 	struct launch_run run = { .word = LAUNCH_RUN, .run = {
-		.version = FAILSOFT_RESPONDER_VERSION, .pid = v->pid, .episode = d->episode,
+		.version = FAILSOFT_RESPONDER_VERSION, .pid = v->procedure_pid, .episode = d->episode,
 		.deadline_usec = d->escalate.deadline_us,
 		.pids_count = MIN_OF(v->pids_count, FAILSOFT_RESPONDER_PIDS_MAX) } };
 
 	memcpy(run.run.pids, v->pids, run.run.pids_count * sizeof(run.run.pids[0]));
 	memcpy(run.run.name, v->name, sizeof(run.run.name));
-	if (b->respond.facts.pid == v->pid) {
+	if (b->respond.facts.pid == v->procedure_pid) {
+		memcpy(run.run.name, b->respond.facts.name, sizeof(run.run.name));
 		run.run.start_ticks = b->respond.facts.start_ticks;
 		memcpy(run.run.cgroup, b->respond.facts.cgroup, sizeof(run.run.cgroup));
 	}
@@ -86,7 +141,7 @@ void respond_run(struct broker *b, uint32_t domain)
 		b->respond.quiet_us = clock_now_us() + QUIET_US;
 		p->state = PROCEDURE_RUNNING;
 		p->runs++;
-		p->ran_pid = v->pid;
+		p->ran_pid = v->procedure_pid;
 		p->ran_start_ticks = run.run.start_ticks;
 	}
 	if (r >= 0)

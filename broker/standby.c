@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "outlook.h"
 #include "peer.h"
 #include "respond.h"
@@ -91,9 +90,11 @@ static uint64_t flags_of(const struct broker *b)
 {
 	const struct core_policy *p = &b->core.policy;
 	const struct escalate *e = &b->core.domain[DOMAIN].escalate;
+	/* who is a client is not known yet: see core_take_over() */
+	bool may_stop = p->brake && clock_now_us() >= b->core.grace_us;
 	bool may_end = p->escalate.enabled && (e->rung != RUNG_KILL || e->is_dry);
 
-	return (is_armed(b) ? GUARD_IS_ARMED : 0) | (p->brake ? GUARD_MAY_STOP : 0) |
+	return (is_armed(b) ? GUARD_IS_ARMED : 0) | (may_stop ? GUARD_MAY_STOP : 0) |
 	       (may_end ? GUARD_MAY_END : 0) |
 	       (p->escalate.dry_run ? GUARD_IS_DRY : 0) |
 	       (brake_is_on(&b->brake, DOMAIN) ? GUARD_IS_HELD : 0);
@@ -152,7 +153,7 @@ static void take_aim(struct broker *b, uint64_t now_us)
 		known = &d->hold.victim;
 	if (!known && (now_us < b->standby.aim_us || now_us < b->survey_again_us))
 		return;
-	if (!known && d->stage.now == STAGE_SHUTDOWN && b->standby.has_aim)
+	if (!known && d->stage.now == STAGE_SHUTDOWN && b->standby.has_aim && !b->sentry.is_aim_stale)
 		return; /* files are opened for it, and memory may be at its end */
 	if (!known && victims_find(b, DOMAIN, &found))
 		known = &found;
@@ -177,20 +178,6 @@ void standby_end(struct broker *b, uint64_t due_us)
 
 /* ---- what it did ---- */
 
-/* What the brake did not take over goes on. */
-static void let_rest_go(struct broker *b, const struct guard_report *r)
-{
-	for (uint32_t i = 0; i < r->victim.pids_count; i++) {
-		const struct ledger_stop stop = {
-			.pid = r->victim.pids[i], .start_ticks = r->victim.start_ticks[i],
-		};
-		int error = brake_holds(&b->brake, &stop) ? 0 : brake_let_go_on(b->root_fd, &stop);
-
-		if (error < 0)
-			log_error("pid %d cannot be let go on: %s", (int)stop.pid, strerror(-error));
-	}
-}
-
 static void follow_end(struct broker *b, const struct guard_report *r)
 {
 	terminate_release(&b->terminate, r->domain);
@@ -212,9 +199,7 @@ static void take_over(struct broker *b, struct guard_report *r, uint64_t now_us)
 		follow_end(b, r);
 	if (keeps)
 		(void)brake_adopt(&b->brake, r->domain, &r->victim); /* who ended is not there */
-	if (r->stopped && !r->is_dry)
-		let_rest_go(b, r);
-	sentry_taken(&b->sentry);
+	sentry_taken(&b->sentry, &b->brake);
 	broker_drain(b);
 	peer_hear(b); /* what they answered meanwhile counts as if it was read then */
 }

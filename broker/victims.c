@@ -156,11 +156,16 @@ static void extend_victim(struct broker *b, uint32_t domain)
 static void kill_rest(struct broker *b, uint32_t domain)
 {
 	const struct victim *victim = &b->core.domain[domain].escalate.victim;
+	const struct victim_view view = {
+		.processes = b->processes, .count = b->processes_count, .scratch = b->scratch,
+		.clients = &b->core.sessions,
+	};
 
 	if (victim->pids_count < VICTIM_PIDS_MAX)
 		return;
+	kin_mark(victim, &view);
 	for (uint32_t i = 0; i < b->processes_count; i++)
-		if (kin_is(victim, &b->processes[i], &b->core.sessions))
+		if (b->scratch[i])
 			(void)terminate_pass_by(&b->terminate, domain, b->processes[i].pid,
 						b->processes[i].start_ticks); /* ended: all the better */
 }
@@ -242,6 +247,14 @@ void victims_stop(struct broker *b, uint32_t domain)
 	core_stopped(&b->core, domain, brake_stop(&b->brake, domain, victim), clock_now_us());
 }
 
+/* The brake itself may be on for a procedure: that is another victim's. */
+static bool holds_group(const struct broker *b, uint32_t domain)
+{
+	const struct hold *h = &b->core.domain[domain].hold;
+
+	return h->phase == HOLD_ON && h->victim.kind != VICTIM_PROCESS && brake_is_on(&b->brake, domain);
+}
+
 /* A group that forks while it is being stopped: its children were started by those that ran. */
 static void extend_brake(struct broker *b, uint32_t domain)
 {
@@ -256,8 +269,7 @@ void victims_hold(struct broker *b, uint64_t now_us)
 {
 	brake_settle(&b->brake);
 	for (uint32_t d = 0; d < CORE_DOMAINS_MAX; d++)
-		if (now_us >= b->survey_again_us && brake_is_on(&b->brake, d) &&
-		    b->core.domain[d].hold.victim.kind != VICTIM_PROCESS)
+		if (now_us >= b->survey_again_us && holds_group(b, d))
 			extend_brake(b, d);
 }
 

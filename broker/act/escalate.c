@@ -158,6 +158,14 @@ static bool has_answered(const struct escalate *e, const struct escalate_policy 
 	return v->final_ended && !v->final_missed && !e->is_dry;
 }
 
+/* As a stranger it would be ended without a word. */
+static bool has_joined(const struct escalate *e, const struct escalate_policy *p,
+		       const struct escalate_view *v)
+{
+	(void)e, (void)p;
+	return v->has_joined;
+}
+
 /*
  * A procedure is no reprieve. Headroom that comes back meanwhile proves nothing: the victim may be
  * stopped for the time of it, so that its leak seems to be over. Without a procedure SIGTERM would
@@ -191,6 +199,7 @@ static const struct {
 	{ RUNG_PROCEDURE, is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
 	{ RUNG_PROCEDURE, was_dry,	RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_PROCEDURE, is_off,	RUNG_IDLE,	ESCALATE_NOTHING },
+	{ RUNG_PROCEDURE, has_joined,	RUNG_IDLE,	ESCALATE_NOTHING },
 	{ RUNG_PROCEDURE, procedure_is_over, RUNG_TERM,	ESCALATE_TERM },
 	{ RUNG_TERM,	is_gone,	RUNG_SETTLE,	ESCALATE_DONE },
 	{ RUNG_TERM,	was_dry,	RUNG_IDLE,	ESCALATE_NOTHING },

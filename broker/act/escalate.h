@@ -52,6 +52,7 @@ struct escalate_view {
 	bool is_back;			/* headroom is back above the floor of imminent */
 	bool final_ended;		/* the final request has ended: answer, or deadline missed */
 	bool final_missed;		/* ... by missing its deadline */
+	bool has_joined;		/* the victim has become a client since it was chosen */
 	bool victim_gone;		/* every process of the victim has ended */
 	uint64_t final_deadline_us;	/* of the victim's final request */
 	uint64_t tte_low_us;

@@ -31,18 +31,19 @@ void hold_init(struct hold *h)
 
 static bool is_wanted(const struct hold_view *v)
 {
-	return v->is_enabled && v->is_pressed && v->deadline_us > v->now_us &&
+	return v->is_enabled && !v->is_early && v->is_pressed && v->deadline_us > v->now_us &&
 	       v->e->tte_low_us < v->deadline_us - v->now_us;
 }
 
 static bool is_over_at_once(const struct hold *h, const struct hold_view *v)
 {
-	return !v->is_enabled || !v->is_pressed || v->is_asked_to_end || h->is_dry != v->is_dry;
+	return !v->is_enabled || !v->is_pressed || v->is_asked_to_end || v->has_joined ||
+	       h->is_dry != v->is_dry;
 }
 
 static bool is_over(struct hold *h, const struct hold_view *v)
 {
-	if (v->deadline_us || v->is_ending)
+	if (v->deadline_us || (v->is_ending && !h->is_in_vain))
 		h->unasked_us = 0;
 	else if (!h->unasked_us)
 		h->unasked_us = v->now_us;
@@ -72,6 +73,7 @@ bool hold_may_stop(const struct victim *v)
 
 static void take_fall(struct hold *h, const struct victim *victim, const struct estimate *e)
 {
+	h->is_in_vain = false;
 	h->victim = *victim;
 	h->falling_us = e->falling_us;
 	h->bytes_per_s = e->fall_high_bytes_per_s > 0 ? (uint64_t)e->fall_high_bytes_per_s : 0;
@@ -97,6 +99,11 @@ void hold_adopt(struct hold *h, const struct victim *v, const struct estimate *e
 	h->is_dry = false;
 	h->since_us = since_us;
 	take_fall(h, v, e);
+}
+
+void hold_found(struct hold *h, bool is_somebody)
+{
+	h->is_in_vain = h->phase == HOLD_ON && !is_somebody;
 }
 
 void hold_stopped(struct hold *h, uint32_t count, uint64_t now_us)

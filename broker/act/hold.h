@@ -28,12 +28,15 @@ struct hold {
 	uint64_t again_us;		/* nobody was found: not before */
 	uint64_t unasked_us;		/* since when nobody needs the time; 0: somebody does */
 	uint64_t bytes_per_s, falling_us; /* of the fall that it ended */
+	bool is_in_vain;		/* ON: the ladder has looked meanwhile, and ends nobody */
 	struct victim victim;
 };
 
 struct hold_view {
 	uint64_t now_us;
 	bool is_enabled, is_dry;
+	bool is_early;			/* who is a client is not known yet, see core_take_over() */
+	bool has_joined;		/* who is held has become a client */
 	bool is_pressed;		/* stage imminent or shutdown */
 	bool is_ending;			/* the ladder chooses or ends somebody */
 	bool is_asked_to_end;		/* SIGTERM is out: who is to handle it must run */
@@ -48,6 +51,9 @@ enum hold_do hold_step(struct hold *h, const struct hold_view *v);
 
 /* The survey's answer to HOLD_LOOK; NULL: nobody. true: stop h->victim. */
 bool hold_take(struct hold *h, const struct victim *victim, const struct hold_view *v);
+
+/* Whom the ladder has found meanwhile; nobody: that it looks on is no reason to hold somebody. */
+void hold_found(struct hold *h, bool is_somebody);
 
 /* So many processes stand still; 0: it could not be done. */
 void hold_stopped(struct hold *h, uint32_t count, uint64_t now_us);

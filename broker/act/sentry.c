@@ -15,6 +15,7 @@
 #include "act/sentry_parts.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/units.h"
 #include "sense/parse_census.h"
 
@@ -91,13 +92,29 @@ static void close_aim(struct sentry_aim *aim)
 	aim->victim.pids_count = 0;
 }
 
-static void let_all_go(struct sentry *s)
+/* By the pidfd that it was stopped with: also where no file can be opened any more. */
+static int let_go(const struct sentry *s, uint32_t i, const struct ledger_stop *stop)
 {
-	for (uint32_t i = LEDGER_BRAKE_MAX; i < LEDGER_STOPS_MAX; i++) {
-		const struct ledger_stop *stop = ledger_stop_get(s->setup.ledger, i);
+	const struct sentry_aim *aim = &s->aim[atomic_load(&s->aim_word) & 1];
 
-		if (stop && brake_let_go_on(s->setup.root_fd, stop) >= 0)
-			ledger_stop_clear(s->setup.ledger, i);
+	if (i >= aim->victim.pids_count || aim->victim.pids[i] != stop->pid ||
+	    aim->victim.start_ticks[i] != stop->start_ticks)
+		return brake_let_go_on(s->setup.root_fd, stop);
+	return syscall(SYS_pidfd_send_signal, aim->target[i].fd, SIGCONT, NULL, 0) == 0 || errno == ESRCH
+		? 0 : -errno;
+}
+
+/* Who cannot be let go stays in the ledger, for whoever comes after this broker. */
+static void let_all_go(struct sentry *s, const struct brake *but)
+{
+	for (uint32_t i = 0; i < LEDGER_SENTRY_MAX; i++) {
+		const struct ledger_stop *stop = ledger_stop_get(s->setup.ledger, LEDGER_BRAKE_MAX + i);
+		int r = stop && !(but && brake_holds(but, stop)) ? let_go(s, i, stop) : 0;
+
+		if (r < 0)
+			log_error("pid %d cannot be let go on: %s", (int)stop->pid, strerror(-r));
+		else if (stop)
+			ledger_stop_clear(s->setup.ledger, LEDGER_BRAKE_MAX + i);
 	}
 }
 
@@ -108,7 +125,7 @@ void sentry_stop(struct sentry *s)
 	atomic_store(&s->is_ending, true);
 	wake(s);
 	thread_join(&s->thread);
-	let_all_go(s);
+	let_all_go(s, NULL);
 	close_aim(&s->aim[0]);
 	close_aim(&s->aim[1]);
 	close_all(s);
@@ -190,10 +207,13 @@ bool sentry_aim(struct sentry *s, const struct victim *v)
 	if (word & AIM_TAKEN)
 		return false;
 	v = v ? v : &nobody;
-	if (is_same(&s->aim[word].victim, v))
+	if (is_same(&s->aim[word].victim, v)) {
+		s->is_aim_stale = false;
 		return true;
+	}
 	make_aim(s, v, &s->aim[other]);
 	if (atomic_compare_exchange_strong(&s->aim_word, &word, other)) {
+		s->is_aim_stale = false;
 		close_aim(&s->aim[!other]);
 		return true;
 	}
@@ -203,16 +223,37 @@ bool sentry_aim(struct sentry *s, const struct victim *v)
 
 /* ---- the clients ---- */
 
+/* The thread only reads whom the newest aim names. */
+static bool is_aimed_at(const struct sentry *s, int32_t pid)
+{
+	const struct victim *v = &s->aim[atomic_load(&s->aim_word) & 1].victim;
+
+	for (uint32_t i = 0; i < v->pids_count; i++)
+		if (v->pids[i] == pid)
+			return true;
+	return false;
+}
+
+static void spare(struct sentry *s, int32_t pid)
+{
+	if (!is_aimed_at(s, pid))
+		return;
+	(void)sentry_aim(s, NULL); /* or it acts at this moment: then it is aimed anew after that */
+	s->is_aim_stale = true;
+}
+
 void sentry_line_add(struct sentry *s, uint32_t slot, const struct sentry_line *line)
 {
 	struct sentry_line *l;
 
 	if (!s->thread.stack || slot >= s->setup.lines)
 		return;
+	spare(s, line->pid);
 	l = &s->line[slot];
 	if (atomic_load(&l->state) != LINE_EMPTY)
 		return; /* the one before is still being told; this one is told by the loop alone */
 	l->fd = line->fd;
+	l->pid = line->pid;
 	l->domains = line->domains;
 	l->client = line->client;
 	l->budget_us = line->budget_us;
@@ -290,11 +331,9 @@ bool sentry_told(struct sentry *s, uint32_t *at, struct guard_told *ret)
 	return false;
 }
 
-void sentry_taken(struct sentry *s)
+void sentry_taken(struct sentry *s, const struct brake *brake)
 {
-	for (uint32_t i = LEDGER_BRAKE_MAX; i < LEDGER_STOPS_MAX; i++)
-		if (ledger_stop_get(s->setup.ledger, i))
-			ledger_stop_clear(s->setup.ledger, i);
+	let_all_go(s, brake);
 	memset(&s->report, 0, sizeof(s->report));
 	atomic_store(&s->hand, HAND_FREE);
 	wake(s); /* so that it lets go of its aim */

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "act/brake.h"
 #include "act/guard.h"
 #include "act/ledger.h"
 #include "base/thread.h"
@@ -46,6 +47,7 @@ struct sentry_line {
 	_Atomic uint32_t state;		/* enum line_state of sentry.c */
 	_Atomic uint32_t asked;		/* enum session_step: the highest since the last resume */
 	int fd;
+	int32_t pid;
 	uint32_t domains;
 	uint64_t client, budget_us;
 	struct guard_told told;		/* client 0: not told; with the hand only */
@@ -75,6 +77,7 @@ struct sentry {
 
 	_Atomic uint32_t aim_word;	/* which of the two, and whether it is taken */
 	struct sentry_aim aim[2];
+	bool is_aim_stale;		/* the loop's: one of it has become a client */
 
 	struct sentry_line *line;
 
@@ -102,7 +105,7 @@ void sentry_beat(struct sentry *s, const struct guard_basis *basis);
  * use. */
 bool sentry_aim(struct sentry *s, const struct victim *v);
 
-/* Clients by slot. asked: enum session_step of the newest order. */
+/* Clients by slot; who becomes one is no aim any more. asked: enum session_step of the newest order. */
 void sentry_line_add(struct sentry *s, uint32_t slot, const struct sentry_line *line);
 void sentry_line_asked(struct sentry *s, uint32_t slot, uint32_t asked);
 /* false: it is being written to, the thread closes it. */
@@ -121,5 +124,5 @@ enum sentry_word {
 enum sentry_word sentry_take(struct sentry *s, struct guard_report *ret);
 /* While a report is taken: the next client that was told, from *at on; false: no more. */
 bool sentry_told(struct sentry *s, uint32_t *at, struct guard_told *ret);
-/* Everything is taken over: its part of the ledger is cleared. */
-void sentry_taken(struct sentry *s);
+/* Everything is taken over: whom the brake does not hold is let go on. */
+void sentry_taken(struct sentry *s, const struct brake *brake);

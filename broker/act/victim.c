@@ -430,6 +430,26 @@ static bool is_worth(const struct rule *r, const struct victim *v)
 	       (r->by == BY_GROWTH && v->growth_bytes >= v->all_growth_bytes / 2);
 }
 
+static bool lists(const int32_t *pids, uint32_t count, int32_t pid)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (pids[i] == pid)
+			return true;
+	return false;
+}
+
+static void note_parents(const struct rule *r, struct victim *v)
+{
+	for (uint32_t i = 0; i < v->pids_count && v->parents_count < VICTIM_PARENTS_MAX; i++) {
+		uint32_t at = find_pid(r, v->pids[i]);
+		int32_t parent = at < r->count ? r->p[at].parent : 0;
+
+		if (parent > 1 && !lists(v->pids, v->pids_count, parent) &&
+		    !lists(v->parents, v->parents_count, parent))
+			v->parents[v->parents_count++] = parent;
+	}
+}
+
 bool victim_choose(const struct victim_view *view, struct victim *ret)
 {
 	struct rule r = {
@@ -463,5 +483,6 @@ bool victim_choose(const struct victim_view *view, struct victim *ret)
 	}
 	if (!is_worth(&r, ret))
 		ret->kind = VICTIM_NONE;
+	note_parents(&r, ret);
 	return ret->kind != VICTIM_NONE;
 }

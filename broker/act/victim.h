@@ -13,6 +13,7 @@
 #include "sense/process.h"
 
 #define VICTIM_PIDS_MAX	256
+#define VICTIM_PARENTS_MAX 8
 
 enum victim_kind {
 	VICTIM_NONE, VICTIM_PROCESS, VICTIM_TREE, VICTIM_NAMESAKES, VICTIM_SEVERAL, VICTIM_KIND_COUNT
@@ -34,8 +35,12 @@ struct victim {
 	uint32_t pids_count;		/* processes to end; more than the array: the next pass */
 	int32_t pids[VICTIM_PIDS_MAX];
 	uint64_t start_ticks[VICTIM_PIDS_MAX];
+	/* Who started them, but is none of them, when it was chosen: the first few */
+	uint32_t parents_count;
+	int32_t parents[VICTIM_PARENTS_MAX];
 	/* What runs before it is ended, see procedure.h; filled in by who looks that up. */
 	uint32_t procedure;		/* id; 0: nothing */
+	int32_t procedure_pid;		/* of which process of it */
 	uint64_t procedure_us;		/* how long, at most */
 	char procedure_name[32];	/* tail of the program's path */
 };

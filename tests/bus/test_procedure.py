@@ -104,6 +104,21 @@ def in_its_order():
               expect(listed=(listed, (number, "done")), used=(used, "used")) + true(again=again))
 
 
+def of_a_group():
+    with world() as w:
+        jobs = [sleeper(w, "job", rss) for rss in (200000, 230000, 210000)]
+        to = w.folder / "seen"
+        give(w, "pid", jobs[0].pid, SHELL, "-c", f"echo $FAILSOFT_PID $FAILSOFT_NAME > {to}")
+        run_out(w)
+        w.wait_event(event="ended")
+        ran = [e["result"] for e in of_kind(w, "procedure_ended")]
+        seen = to.read_text().split() if to.exists() else []
+        victim = w.wait_event(event="victim")
+    tap.check("of a group that is ended, one has a procedure: it runs, and is told of that one",
+              expect(seen=(seen, [str(jobs[0].pid), "job"]), ran=(ran, ["done"]),
+                     others=(victim["processes"], 3)))
+
+
 def without_hold():
     with world() as w:
         sleeper(w)
@@ -381,6 +396,7 @@ def who_is_never_ended():
 
 
 in_its_order()
+of_a_group()
 without_hold()
 what_is_added_broken()
 who_is_never_ended()

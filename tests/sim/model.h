@@ -82,6 +82,7 @@ struct model_domain {
 	struct model_victim victim;
 	/* the brake */
 	bool is_looking, may_be_stopped, is_stopping, is_stopped, is_dry, is_let_go;
+	bool is_in_vain;		/* while somebody stood still, the survey found nobody to end */
 	uint64_t unowed_us;		/* since when */
 	uint32_t unowed_rests;		/* somebody stands still, and nobody needs the time */
 	bool is_surveying;

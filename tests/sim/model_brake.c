@@ -30,6 +30,8 @@ static void check_pressure(struct sim *s, uint32_t domain, const char *what)
 {
 	const struct model_domain *d = &s->model.domain[domain];
 
+	if (s->model.taken_us && s->now_us < s->model.taken_us + MODEL_RETURN_US)
+		sim_fail(s, "domain %u: %s before clients can have come back", (unsigned)domain, what);
 	if (!s->model.policy.brake || d->episode.stage < STAGE_IMMINENT || d->is_stopped)
 		sim_fail(s, "domain %u at %s: %s, brake %d, stopped %d", (unsigned)domain,
 			 stage_name(d->episode.stage), what, s->model.policy.brake, d->is_stopped);
@@ -49,6 +51,8 @@ void model_brake_call(struct sim *s, const struct call *c)
 	}
 	if (c->kind == CALL_STOPPED)
 		d->is_stopping = false;
+	if (c->kind == CALL_SURVEY)
+		d->is_in_vain = d->is_stopped && !v;
 }
 
 void model_brake_effect(struct sim *s, const struct core_effect *e)
@@ -97,6 +101,7 @@ void model_brake_event(struct sim *s, const struct call *c, const struct event *
 		sim_fail(s, "domain %u: the brake is on record, but not on", (unsigned)e->domain);
 	d->is_dry = e->d;
 	d->is_stopped = !e->d && e->b;
+	d->is_in_vain = false;
 	cover_add(&s->cover, e->d ? COVER_BRAKE_DRY : COVER_BRAKE);
 }
 
@@ -111,7 +116,8 @@ void model_brake_rest(struct sim *s)
 		if (m->is_stopped && m->episode.stage < STAGE_IMMINENT)
 			sim_fail(s, "domain %u at %s: somebody is still stopped", (unsigned)d,
 				 stage_name(m->episode.stage));
-		if (!m->is_stopped || m->episode.stage != STAGE_IMMINENT || is_owed_time(s, d)) {
+		if (!m->is_stopped || (m->episode.stage != STAGE_IMMINENT && !m->is_in_vain) ||
+		    is_owed_time(s, d)) {
 			m->unowed_rests = 0;
 			continue;
 		}

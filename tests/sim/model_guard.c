@@ -100,5 +100,6 @@ void model_guard_after(struct sim *s, const struct call *c)
 	if (c->was_kept != is_kept)
 		sim_fail(s, "whom the guard stopped is %s", c->was_kept ? "kept" : "let go");
 	d->is_stopped |= is_kept;
+	d->is_in_vain &= !is_kept; /* another one */
 	d->is_dry &= !is_kept;
 }

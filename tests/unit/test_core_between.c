@@ -72,6 +72,75 @@ static void held_by_the_one_ended_by_the_other(void **state)
 	assert_int_equal(next(EFFECT_STOP).domain, cgroup);
 }
 
+/* The survey finds nobody to end: that it would look on is no reason to hold a bystander for good. */
+static void held_while_nobody_can_be_ended(void **state)
+{
+	(void)state;
+	run_out(join("logger", 10, 1));
+	drain();
+	core.domain[0].hold = (struct hold){ .phase = HOLD_ON, .since_us = now_us,
+					     .bytes_per_s = 100 * MIB, .victim = victim_of(0) };
+	pass(US_PER_MS);
+	pass(20 * US_PER_MS);
+	assert_int_equal(core.domain[0].hold.phase, HOLD_ON);
+	core_survey(&core, 0, NULL, now_us);
+	pass(US_PER_MS);
+	free_mib(0, 1);
+	assert_int_equal(core.domain[0].hold.phase, HOLD_ON); /* until the next samples */
+	pass(10 * US_PER_MS);
+	assert_int_equal(core.domain[0].hold.phase, HOLD_OFF);
+	assert_int_equal(core.domain[0].hold.victim.kind, VICTIM_NONE); /* no kin of it is stopped later */
+	assert_int_equal(next(EFFECT_LET_GO).domain, 0);
+}
+
+/* Who is late to register after a restart would stand still as a stranger, and be ended as one. */
+static void nobody_is_held_before_clients_are_back(void **state)
+{
+	const struct session_offer slow = { .name = "slow", .pid = 8, .domains = 1,
+					    .budget_us = { 0, US_PER_S, US_PER_S, US_PER_S } };
+	struct session *s;
+
+	(void)state;
+	core_take_over(&core, 0, 1042, STAGE_IMMINENT, 500000, now_us);
+	assert_int_equal(core_join(&core, &slow, now_us, &s), SESSION_OK);
+	for (uint64_t kib = 8 * 1024; kib > 4 * 1024; kib -= 128) {
+		const struct sample sample = { .time_us = now_us, .has = SAMPLE_HAS_MEMORY,
+					       .total_bytes = RIG_TOTAL, .free_bytes = kib * KIB };
+
+		core_sample(&core, &sample);
+		if (now_us < 1300000)
+			assert_int_equal(next(EFFECT_LOOK).kind, EFFECT_NONE);
+		else if (next(EFFECT_LOOK).kind)
+			return;
+		pass(10000);
+	}
+	fail_msg("nobody is looked for when they have had their time");
+}
+
+/* Its registration was on its way when it was stopped, or while its procedure ran. */
+static void whoever_has_become_a_client(void **state)
+{
+	struct session_offer offer = { .name = "late", .pid = 7, .domains = 1, .may_be_ended = true };
+	struct victim victim = victim_of(0);
+	uint64_t logger = join("logger", 10, 1);
+	struct session *s;
+
+	(void)state;
+	core.policy.escalate.procedures = true;
+	victim.procedure = 3;
+	victim.procedure_us = US_PER_S;
+	run_out(logger);
+	core.domain[0].hold = (struct hold){ .phase = HOLD_ON, .since_us = now_us, .victim = victim };
+	core_survey(&core, 0, &victim, now_us);
+	assert_int_equal(core.domain[0].escalate.rung, RUNG_PROCEDURE);
+	drain();
+	assert_int_equal(core_join(&core, &offer, now_us, &s), SESSION_OK);
+	assert_int_equal(core.domain[0].hold.phase, HOLD_OFF);
+	assert_int_equal(newest(EVENT_PROCEDURE_ENDED).b, PROCEDURE_CUT);
+	assert_int_equal(core.domain[0].escalate.rung, RUNG_IDLE); /* it is chosen anew, and asked first */
+	assert_int_equal(newest(EVENT_ACTION).number, 0);
+}
+
 static void another_one_stays_held(void **state)
 {
 	struct victim victim = held_by_the_cgroup();
@@ -151,6 +220,9 @@ int main(void)
 		cmocka_unit_test_setup(asked_for_the_one_held_for_the_other, with_cgroup),
 		cmocka_unit_test_setup(held_by_the_one_ended_by_the_other, with_cgroup),
 		cmocka_unit_test_setup(another_one_stays_held, with_cgroup),
+		cmocka_unit_test_setup(nobody_is_held_before_clients_are_back, with_cgroup),
+		cmocka_unit_test_setup(whoever_has_become_a_client, with_cgroup),
+		cmocka_unit_test_setup(held_while_nobody_can_be_ended, with_cgroup),
 		cmocka_unit_test_setup(one_that_comes_and_goes_puts_nothing_off, with_cgroup),
 		cmocka_unit_test_setup(the_machine_goes_when_all_have_answered, with_cgroup),
 	};

@@ -74,6 +74,8 @@ static const struct row {
 	  RUNG_TERM, ESCALATE_TERM, NOW + 500 * MS },
 	{ "procedure is no reprieve", RUNG_PROCEDURE, GIVEN_ENDED, NOW + S,
 	  { .tte_low_us = NEVER_US, .is_back = true }, RUNG_TERM, ESCALATE_TERM, 0 },
+	{ "procedure, it is a client by now: it is asked first", RUNG_PROCEDURE, GIVEN_ENDED, NOW + S,
+	  { .has_joined = true }, RUNG_IDLE, ESCALATE_NOTHING, NEVER_US },
 	{ "procedure, the victim has gone", RUNG_PROCEDURE, GIVEN, NOW + S, { .victim_gone = true },
 	  RUNG_SETTLE, ESCALATE_DONE, 0 },
 	{ "term, waits although headroom is back", RUNG_TERM, PROGRAM, NOW + 1, { .is_back = true },

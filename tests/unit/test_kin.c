@@ -24,11 +24,15 @@ static void a_name_alone_is_no_kin(void **state)
 		const char *name;
 		uint32_t uid;
 		uint64_t start_ticks;
+		int32_t parent;
 		bool is_kin;
 	} rows[] = {
-		{ "forked since", 1000, 5000, true },
-		{ "of another user", 0, 5000, false },
-		{ "was there before, and was not chosen", 1000, 900, false },
+		{ "forked since, and an orphan", 1000, 5000, 1, true },
+		{ "of one of them", 1000, 5000, 103, true },
+		{ "of who started one of them, or takes in their orphans", 1000, 5000, 40, true },
+		{ "started by somebody else", 1000, 5000, 50, false },
+		{ "of another user", 0, 5000, 1, false },
+		{ "was there before, and was not chosen", 1000, 900, 1, false },
 	};
 
 	(void)state;
@@ -37,10 +41,10 @@ static void a_name_alone_is_no_kin(void **state)
 
 		reset(NULL);
 		for (int32_t k = 0; k < 8; k++)
-			add(100 + k, 1, "sh", 2)->uid = 1000;
+			add(100 + k, k ? 1 : 40, "sh", 2)->uid = 1000;
 		assert_true(choose());
 		assert_int_equal(victim.kind, VICTIM_NAMESAKES);
-		p = add(300, 1, "sh", 1);
+		p = add(300, rows[i].parent, "sh", 1);
 		p->uid = rows[i].uid;
 		p->start_ticks = rows[i].start_ticks;
 		add(301, 300, "child of it", 1);
@@ -58,6 +62,13 @@ static void more_than_the_list(void **state)
 	assert_true(choose());
 	assert_int_equal(victim.pids_count, VICTIM_PIDS_MAX);
 	assert_true(kin_is(&victim, &processes[279], &clients));
+	processes[279].parent = processes[278].pid; /* which is in no list either */
+	processes[278].parent = processes[277].pid;
+	add(900, 50, "bomb", 1)->is_new = true; /* somebody else's */
+	kin_mark(&victim, &(struct victim_view){
+		.processes = processes, .count = count, .scratch = scratch, .clients = &clients });
+	assert_true(scratch[279] && scratch[278] && !scratch[280]);
+	processes[279].parent = 1;
 	processes[279].is_new = false;
 	assert_false(kin_is(&victim, &processes[279], &clients));
 	assert_int_equal(kin_extend(&victim, processes, count, &clients), 0);

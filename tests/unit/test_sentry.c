@@ -184,7 +184,7 @@ static void stops_tells_ends(void **state)
 	assert_true(r.victim.pids_count == 2 && r.victim.pids[0] == p->scene->hogs.pid[0]);
 	assert_true(sentry_told(&p->sentry, &at, &one) && one.client == 100 && one.sequence == 5000);
 	assert_false(sentry_told(&p->sentry, &at, &one));
-	sentry_taken(&p->sentry);
+	sentry_taken(&p->sentry, &p->scene->brake);
 	assert_int_equal(in_ledger(p->scene), 0);
 	post_close(p);
 }
@@ -247,7 +247,7 @@ static void never_two_victims(void **state)
 	r = take(p);
 	assert_true(r.stopped == 1 && r.ended == 0);
 	assert_false(sentry_sign(&p->sentry)); /* not while the report is taken */
-	sentry_taken(&p->sentry);
+	sentry_taken(&p->sentry, &p->scene->brake);
 	assert_int_equal(kill(p->scene->hogs.pid[0], SIGCONT), 0);
 	turn(p, 0);
 	assert_true(hog_becomes(p->scene->hogs.pid[0], 'Z'));
@@ -255,7 +255,7 @@ static void never_two_victims(void **state)
 	assert_false(sentry_sign(&p->sentry)); /* one was ended: first that is to be known */
 	r = take(p);
 	assert_int_equal(r.ended, 1);
-	sentry_taken(&p->sentry);
+	sentry_taken(&p->sentry, &p->scene->brake);
 	assert_true(sentry_sign(&p->sentry));
 	sentry_signed(&p->sentry);
 	post_close(p);
@@ -280,13 +280,39 @@ static void who_is_stopped_by_another(void **state)
 		    r.victim.pids[0] == p->scene->hogs.pid[1]);
 	/* the brake takes it over, and lets go of it alone */
 	assert_int_equal(brake_adopt(&p->scene->brake, DOMAIN, &r.victim), 1);
-	sentry_taken(&p->sentry);
+	sentry_taken(&p->sentry, &p->scene->brake);
 	assert_int_equal(in_ledger(p->scene), 1);
 	expect_still(p->scene, 0, 2);
 	brake_release(&p->scene->brake, DOMAIN);
 	assert_int_equal(in_ledger(p->scene), 0);
 	expect_running(p->scene, 1, 1);
 	expect_still(p->scene, 0, 1);
+	post_close(p);
+}
+
+/* Neither taken over nor let go by a new descriptor, it goes on all the same. */
+static void without_descriptors(void **state)
+{
+	struct post *p = post_open(1);
+	struct rlimit all, none;
+	struct guard_report r;
+
+	(void)state;
+	p->basis.flags &= ~(uint64_t)GUARD_MAY_END;
+	aim(p, 0, 1);
+	turn(p, 0);
+	set_left(p, MIB);
+	assert_true(wait_told(p, 2));
+	r = take(p);
+	assert_int_equal(r.stopped, 1);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	none = (struct rlimit){ 0, all.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(brake_adopt(&p->scene->brake, DOMAIN, &r.victim), 0);
+	sentry_taken(&p->sentry, &p->scene->brake);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+	expect_running(p->scene, 0, 1);
+	assert_int_equal(in_ledger(p->scene), 0);
 	post_close(p);
 }
 
@@ -305,7 +331,7 @@ static void in_a_dry_run(void **state)
 	assert_true(wait_told(p, 3));
 	r = take(p);
 	assert_true(r.is_dry && r.stopped == 1 && r.ended == 1 && r.told == 1);
-	sentry_taken(&p->sentry);
+	sentry_taken(&p->sentry, &p->scene->brake);
 	assert_int_equal(recv(p->theirs[1], &order, sizeof(order), 0), sizeof(order));
 	assert_true(order.flags & FAILSOFT_ORDER_DRY_RUN);
 	expect_running(p->scene, 0, 1);
@@ -328,6 +354,28 @@ static void the_end_lets_go(void **state)
 	sentry_stop(&p->sentry);
 	expect_running(p->scene, 0, 1);
 	assert_int_equal(in_ledger(p->scene), 0);
+	post_close(p);
+}
+
+/* At stage shutdown the loop does not look for another one. */
+static void whoever_becomes_a_client(void **state)
+{
+	struct post *p = post_open(2);
+	struct sentry_line line = { .client = 100, .domains = 1, .pid = (int32_t)p->scene->hogs.pid[1] };
+
+	(void)state;
+	assert_int_equal(lifeline_open(&line.fd, &p->theirs[0]), 0);
+	aim(p, 0, 2);
+	sentry_line_add(&p->sentry, 0, &line);
+	assert_true(p->sentry.is_aim_stale);
+	turn(p, 0);
+	set_left(p, 512 * KIB);
+	assert_true(wait_told(p, 1));
+	usleep(2 * AFTER_US);
+	expect_running(p->scene, 0, 2);
+	turn(p, NEVER_US);
+	(void)take(p);
+	sentry_taken(&p->sentry, &p->scene->brake);
 	post_close(p);
 }
 
@@ -372,7 +420,7 @@ static void the_aim_changes(void **state)
 	turn(p, NEVER_US);
 	while (sentry_take(&p->sentry, &r) == SENTRY_BUSY)
 		usleep(1000);
-	sentry_taken(&p->sentry);
+	sentry_taken(&p->sentry, &p->scene->brake);
 	for (int i = 0; i < 5000 && !sentry_aim(&p->sentry, NULL); i++)
 		usleep(1000); /* the thread lets go of it soon */
 	assert_true(sentry_aim(&p->sentry, NULL));
@@ -391,9 +439,9 @@ int main(void)
 		cmocka_unit_test(sleeps_while_memory_is_plentiful),
 		cmocka_unit_test(never_two_victims),
 		cmocka_unit_test(who_is_stopped_by_another),
-		cmocka_unit_test(in_a_dry_run),
+		cmocka_unit_test(without_descriptors), cmocka_unit_test(in_a_dry_run),
 		cmocka_unit_test(the_end_lets_go),
-		cmocka_unit_test(clients_come_and_go),
+		cmocka_unit_test(whoever_becomes_a_client), cmocka_unit_test(clients_come_and_go),
 		cmocka_unit_test(the_aim_changes),
 	};
 
