@@ -259,8 +259,9 @@ static void row_json(const struct procedure_row *p)
 /* A responder reports an error of the kernel, or that the program was not what was taken for one. */
 static const char *why_broken(uint32_t error)
 {
-	return error == EPROTO ? "it ended before it stood ready: is it a responder, and are its arguments right?"
-			       : strerror((int)error);
+	if (error == EPROTO)
+		return "it ended before it stood ready: is it a responder, and are its arguments right?";
+	return strerror((int)error);
 }
 
 static void row_line(struct ctl *c, const struct procedure_row *p)
