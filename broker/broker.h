@@ -226,6 +226,7 @@ struct trip {
 	uint64_t read_us;		/* of the cgroup */
 	uint32_t domain;		/* v1: the cgroup's */
 	struct tripwire_wait wait;	/* v1 */
+	bool is_stale;			/* the configuration's is to be taken as soon as it can be */
 	uint64_t again_us;		/* a cgroup that is not there is looked for again then */
 };
 

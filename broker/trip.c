@@ -31,6 +31,8 @@ static const char cannot[] = "a leak at full speed cannot be met in time";
 static const char *why(int error)
 {
 	switch (error) {
+	case -EBUSY:
+		return "a write to the one before has not ended yet; it is tried again";
 	case -ENODEV:
 		return "this kernel has no memory cgroups here (mount cgroup2; boot word "
 		       "cgroup_enable=memory)";
@@ -48,12 +50,12 @@ static const char *why(int error)
 	}
 }
 
-static void close_wire(struct broker *b, int error)
+static void leave_wire(struct broker *b, int error)
 {
 	struct trip *t = &b->trip;
 
 	t->source = sd_event_source_disable_unref(t->source);
-	wire_close(&t->wire);
+	wire_leave(&t->wire);
 	t->error = error;
 	core_tripwire_off(&b->core, clock_now_us());
 	sense_set_tripwire(b->sense, "");
@@ -67,7 +69,7 @@ static void lose(struct broker *b, int error)
 		warning_set(b, WARNING_TRIPWIRE, "no tripwire, %s; cgroup %s: %s", cannot, b->trip.cgroup,
 			    why(error));
 	b->trip.said_error = error;
-	close_wire(b, error);
+	leave_wire(b, error);
 }
 
 /* ---- reading ---- */
@@ -239,7 +241,8 @@ static void look_again(struct broker *b, uint64_t now_us)
 {
 	struct trip *t = &b->trip;
 
-	if (!t->cgroup[0] || now_us < t->again_us || core_stage(&b->core) != STAGE_NORMAL)
+	if (!t->cgroup[0] || now_us < t->again_us || wire_is_busy(&t->wire) ||
+	    core_stage(&b->core) != STAGE_NORMAL)
 		return;
 	t->again_us = time_add_us(now_us, AGAIN_US);
 	if (sense_cgroup_exists(b->sense, t->cgroup))
@@ -253,6 +256,8 @@ void trip_sample(struct broker *b, const struct sample *s)
 
 void trip_watch(struct broker *b, uint64_t now_us)
 {
+	if (b->trip.is_stale && !wire_is_busy(&b->trip.wire))
+		trip_reload(b);
 	if (!wire_is_open(&b->trip.wire))
 		look_again(b, now_us);
 	else if (b->trip.wire.cgroup.is_v2)
@@ -311,11 +316,12 @@ void trip_reload(struct broker *b)
 	bool is_same = strcmp(t->cgroup, b->config.tripwire_cgroup) == 0 &&
 		       t->may_make == b->config.tripwire_create;
 
-	if (is_same && (wire_is_open(&t->wire) || !t->cgroup[0])) {
+	t->is_stale = !is_same && wire_is_busy(&t->wire); /* the loop does not wait for that write */
+	if (t->is_stale || (is_same && (wire_is_open(&t->wire) || !t->cgroup[0]))) {
 		keep_domain(b);
 		return;
 	}
-	close_wire(b, 0);
+	leave_wire(b, 0);
 	take_config(b);
 }
 

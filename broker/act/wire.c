@@ -22,12 +22,17 @@ void wire_init(struct wire *w, const struct wire_setup *setup)
 {
 	memset(w, 0, sizeof(*w));
 	w->setup = *setup;
-	w->cgroup.dir_fd = w->limit_fd = w->event_fd = -1;
+	w->cgroup.dir_fd = w->limit_fd = w->event_fd = w->left_fd = -1;
 }
 
 bool wire_is_open(const struct wire *w)
 {
 	return w->cgroup.dir_fd >= 0;
+}
+
+bool wire_is_busy(const struct wire *w)
+{
+	return w->is_busy;
 }
 
 static struct source_room room_of(struct wire *w)
@@ -146,12 +151,29 @@ static void forget(struct wire *w)
 		cgroup_close(&w->cgroup);
 }
 
+/* One was left while the worker wrote to it, so that our own limit stands there. */
+static void take_left(struct wire *w)
+{
+	const struct ledger_limit *left = ledger_limit_get(w->setup.ledger);
+
+	if (!left)
+		return;
+	if (left->inode != w->place.inode || left->is_v2 != w->place.is_v2) {
+		(void)wire_past(w->setup.root_fd, w->setup.ledger, NULL); /* gone, most likely */
+		return;
+	}
+	w->place.before = left->before;
+	w->place.was_made |= left->was_made;
+}
+
 int wire_open(struct wire *w, const char *path, bool may_make)
 {
 	struct cgroup_tree tree;
 	struct stat st;
 	int r;
 
+	if (w->left_fd >= 0)
+		return -EBUSY;
 	tree_open(&tree, w->setup.root_fd);
 	r = tree.source.error ? -ENODEV : open_tree(w, &tree, path, may_make);
 	cgroup_tree_close(&tree);
@@ -168,6 +190,7 @@ int wire_open(struct wire *w, const char *path, bool may_make)
 	}
 	w->place.inode = st.st_ino;
 	w->wanted = w->written = w->asked = w->place.before;
+	take_left(w);
 	w->error = 0;
 	return 0;
 }
@@ -239,6 +262,7 @@ void wire_set(struct wire *w, uint64_t value)
 void wire_done(struct wire *w, const struct worker_result *result)
 {
 	w->is_busy = false;
+	w->left_fd = file_close(w->left_fd);
 	w->error = result->error;
 	if (!wire_is_open(w))
 		return;
@@ -330,14 +354,32 @@ static void wait_for_worker(struct wire *w)
 	}
 }
 
+static void close_now(struct wire *w)
+{
+	if (ledger_limit_get(w->setup.ledger) || w->place.was_made) {
+		ledger_limit_set(w->setup.ledger, &w->place);
+		(void)wire_past(w->setup.root_fd, w->setup.ledger, NULL); /* what fails stays there */
+	}
+	forget(w);
+}
+
 void wire_close(struct wire *w)
 {
 	if (!wire_is_open(w))
 		return;
 	wait_for_worker(w);
-	if (ledger_limit_get(w->setup.ledger) || w->place.was_made) {
-		ledger_limit_set(w->setup.ledger, &w->place);
-		(void)wire_past(w->setup.root_fd, w->setup.ledger, NULL); /* what fails stays there */
+	close_now(w);
+}
+
+void wire_leave(struct wire *w)
+{
+	if (!wire_is_open(w))
+		return;
+	if (!w->is_busy) {
+		close_now(w);
+		return;
 	}
+	w->left_fd = w->limit_fd; /* the worker's until it has ended */
+	w->limit_fd = -1;
 	forget(w);
 }

@@ -34,6 +34,7 @@ struct wire {
 	struct wire_setup setup;
 	struct cgroup cgroup;		/* dir_fd -1: closed */
 	int limit_fd, event_fd;		/* to write; to wait on: EPOLLPRI v2, EPOLLIN v1 */
+	int left_fd;			/* while the worker writes to a cgroup that was left; else -1 */
 	struct ledger_limit place;
 	/* The worker borrows one of them, and is done with it before it gets the next. */
 	char text[2][WIRE_TEXT_MAX];
@@ -50,14 +51,23 @@ void wire_init(struct wire *w, const struct wire_setup *setup);
 /*
  * Opens the cgroup `path`; may_make: makes it where it is not, and switches the memory controller on
  * for it. Changes nothing in it. Errors: -ENODEV no memory cgroups here; -ENOENT no such cgroup, or
- * without memory controller; -EINVAL not a path; -ERANGE v1, and it has no limit; -ENAMETOOLONG.
+ * without memory controller; -EBUSY see wire_leave(); -EINVAL not a path; -ERANGE v1, and it has no
+ * limit; -ENAMETOOLONG.
  */
 int wire_open(struct wire *w, const char *path, bool may_make);
 bool wire_is_open(const struct wire *w);
 
-/* Writes back what stood there, waits for the worker, removes the cgroup that was made if nobody lives
- * in it. Also of one that is not open. */
+/* At the end: writes back what stood there, waits for the worker, removes the cgroup that was made if
+ * nobody lives in it. Also of one that is not open. */
 void wire_close(struct wire *w);
+
+/*
+ * The same without waiting: where the worker is at a write to it, what stood there before stays in the
+ * ledger, and wire_open() takes it from there. Until that write has ended wire_open() says -EBUSY.
+ */
+void wire_leave(struct wire *w);
+/* The worker is at a write to it: wire_close() would wait. */
+bool wire_is_busy(const struct wire *w);
 
 /* v2. What is of the cgroup in *ret, with what stood there before, which somebody may have written
  * since. -ENOENT, -ENODEV: it is gone. */

@@ -155,6 +155,32 @@ static void what_stood_there_stands_again(void **state)
 	end(s);
 }
 
+/* Nobody waits for the worker, and what stood there before is not forgotten for it. */
+static void it_is_left(void **state)
+{
+	const char *const then[] = { "/demo/apps", "/demo" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(then); i++) {
+		struct scene *s = begin();
+
+		tree_write(&s->tree, APPS "memory.high", "50331648\n");
+		assert_int_equal(wire_open(&s->wire, "/demo/apps", false), 0);
+		wire_set(&s->wire, 40 * MIB);
+		assert_true(wire_is_busy(&s->wire));
+		wire_leave(&s->wire);
+		assert_false(wire_is_open(&s->wire));
+		assert_int_equal(wire_open(&s->wire, then[i], false), -EBUSY);
+		let_it_write(s);
+		expect_file(s, APPS "memory.high", "41943040");
+		assert_int_equal(wire_open(&s->wire, then[i], false), 0);
+		wire_close(&s->wire);
+		expect_file(s, APPS "memory.high", "50331648");
+		assert_null(ledger_limit_get(&s->ledger));
+		end(s);
+	}
+}
+
 /* Only the newest of what is wanted while the worker is busy. */
 static void many_at_once(void **state)
 {
@@ -296,7 +322,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_can_be_opened), cmocka_unit_test(no_memory_cgroups),
 		cmocka_unit_test(what_it_reads), cmocka_unit_test(what_stood_there_stands_again),
-		cmocka_unit_test(many_at_once), cmocka_unit_test(somebody_else_writes),
+		cmocka_unit_test(it_is_left), cmocka_unit_test(many_at_once),
+		cmocka_unit_test(somebody_else_writes),
 		cmocka_unit_test(a_broker_that_was_killed), cmocka_unit_test(another_of_that_name),
 		cmocka_unit_test(it_vanishes), cmocka_unit_test(programs_wait),
 	};
