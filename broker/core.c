@@ -289,6 +289,11 @@ void core_set_latency(struct core *c, uint64_t latency_us)
 
 /* ---- who grows, the kernel, the past ---- */
 
+static bool is_dying(enum escalate_rung rung)
+{
+	return rung == RUNG_TERM || rung == RUNG_KILL || rung == RUNG_PART || rung == RUNG_SETTLE;
+}
+
 /* Once for each that comes out on top, while the domain is under pressure. */
 void core_note_grower(struct core *c, uint32_t domain, uint64_t now_us)
 {
@@ -299,6 +304,9 @@ void core_note_grower(struct core *c, uint32_t domain, uint64_t now_us)
 		.b = g->since_bytes, .c = g->bytes_per_s, .d = g->share_permyriad, .e = g->processes,
 	};
 
+	/* who is being ended gives its memory back bit by bit: what no process shows meanwhile is that */
+	if (g->kind == GROWER_POOL && (is_dying(d->escalate.rung) || settle_is_on(&d->settle, now_us)))
+		return;
 	if (!d->episode || !d->growers_count || g->since_bytes < GROWER_SAID_BYTES ||
 	    time_add_us(d->growers_us, GROWERS_FRESH_US) < now_us ||
 	    (g->kind == said->kind && g->pid == said->pid && g->pool == said->pool))

@@ -182,7 +182,7 @@ uint32_t core_domain_find(const struct core *c, const char *name);
 uint32_t core_domain_add(struct core *c, const char *name, bool is_configured, uint64_t now_us);
 /* Ends its episode as cleared ("the domain is gone"); its bit leaves every session. Not for system. */
 void core_domain_remove(struct core *c, uint32_t domain, uint64_t now_us);
-/* Highest stage of all domains, and the domain nearest to exhaustion. */
+/* Highest stage of all domains, and of those with it the domain nearest to exhaustion. */
 enum stage_word core_stage(const struct core *c);
 uint32_t core_worst_domain(const struct core *c);
 

@@ -87,9 +87,13 @@ enum stage_word core_stage(const struct core *c)
 	return highest;
 }
 
-/* Least time first, then least share of headroom. */
-static bool is_worse(const struct estimate *a, const struct estimate *b)
+/* The higher stage first, which is what is told beside it; then least time, then least share of headroom. */
+static bool is_worse(const struct core_domain *x, const struct core_domain *y)
 {
+	const struct estimate *a = &x->estimate, *b = &y->estimate;
+
+	if (x->stage.now != y->stage.now)
+		return x->stage.now > y->stage.now;
 	if (a->tte_low_us != b->tte_low_us)
 		return a->tte_low_us < b->tte_low_us;
 	return (double)a->headroom_bytes * (double)b->total_bytes <
@@ -102,7 +106,7 @@ uint32_t core_worst_domain(const struct core *c)
 
 	for (uint32_t d = 1; d < CORE_DOMAINS_MAX; d++)
 		if (c->domain[d].used && c->domain[d].estimate.total_bytes &&
-		    is_worse(&c->domain[d].estimate, &c->domain[worst].estimate))
+		    is_worse(&c->domain[d], &c->domain[worst]))
 			worst = d;
 	return worst;
 }

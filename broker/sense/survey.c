@@ -30,6 +30,10 @@
 /* Names of directory entries and pids are read in pieces of this size, one per depth of cgroups. */
 #define PIECE_BYTES	4096u
 
+/* failsoft-responder, as the kernel cuts it. */
+#define RESPONDER_NAME	"failsoft-respon"
+#define OURS_MAX	65u
+
 /* The kernel allows more, systemd nests about 6 deep. Deeper ones are not seen. */
 #define DEPTH_MAX	16
 
@@ -418,6 +422,28 @@ static int pass_run(struct pass *p)
 	return visit_cgroup(p, p->request->cgroup_fd, ".", 0);
 }
 
+/*
+ * Responders stand ready to run what a victim is given: they and their programs are ours, started by this
+ * process or, by the socket, by systemd. Fewer than procedures can be given.
+ */
+static void protect_responders(struct pass *p)
+{
+	int32_t ours[OURS_MAX];
+	uint32_t count = 0;
+
+	ours[count++] = p->survey->self;
+	for (uint32_t i = 0; i < p->count && count < OURS_MAX; i++) {
+		struct process *process = &p->ret[i];
+
+		if (process->parent == p->survey->self ||
+		    (!process->uid && !strcmp(process->name, RESPONDER_NAME)))
+			ours[count++] = process->pid;
+	}
+	for (uint32_t i = 0; i < p->count; i++)
+		for (uint32_t k = 0; k < count; k++)
+			p->ret[i].is_protected |= p->ret[i].pid == ours[k] || p->ret[i].parent == ours[k];
+}
+
 int survey_baseline_reset(struct survey *s)
 {
 	const struct survey_request whole = { .cgroup_fd = -1 };
@@ -443,6 +469,7 @@ int survey_take(struct survey *s, const struct survey_request *q, struct process
 
 	if (r < 0)
 		return r;
+	protect_responders(&p);
 	*ret_count = p.count;
 	return p.is_full ? -ENOBUFS : 0;
 }

@@ -25,18 +25,24 @@ const struct domain_row *picture_nearest(const struct picture *p)
 	return &p->domain[p->nearest];
 }
 
-/* As the broker has it: time first, then what is left. */
+/* As the broker has it: stage first, then time, then what is left. */
+static bool is_nearer(const struct domain_row *a, const struct domain_row *b)
+{
+	if (status_rank(a->stage) != status_rank(b->stage))
+		return status_rank(a->stage) > status_rank(b->stage);
+	if (a->tte_low_us != b->tte_low_us)
+		return a->tte_low_us < b->tte_low_us;
+	return picture_share(a) < picture_share(b);
+}
+
 static uint32_t find_nearest(const struct picture *p)
 {
 	uint32_t worst = 0;
 
 	for (uint32_t i = 1; i < p->domains; i++) {
-		const struct domain_row *d = &p->domain[i], *w = &p->domain[worst];
+		const struct domain_row *d = &p->domain[i];
 
-		if (!d->limit_bytes)
-			continue; /* not sampled yet */
-		if (d->tte_low_us < w->tte_low_us ||
-		    (d->tte_low_us == w->tte_low_us && picture_share(d) < picture_share(w)))
+		if (d->limit_bytes && is_nearer(d, &p->domain[worst])) /* 0: not sampled yet */
 			worst = i;
 	}
 	return worst;

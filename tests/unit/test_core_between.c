@@ -33,6 +33,39 @@ static void asked_for_the_one_held_for_the_other(void **state)
 	assert_int_equal(next(EFFECT_LOOK).kind, EFFECT_LOOK);
 }
 
+/* The stage that is told is that of the domain that is told beside it. */
+static void the_domain_of_the_stage(void **state)
+{
+	(void)state;
+	join("viewer", 10, 1u << cgroup);
+	free_mib(0, 90);
+	free_mib(cgroup, 2);
+	drain();
+	assert_int_equal(core_worst_domain(&core), cgroup);
+	free_mib(cgroup, 95); /* back, and its stage stays for a while */
+	drain();
+	assert_true(core.domain[cgroup].stage.now > STAGE_NORMAL);
+	assert_int_equal(core_worst_domain(&core), cgroup);
+}
+
+/* What no process shows, while one that is being ended gives its memory back, is that. */
+static void the_dying_is_no_pool(void **state)
+{
+	const struct grower pool = { .kind = GROWER_POOL, .name = "pipes, sockets, drivers",
+				     .since_bytes = 30 * MIB, .share_permyriad = 10000 };
+	struct victim victim = victim_of(0);
+
+	(void)state;
+	run_out(join("logger", 10, 1));
+	core_survey(&core, 0, &victim, now_us);
+	assert_int_equal(next(EFFECT_SIGNAL_VICTIM).signal, SIGTERM);
+	core_growers(&core, 0, &pool, 1, now_us);
+	assert_int_equal(newest(EVENT_GROWER).number, 0);
+	core.domain[0].escalate.rung = RUNG_IDLE;
+	core_growers(&core, 0, &pool, 1, now_us);
+	assert_true(newest(EVENT_GROWER).number > 0);
+}
+
 /* The cgroup holds 7; from here on the system may end it. */
 static struct victim held_by_the_cgroup(void)
 {
@@ -217,6 +250,8 @@ static void one_that_comes_and_goes_puts_nothing_off(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(the_domain_of_the_stage, with_cgroup),
+		cmocka_unit_test_setup(the_dying_is_no_pool, with_cgroup),
 		cmocka_unit_test_setup(asked_for_the_one_held_for_the_other, with_cgroup),
 		cmocka_unit_test_setup(held_by_the_one_ended_by_the_other, with_cgroup),
 		cmocka_unit_test_setup(another_one_stays_held, with_cgroup),
