@@ -85,6 +85,7 @@ struct peer {
 struct stream {
 	struct broker *broker;
 	int fd;				/* -1: free */
+	uint32_t uid;			/* whose */
 	sd_event_source *source;
 	uint64_t number;		/* of the newest event taken */
 	char line[2048];

@@ -115,8 +115,9 @@ const struct config_option config_options[] = {
 	 "How many of them one user may register: a quarter of all, so that one user's mistake "
 	 "leaves room for others."},
 	{"Asking", "max_monitors", CONFIG_COUNT, AT(max_monitors), 0, 64, 8, NULL,
-	 "How many event streams (failsoftctl monitor) may be open at once. Each costs one "
-	 "write per event. 0 allows none."},
+	 "How many event streams (failsoftctl monitor) may be open at once, a quarter of them, "
+	 "but at least one, by one user other than root. Each costs one write per event. 0 "
+	 "allows none."},
 	{"Asking", "shield", CONFIG_BOOL, AT(shield), 0, 1, 1, NULL,
 	 "While a client is asked, its oom_score_adj is lowered, so that the kernel does not "
 	 "kill it in mid-flush. Without it the kernel took the logger in 63 of 69 crashes that "
