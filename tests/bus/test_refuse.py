@@ -3,6 +3,7 @@
 """Bad input over the bus and on the lifeline: each has its error name, nothing breaks."""
 
 import os
+import re
 import socket
 import time
 
@@ -61,12 +62,22 @@ def of_a_client(w):
     assert reply
 
 
+def keys_named(w, bus):
+    """What the refusal of one more client says is to be raised."""
+    try:
+        w.call("Register", "one-more", options(), signature="sa{sv}", bus=bus)
+    except dbus.DBusException as error:
+        return re.findall(r"\bmax_\w+", error.get_dbus_message())
+    return []
+
+
 def limits():
     with World({"max_clients": 4, "max_clients_per_uid": 3, "max_monitors": 2}) as w:
         buses = [w.connection() for _ in range(4)]
         kept = [w.call("Register", f"n{i}", options(), signature="sa{sv}", bus=buses[i])
                 for i in range(3)]
         fourth = w.error_of("Register", "n3", options(), signature="sa{sv}", bus=buses[3])
+        named = keys_named(w, buses[3])
         w.call("Unregister", bus=buses[0])
         instead = w.error_of("Register", "n3", options(), signature="sa{sv}", bus=buses[3])
         streams = [w.call("Monitor", options(), signature="a{sv}").take()
@@ -74,7 +85,8 @@ def limits():
         third = w.error_of("Monitor", options(), signature="a{sv}")
         assert kept and streams
     tap.check("a user's clients are limited; one that leaves makes room",
-              expect(fourth=(fourth, "TooManyForUser"), instead=(instead, "")))
+              expect(fourth=(fourth, "TooManyForUser"), instead=(instead, ""),
+                     named=(named, ["max_clients_per_uid"])))
     tap.check("readers of Monitor are limited", expect(third=(third, "TooManyForUser" if os.getuid() else "TooManyMonitors")))
     with World({"max_clients": 2, "max_clients_per_uid": 2}) as w:
         buses = [w.connection() for _ in range(3)]
