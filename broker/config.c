@@ -240,7 +240,8 @@ const struct config_option config_options[] = {
 	 "clients takes about 100. Halved, history is shorter. A change needs a restart."},
 	{"Keeping", "export_file", CONFIG_PATH, AT(export_file), 0, 0, 0, "",
 	 "Append every event to this file as JSON Lines. Absolute path; the service may write "
-	 "below /var/lib/failsoft and /var/log/failsoft. Empty: none."},
+	 "below /var/lib/failsoft and /var/log/failsoft. If it cannot be opened, failsoftd runs "
+	 "without it and says so in its Warnings. Empty: none. A change needs a restart."},
 
 	{"Process", "lock_memory", CONFIG_BOOL, AT(lock_memory), 0, 1, 1, NULL,
 	 "Lock the broker into memory. A broker that is not locked waited 10-15 ms and more "

@@ -113,6 +113,19 @@ def shield_outlives_the_broker():
               expect(up=(up, -999), left=(still_up, -999), restored=(restored, 0)))
 
 
+def warnings_of(w):
+    proxy = w.connection().get_object(tap.NAME, tap.PATH, introspect=False)
+    return [str(s) for s in proxy.Get(tap.NAME, "Warnings", dbus_interface=dbus.PROPERTIES_IFACE)]
+
+
+def export_file_that_cannot_be():
+    with World({"export_file": "/no/such/folder/x"}) as w:
+        alive = w.broker.poll() is None
+        said = alive and [s for s in warnings_of(w) if "/no/such/folder/x" in s]
+    tap.check("an export file that cannot be opened is a warning, and the broker is there",
+              true(alive=alive, said=said and "No such file" in said[0]))
+
+
 def settings_read_again():
     with World() as w:
         client = w.client("logger")
@@ -156,6 +169,7 @@ stopped_and_started()
 bus_killed()
 shields()
 shield_outlives_the_broker()
+export_file_that_cannot_be()
 settings_read_again()
 ended_in_good_order()
 tap.done()
