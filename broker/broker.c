@@ -33,6 +33,7 @@
 #include "stream.h"
 #include "trip.h"
 #include "victims.h"
+#include "warning.h"
 
 /* A fading maximum: after 100 quiet steps a late one still counts for a third. */
 #define LATENCY_FADE	100u
@@ -330,6 +331,18 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 	return 0;
 }
 
+/* What is in force only after a restart; the core's tables have the size that they were started with. */
+static void keep_until_restart(struct broker *b, struct config *next)
+{
+	char kept[128];
+
+	warning_clear(b, WARNING_RESTART);
+	if (config_keep(next, &b->config, kept, sizeof(kept)))
+		warning_add(b, WARNING_RESTART,
+			    "changed in the configuration, but as before until failsoftd is restarted: %s",
+			    kept);
+}
+
 int broker_reload(struct broker *b, char *error, size_t error_size)
 {
 	struct config config;
@@ -341,6 +354,7 @@ int broker_reload(struct broker *b, char *error, size_t error_size)
 	if (r < 0)
 		return r;
 	config.dry_run |= b->options.dry_run;
+	keep_until_restart(b, &config);
 	b->config = config;
 	policy = config_policy(&b->config);
 	policy.plan.latency_us = b->core.policy.plan.latency_us;

@@ -53,9 +53,10 @@ struct broker_options {
 
 /* What a sentence of Warnings is about; see warning.h. */
 enum warning_kind {
-	WARNING_BAREBONE, WARNING_BUS, WARNING_DESCRIPTORS, WARNING_DOMAINS, WARNING_ENDING, WARNING_GUARD,
-	WARNING_IPC, WARNING_LISTS, WARNING_MEMORY, WARNING_PAST, WARNING_PRIORITY, WARNING_PROCEDURES,
-	WARNING_SHIELD, WARNING_TRIPWIRE, WARNING_KIND_COUNT
+	WARNING_BAREBONE, WARNING_BUS, WARNING_DESCRIPTORS, WARNING_DOMAINS, WARNING_ENDING,
+	WARNING_EXPORT, WARNING_GUARD, WARNING_IPC, WARNING_LISTS, WARNING_MEMORY, WARNING_PAST,
+	WARNING_PRIORITY, WARNING_PROCEDURES, WARNING_RESTART, WARNING_SHIELD, WARNING_TRIPWIRE,
+	WARNING_KIND_COUNT
 };
 
 struct warning {
@@ -85,6 +86,7 @@ struct peer {
 struct stream {
 	struct broker *broker;
 	int fd;				/* -1: free */
+	uint32_t uid;			/* whose */
 	sd_event_source *source;
 	uint64_t number;		/* of the newest event taken */
 	char line[2048];

@@ -15,6 +15,9 @@
 	"card took 0.2-0.4 s early and 0.7-5.5 s at the edge, so 1 s covers an early order. "      \
 	"Halved, slow clients miss it; doubled, every stage comes that much earlier."
 
+/* Ends a row: the broker reads such a setting only when it starts. */
+#define RESTART " A change needs a restart.", true
+
 /* The whole configuration: group, key, type, member, min, max, default, list default, why. */
 const struct config_option config_options[] = {
 	{"Sampling", "idle_interval_ms", CONFIG_MS, AT(idle_interval_us), MS(100), MS(60000),
@@ -41,16 +44,16 @@ const struct config_option config_options[] = {
 	{"Sampling", "psi_some_ms", CONFIG_MS, AT(psi_some_us), MS(1), MS(10000), MS(70), NULL,
 	 "Stall of some tasks within psi_window_ms at which the kernel tells us. Without swap "
 	 "the kernel is silent until very late, so this is a second opinion and never the only "
-	 "one. Halved, disk traffic is reported more often; doubled, thrashing is seen later."},
+	 "one. Halved, disk traffic is reported more often; doubled, thrashing is seen later." RESTART},
 	{"Sampling", "psi_full_ms", CONFIG_MS, AT(psi_full_us), MS(1), MS(10000), MS(50), NULL,
 	 "The same for a stall of all tasks. On one core it is about 0.9 of the stall of some "
-	 "(measured), so it stands a little lower than psi_some_ms."},
+	 "(measured), so it stands a little lower than psi_some_ms." RESTART},
 	{"Sampling", "psi_window_ms", CONFIG_MS, AT(psi_window_us), MS(500), MS(10000), MS(500),
 	 NULL,
 	 "Window of both PSI triggers. 500 is the shortest that the kernel takes (psi.c, "
 	 "WINDOW_MIN_US) and tells 85 ms after a stall begins (median, with a threshold of 20 "
 	 "ms); 1000 with 150 takes 249 ms, 2000 with 100 takes 437. Without CAP_SYS_RESOURCE "
-	 "newer kernels take multiples of 2000 only."},
+	 "newer kernels take multiples of 2000 only." RESTART},
 
 	{"Stages", "floor_warning_percent", CONFIG_PERCENT, AT(floor_permyriad[STAGE_WARNING]), 0,
 	 5000, 1000, NULL,
@@ -109,14 +112,14 @@ const struct config_option config_options[] = {
 	 "decide that."},
 	{"Asking", "max_clients", CONFIG_COUNT, AT(max_clients), 1, 4096, 256, NULL,
 	 "How many clients may register. The memory for them is set aside and locked at start, "
-	 "under 1 KiB each. Halved, it saves 128 KiB; doubled, it costs 256. A change needs a "
-	 "restart."},
+	 "under 1 KiB each. Halved, it saves 128 KiB; doubled, it costs 256." RESTART},
 	{"Asking", "max_clients_per_uid", CONFIG_COUNT, AT(max_per_uid), 1, 4096, 64, NULL,
 	 "How many of them one user may register: a quarter of all, so that one user's mistake "
 	 "leaves room for others."},
 	{"Asking", "max_monitors", CONFIG_COUNT, AT(max_monitors), 0, 64, 8, NULL,
-	 "How many event streams (failsoftctl monitor) may be open at once. Each costs one "
-	 "write per event. 0 allows none."},
+	 "How many event streams (failsoftctl monitor) may be open at once, a quarter of them, "
+	 "but at least one, by one user other than root. Each costs one write per event. 0 "
+	 "allows none."},
 	{"Asking", "shield", CONFIG_BOOL, AT(shield), 0, 1, 1, NULL,
 	 "While a client is asked, its oom_score_adj is lowered, so that the kernel does not "
 	 "kill it in mid-flush. Without it the kernel took the logger in 63 of 69 crashes that "
@@ -236,20 +239,20 @@ const struct config_option config_options[] = {
 
 	{"Keeping", "events", CONFIG_COUNT, AT(events), 64, 65536, 4096, NULL,
 	 "How many events are kept in locked memory, about 300 bytes each. An episode with 10 "
-	 "clients takes about 100. Halved, history is shorter. A change needs a restart."},
+	 "clients takes about 100. Halved, history is shorter." RESTART},
 	{"Keeping", "export_file", CONFIG_PATH, AT(export_file), 0, 0, 0, "",
 	 "Append every event to this file as JSON Lines. Absolute path; the service may write "
-	 "below /var/lib/failsoft and /var/log/failsoft. Empty: none."},
+	 "below /var/lib/failsoft and /var/log/failsoft. If it cannot be opened, failsoftd runs "
+	 "without it and says so in its Warnings. Empty: none." RESTART},
 
 	{"Process", "lock_memory", CONFIG_BOOL, AT(lock_memory), 0, 1, 1, NULL,
 	 "Lock the broker into memory. A broker that is not locked waited 10-15 ms and more "
-	 "for its own pages on a thrashing machine, a locked one 0.01 ms. A change needs a "
-	 "restart."},
+	 "for its own pages on a thrashing machine, a locked one 0.01 ms." RESTART},
 	{"Process", "realtime_priority", CONFIG_COUNT, AT(realtime_priority), 0, 98, 10, NULL,
 	 "SCHED_FIFO priority of the broker, 0 for none. Any value above 0 is ahead of "
 	 "ordinary programs (a CPU-bound leak delayed the broker by 6 ms without, 0.4 ms with "
 	 "it); keep it below the control loops of the system. A broker that turned for 0.2 s "
-	 "without waiting loses it for a second. A change needs a restart."},
+	 "without waiting loses it for a second." RESTART},
 };
 
 const size_t config_options_count = ARRAY_LEN(config_options);
@@ -360,4 +363,39 @@ void config_default(struct config *c)
 		else if (o->type != CONFIG_PROCEDURES) /* there is none by default */
 			default_list(member, o->words);
 	}
+}
+
+static size_t member_size(enum config_type type)
+{
+	if (config_type_is_number(type))
+		return sizeof(uint64_t);
+	if (config_type_is_text(type))
+		return CONFIG_TEXT_MAX;
+	if (config_type_is_list(type))
+		return sizeof(struct config_list);
+	return type == CONFIG_BOOL ? sizeof(bool) : sizeof(struct config_procedures);
+}
+
+unsigned config_keep(struct config *c, const struct config *in_force, char *kept, size_t kept_size)
+{
+	unsigned count = 0;
+	size_t used = 0;
+
+	kept[0] = '\0';
+	for (const struct config_option *o = config_options;
+	     o < config_options + config_options_count; o++) {
+		const size_t size = member_size(o->type), length = strlen(o->key);
+
+		/* behind the end of a text and of a list all is zero */
+		if (!o->needs_restart ||
+		    !memcmp(config_member(c, o), config_member_const(in_force, o), size))
+			continue;
+		memcpy(config_member(c, o), config_member_const(in_force, o), size);
+		if (used + length + 3 <= kept_size) {
+			strcat(strcat(kept, used ? ", " : ""), o->key);
+			used = strlen(kept);
+		}
+		count++;
+	}
+	return count;
 }

@@ -97,6 +97,12 @@ void config_default(struct config *c);
 int config_read(struct config *c, const struct config_source *source, char *error,
 		size_t error_size);
 
+/*
+ * For a reload: what needs a restart is in *c as it is in force. `kept` gets the keys that are not as
+ * they were asked for, ", " between; whole ones, as many as fit. Returns how many there are.
+ */
+unsigned config_keep(struct config *c, const struct config *in_force, char *kept, size_t kept_size);
+
 /* The last policy of a domain by its name. */
 enum last_policy config_last_policy(const struct config *c, const char *domain);
 /* Does any domain's end the machine? */

@@ -45,6 +45,7 @@ struct config_option {
 	int64_t number;			/* default of a number or a bool */
 	const char *words;		/* default of a text or, separated by spaces, of a list */
 	const char *text;		/* what it does, where the default comes from */
+	bool needs_restart;		/* a reload keeps the old value */
 };
 
 extern const struct config_option config_options[];

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "broker.h"
+#include "keep/export.h"
 #include "start.h"
 
 #define DEFAULT_CONFIG	"/etc/failsoft/failsoft.json"
@@ -134,6 +135,16 @@ static int read_command(struct command *c, int argc, char **argv)
 	return 0;
 }
 
+/* Not an error: failsoftd starts without that file. Seen from here; its unit may write to less. */
+static void check_export(const struct config *c)
+{
+	int r = c->export_file[0] ? export_check(c->export_file) : 0;
+
+	if (r < 0)
+		fprintf(stderr, "failsoftd: warning: export_file %s: %s; no event would be written to it\n",
+			c->export_file, strerror(-r));
+}
+
 int main(int argc, char **argv)
 {
 	static struct broker broker; /* large, and wanted in one place */
@@ -152,6 +163,7 @@ int main(int argc, char **argv)
 		return EXIT_CONFIG;
 	}
 	if (command.is_check) {
+		check_export(&config);
 		config_print_json(&config, stdout);
 		return 0;
 	}

@@ -24,6 +24,7 @@ struct service_call {
 	char domain[CORE_DOMAIN_NAME_MAX]; /* the same */
 	struct procedure_spec spec;	/* AddProcedure */
 	uint32_t procedure;		/* RemoveProcedure */
+	int with_history;		/* Monitor */
 };
 
 /* Takes p, from malloc. */

@@ -166,7 +166,7 @@ static int refuse(struct broker *b, enum session_outcome outcome, const struct s
 				     "%u clients are registered; raise max_clients in failsoft.json",
 				     b->core.sessions.count);
 	return service_error(error, "TooManyForUser",
-			     "user %u has as many clients as max_per_uid in failsoft.json allows",
+			     "user %u has as many clients as max_clients_per_uid in failsoft.json allows",
 			     offer->uid);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -8,6 +9,7 @@
 #include "outlook.h"
 #include "peer.h"
 #include "service.h"
+#include "service_caller.h"
 #include "stream.h"
 #include "victims.h"
 
@@ -386,23 +388,41 @@ int service_explain(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* ---- monitor ---- */
 
-int service_monitor(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static int go_on_monitor(struct service_call *p, const struct service_caller *caller, sd_bus_error *error)
 {
-	struct broker *b = userdata;
-	const struct service_option options[] = { { "History", OPTION_BOOL, 0, 0, &(int){ 0 } } };
+	struct broker *b = p->broker;
 	_cleanup_close_ int fd = -1;
-	int r = service_read_options(m, options, ARRAY_LEN(options), error);
+	int r = stream_add(b, caller->uid, p->with_history, &fd);
 
-	if (r < 0)
-		return r;
-	r = stream_add(b, *(int *)options[0].to, &fd);
 	if (r == -EMFILE)
 		return service_error(error, "TooManyMonitors",
 				     "max_monitors readers are connected already; end one or raise it "
 				     "in failsoft.json");
+	if (r == -EDQUOT)
+		return service_error(error, "TooManyForUser",
+				     "user %u has %u readers connected, a quarter of max_monitors, and "
+				     "only root may have more; end one or raise it in failsoft.json",
+				     caller->uid, stream_share(b));
 	if (r < 0)
 		return r;
-	r = sd_bus_reply_method_return(m, "h", fd);
+	r = sd_bus_reply_method_return(p->call, "h", fd);
 	stream_pump(b);
+	return r;
+}
+
+int service_monitor(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct service_call *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	p->broker = userdata;
+	p->go_on = go_on_monitor;
+	r = service_read_options(m, (struct service_option[]){
+		{ "History", OPTION_BOOL, 0, 0, &p->with_history } }, 1, error);
+	if (r >= 0)
+		return service_ask_caller(p, m, error);
+	free(p);
 	return r;
 }

@@ -139,8 +139,14 @@ static int start_writer(struct broker *b)
 		.path = b->config.export_file, .episodes = b->options.episode_directory,
 		.first_episode = b->core.last_episode,
 	};
+	int r = writer_start(&b->writer, &setup);
 
-	return writer_start(&b->writer, &setup);
+	if (b->writer.file_error < 0)
+		warning_set(b, WARNING_EXPORT,
+			    "no event is written to the export_file (%s): give one in a folder that "
+			    "can be written to, and restart; it is %.100s",
+			    strerror(-b->writer.file_error), setup.path);
+	return r;
 }
 
 int start_memory(struct broker *b)

@@ -81,19 +81,43 @@ static int on_stream(sd_event_source *source, int fd, uint32_t revents, void *us
 	return 0;
 }
 
-int stream_add(struct broker *b, bool with_history, int *ret_fd)
+uint32_t stream_share(const struct broker *b)
 {
-	struct stream *s = NULL;
-	int fds[2], r;
+	return (uint32_t)MAX_OF(b->config.max_monitors / 4, 1u);
+}
 
-	for (uint32_t i = 0; i < b->config.max_monitors && i < BROKER_STREAMS_MAX && !s; i++)
-		if (b->streams[i].fd < 0)
-			s = &b->streams[i];
-	if (!s)
+/* A free one for that user; -EMFILE, -EDQUOT. */
+static int find_room(struct broker *b, uint32_t uid, struct stream **ret)
+{
+	struct stream *room = NULL;
+	uint32_t used = 0, own = 0;
+
+	for (uint32_t i = 0; i < BROKER_STREAMS_MAX; i++) {
+		struct stream *s = &b->streams[i];
+
+		if (s->fd < 0)
+			room = room ? room : s;
+		used += s->fd >= 0;
+		own += s->fd >= 0 && s->uid == uid;
+	}
+	if (!room || used >= b->config.max_monitors)
 		return -EMFILE;
+	if (uid != 0 && own >= stream_share(b))
+		return -EDQUOT;
+	*ret = room;
+	return 0;
+}
+
+int stream_add(struct broker *b, uint32_t uid, bool with_history, int *ret_fd)
+{
+	struct stream *s;
+	int fds[2], r = find_room(b, uid, &s);
+
+	if (r < 0)
+		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return -errno;
-	*s = (struct stream){ .broker = b, .fd = fds[0] };
+	*s = (struct stream){ .broker = b, .fd = fds[0], .uid = uid };
 	s->number = with_history ? 0 : b->core.record.last;
 	r = sd_event_add_io(b->event, &s->source, s->fd, 0, on_stream, s);
 	if (r >= 0)

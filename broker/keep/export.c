@@ -4,7 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/units.h"
 
@@ -143,4 +147,18 @@ int export_open(const char *path)
 	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
 
 	return fd < 0 ? -errno : fd;
+}
+
+int export_check(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX];
+	struct stat st;
+
+	if (stat(path, &st) == 0)
+		return S_ISDIR(st.st_mode) ? -EISDIR : access(path, W_OK) < 0 ? -errno : 0;
+	if (errno != ENOENT || !slash || slash - path >= PATH_MAX)
+		return -errno;
+	snprintf(folder, sizeof(folder), "%.*s/", (int)(slash - path), path);
+	return access(folder, W_OK | X_OK) < 0 ? -errno : 0;
 }

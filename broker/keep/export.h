@@ -17,3 +17,6 @@ int export_line(const struct event *e, char *buffer, size_t size);
 
 /* Opens the JSON Lines file for appending; a descriptor or -errno. */
 int export_open(const char *path);
+
+/* Could it be opened, as far as can be seen without making it? 0 or -errno. */
+int export_check(const char *path);

@@ -72,12 +72,8 @@ int writer_start(struct writer *w, const struct writer_setup *setup)
 	state_numbers_init(&w->numbers, setup->episodes, setup->first_episode);
 	if (path && path[0]) {
 		r = export_open(path);
-		if (r < 0) {
-			log_error("export_file %s: %s; give a file in a writable folder, or \"\"",
-				  path, strerror(-r));
-			return r;
-		}
-		w->file_fd = r;
+		w->file_fd = r < 0 ? -1 : r;
+		w->file_error = MIN_OF(r, 0);
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
 		return -errno;

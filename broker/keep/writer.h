@@ -18,6 +18,7 @@ struct writer {
 	int send_fd;			/* -1: not running */
 	int receive_fd;
 	int file_fd;			/* -1: no file */
+	int file_error;			/* -errno: why the one that is wanted is not open */
 	_Atomic uint64_t dropped;
 	struct state_numbers numbers;	/* the thread's */
 	pthread_t thread;
@@ -29,7 +30,7 @@ struct writer_setup {
 	uint64_t first_episode;		/* see state_reserve_episodes() */
 };
 
-/* 0 or -errno (logged). */
+/* 0 or -errno. A file that cannot be opened is none: the machine is looked after without it, too. */
 int writer_start(struct writer *w, const struct writer_setup *setup);
 
 /* Never blocks. From any thread. */

@@ -3,6 +3,7 @@
 """Bad input over the bus and on the lifeline: each has its error name, nothing breaks."""
 
 import os
+import re
 import socket
 import time
 
@@ -61,20 +62,32 @@ def of_a_client(w):
     assert reply
 
 
+def keys_named(w, bus):
+    """What the refusal of one more client says is to be raised."""
+    try:
+        w.call("Register", "one-more", options(), signature="sa{sv}", bus=bus)
+    except dbus.DBusException as error:
+        return re.findall(r"\bmax_\w+", error.get_dbus_message())
+    return []
+
+
 def limits():
     with World({"max_clients": 4, "max_clients_per_uid": 3, "max_monitors": 2}) as w:
         buses = [w.connection() for _ in range(4)]
         kept = [w.call("Register", f"n{i}", options(), signature="sa{sv}", bus=buses[i])
                 for i in range(3)]
         fourth = w.error_of("Register", "n3", options(), signature="sa{sv}", bus=buses[3])
+        named = keys_named(w, buses[3])
         w.call("Unregister", bus=buses[0])
         instead = w.error_of("Register", "n3", options(), signature="sa{sv}", bus=buses[3])
-        streams = [w.call("Monitor", options(), signature="a{sv}").take() for _ in range(2)]
+        streams = [w.call("Monitor", options(), signature="a{sv}").take()
+                   for _ in range(1 if os.getuid() else 2)]
         third = w.error_of("Monitor", options(), signature="a{sv}")
         assert kept and streams
     tap.check("a user's clients are limited; one that leaves makes room",
-              expect(fourth=(fourth, "TooManyForUser"), instead=(instead, "")))
-    tap.check("readers of Monitor are limited", expect(third=(third, "TooManyMonitors")))
+              expect(fourth=(fourth, "TooManyForUser"), instead=(instead, ""),
+                     named=(named, ["max_clients_per_uid"])))
+    tap.check("readers of Monitor are limited", expect(third=(third, "TooManyForUser" if os.getuid() else "TooManyMonitors")))
     with World({"max_clients": 2, "max_clients_per_uid": 2}) as w:
         buses = [w.connection() for _ in range(3)]
         kept = [w.call("Register", f"n{i}", options(), signature="sa{sv}", bus=buses[i])
@@ -122,6 +135,36 @@ def other_users():
               true(listed=listed.returncode == 0, registered=registered.returncode == 0))
     tap.check("only root may ask never to be ended, or reload",
               true(never="only root" in never.stderr, reload=reload_.returncode != 0))
+
+
+def readers_of_one_user():
+    if os.getuid():
+        tap.skip("readers of one user", "only root can become somebody else")
+        return
+    with World({"max_monitors": 8}) as w:
+        def monitor(bus):
+            streams.append(w.call("Monitor", options(), signature="a{sv}", bus=bus).take())
+
+        def error_of(bus):
+            return w.error_of("Monitor", options(), signature="a{sv}", bus=bus)
+        streams = []
+        os.seteuid(65534)  # whom the bus takes us for is settled when we connect
+        try:
+            theirs = w.connection()
+        finally:
+            os.seteuid(0)
+        for _ in range(2):
+            monitor(theirs)
+        third = error_of(theirs)
+        for _ in range(6):
+            monitor(w.connection())
+        of_root = error_of(w.connection())
+        os.close(streams[0])
+        time.sleep(0.2)
+        again = error_of(theirs)
+    tap.check("one user's readers of Monitor leave room for root, who has all of it",
+              expect(third=(third, "TooManyForUser"), of_root=(of_root, "TooManyMonitors"),
+                     again=(again, "")))
 
 
 def cgroup_tree(folder):
@@ -205,6 +248,7 @@ with World() as world:
 limits()
 garbage_on_the_lifeline()
 other_users()
+readers_of_one_user()
 domains_by_name()
 one_look_a_second()
 wrong_command_lines()

@@ -113,6 +113,36 @@ def shield_outlives_the_broker():
               expect(up=(up, -999), left=(still_up, -999), restored=(restored, 0)))
 
 
+def warnings_of(w):
+    proxy = w.connection().get_object(tap.NAME, tap.PATH, introspect=False)
+    return [str(s) for s in proxy.Get(tap.NAME, "Warnings", dbus_interface=dbus.PROPERTIES_IFACE)]
+
+
+def export_file_that_cannot_be():
+    with World({"export_file": "/no/such/folder/x"}) as w:
+        alive = w.broker.poll() is None
+        said = alive and [s for s in warnings_of(w) if "/no/such/folder/x" in s]
+    tap.check("an export file that cannot be opened is a warning, and the broker is there",
+              true(alive=alive, said=said and "No such file" in said[0]))
+
+
+def settings_that_need_a_restart():
+    with World({"max_clients": 2}) as w:
+        first, before = w.client("first"), warnings_of(w)
+        w.write_settings(max_clients=1, events=64, hold_ms=70, export_file=f"{w.folder}/x")
+        w.call("Reload")
+        said = [s for s in warnings_of(w) if "restarted" in s]
+        room = w.error_of("Register", "second", options(), signature="sa{sv}")
+        logged = "until failsoftd is restarted" in (w.folder / "broker.log").read_text()
+        w.write_settings(max_clients=2, events=4096, export_file="")
+        w.call("Reload")
+        after = warnings_of(w)
+        assert first
+    tap.check("a reload says what needs a restart, and leaves that as it was",
+              expect(said=([s.rsplit(": ", 1)[1] for s in said], ["max_clients, events, export_file"]),
+                     room=(room, ""), after=(after, before)) + true(logged=logged))
+
+
 def settings_read_again():
     with World() as w:
         client = w.client("logger")
@@ -156,6 +186,8 @@ stopped_and_started()
 bus_killed()
 shields()
 shield_outlives_the_broker()
+export_file_that_cannot_be()
+settings_that_need_a_restart()
 settings_read_again()
 ended_in_good_order()
 tap.done()

@@ -30,7 +30,7 @@ PLENTY, LOW, LOWER, LOWEST = 900000, 100000, 60000, 20000
 STAGES = ["normal", "warning", "imminent", "shutdown"]
 STAGE_AT = {LOW: 1, LOWER: 2, LOWEST: 3}
 SETTINGS = {"hold_ms": 60, "confirm_ms": 2000, "term_ms": 300, "kill_ms": 500, "settle_ms": 50,
-            "lock_memory": False, "realtime_priority": 0}
+            "lock_memory": False, "realtime_priority": 0, "max_monitors": 64}
 
 
 class Lines:

@@ -74,6 +74,11 @@ result = check_accepts('{"hold_sm": 1}')
 tap.check('--check-config refuses a mistake and says which',
           [] if result.returncode != 0 and 'hold_ms' in result.stderr + result.stdout else
           [f'exit status {result.returncode}: {result.stderr.strip()}'])
+result = check_accepts('{"export_file": "/no/such/folder/x"}')
+tap.check('--check-config warns of an export file that cannot be, and prints the settings',
+          [] if result.returncode == 0 and 'export_file /no/such/folder/x' in result.stderr and
+          json.loads(result.stdout)['export_file'] == '/no/such/folder/x' else
+          [f'exit status {result.returncode}: {result.stderr.strip()}'])
 tap.check('the pages name settings that exist',
           [p for page in ('failsoftd.8', 'failsoft.json.5.in') for p in unknown_words(page)])
 tap.done()

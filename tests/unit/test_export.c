@@ -211,7 +211,13 @@ static void a_file_for_the_lines(void **state)
 	assert_int_equal(read(fd, content, sizeof(content)), 13);
 	assert_memory_equal(content, "before\nafter\n", 13);
 	close(fd);
+	assert_int_equal(export_check(path), 0);
 	unlink(path);
+	assert_int_equal(export_check(path), 0); /* its folder is there ... */
+	assert_int_equal(access(path, F_OK), -1); /* ... and to look has not made it */
+	assert_int_equal(export_check("/tmp"), -EISDIR);
+	assert_int_equal(export_check("/no/such/folder/file"), -ENOENT);
+	assert_int_equal(export_check("/dev/null/file"), -ENOTDIR);
 	assert_int_equal(export_open("/tmp"), -EISDIR);
 	assert_int_equal(export_open("/no/such/folder/file"), -ENOENT);
 	(void)state;
