@@ -74,6 +74,10 @@ result = check_accepts('{"hold_sm": 1}')
 tap.check('--check-config refuses a mistake and says which',
           [] if result.returncode != 0 and 'hold_ms' in result.stderr + result.stdout else
           [f'exit status {result.returncode}: {result.stderr.strip()}'])
+OUTPUTS = ('--check-config', '--print-sample-config', '--print-man-options', '--help', '--version')
+tap.check('what cannot be written is no success', [
+    p for name in ('failsoftd', 'failsoft-telemetry') if any(tap.BUILD.rglob(name))
+    for p in tap.unwritten(name, *OUTPUTS)])
 tap.check('the pages name settings that exist',
           [p for page in ('failsoftd.8', 'failsoft.json.5.in') for p in unknown_words(page)])
 tap.done()
