@@ -68,6 +68,10 @@ tap.check('the built sample is the program\'s',
           [] if built('failsoft.json.sample') == sample_text else ['interfaces/failsoft.json.sample differs'])
 tap.check('the built page contains the program\'s options',
           [] if man_options in built('failsoft.json.5') else ['interfaces/failsoft.json.5 differs'])
+bus_page = (tap.SOURCE / f'interfaces/{tap.NAME}.5').read_text()
+shown = {k: int(v) for k, v in re.findall(r'^\.I (budget_[a-z_]+)\n\(?(\d+)', bus_page, re.MULTILINE)}
+wanted = {k: v for k, v in sample.items() if k.startswith('budget_') and k.endswith('_ms')}
+tap.check('the bus page gives the budgets of the sample', [] if shown == wanted else [f'{shown}, not {wanted}'])
 result = check_accepts(sample_text)
 tap.check('--check-config accepts the sample', [] if result.returncode == 0 else [result.stderr.strip()])
 result = check_accepts('{"hold_sm": 1}')
