@@ -158,7 +158,10 @@ static const struct ctl_row rows[] = {
 
 	/* ---- the broker's own sentence ---- */
 	{ "an episode that is not remembered", &refusing_explain, { .arg = { "explain", "77" } }, 3,
-	  0, { NULL }, "failsoftctl: episode 77 is not remembered\n" },
+	  0, { NULL },
+	  "failsoftctl: episode 77 is not remembered; failsoftctl episodes names those that are\n" },
+	{ "its methods are verbs here", &refusing_clients, { .arg = { "clients" } }, 3, 0, { NULL },
+	  "failsoftctl: no client is registered as \"ListClients\"; see failsoftctl clients\n" },
 	{ "a failure that is not ours", &refusing_domains, { .arg = { "domains" } }, 3, 0, { NULL },
 	  "ListDomains: no" },
 
