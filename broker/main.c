@@ -145,6 +145,19 @@ static void check_export(const struct config *c)
 			c->export_file, strerror(-r));
 }
 
+/* What could not be written was not said: a script would take an empty answer for a true one. */
+static int finish(void)
+{
+	const char *why = fflush(stdout) ? strerror(errno) : NULL;
+
+	if (!why && ferror(stdout))
+		why = "not all could be written";
+	if (!why)
+		return 0;
+	fprintf(stderr, "failsoftd: standard output: %s\n", why);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	static struct broker broker; /* large, and wanted in one place */
@@ -154,7 +167,7 @@ int main(int argc, char **argv)
 	int r = read_command(&command, argc, argv);
 
 	if (r)
-		return r < 0 ? 0 : r;
+		return r < 0 ? finish() : r;
 	if (command.is_release)
 		return start_release(&command.broker);
 	config_default(&config);
@@ -165,7 +178,7 @@ int main(int argc, char **argv)
 	if (command.is_check) {
 		check_export(&config);
 		config_print_json(&config, stdout);
-		return 0;
+		return finish();
 	}
 	r = broker_start(&broker, &command.broker, &config) < 0 ? 1 : broker_run(&broker);
 	broker_stop(&broker);

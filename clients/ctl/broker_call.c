@@ -71,12 +71,47 @@ int call_connect(struct ctl *c, const char *address)
 	return r;
 }
 
+/* The broker speaks to programs; who typed a verb never heard of the bus' methods. */
+static const struct {
+	const char *member, *here;
+} words[] = {
+	{ "ListClients", "failsoftctl clients" }, { "ListDomains", "failsoftctl domains" },
+	{ "ListEpisodes", "failsoftctl episodes" }, { "ListProcedures", "failsoftctl procedure" },
+	{ "AddProcedure", "procedure add" }, { "RemoveProcedure", "procedure remove" },
+	{ "Monitor tells", "failsoftctl monitor tells" }, { "MemoryBytes", "--memory" },
+};
+
+/* Not within quotes: there it is a name that was given. */
+static void put_own_words(char *to, size_t size, const char *from)
+{
+	bool is_quoted = false;
+	size_t used = 0;
+
+	while (*from && used + 1 < size) {
+		size_t i = 0;
+
+		is_quoted ^= *from == '"';
+		while (i < sizeof(words) / sizeof(words[0]) &&
+		       (is_quoted || strncmp(from, words[i].member, strlen(words[i].member)) != 0))
+			i++;
+		if (i == sizeof(words) / sizeof(words[0])) {
+			to[used++] = *from++;
+			continue;
+		}
+		from += strlen(words[i].member);
+		used += (size_t)snprintf(to + used, size - used, "%s", words[i].here);
+		used = used < size ? used : size - 1;
+	}
+	to[used] = 0;
+}
+
 /* The sentence of our own errors is meant for people; of the others the name helps. */
 int call_complain(const char *what, const sd_bus_error *error, int r)
 {
-	char message[512];
+	char given[512], message[640];
 
-	print_clean(message, sizeof(message), error->message ? error->message : strerror(-r));
+	print_clean(given, sizeof(given), error->message ? error->message : strerror(-r));
+	put_own_words(message, sizeof(message), given);
 	if (error->name && !strncmp(error->name, CTL_NAME, strlen(CTL_NAME)))
 		fprintf(stderr, "failsoftctl: %s\n", message);
 	else if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))

@@ -275,7 +275,17 @@ static int begin(struct ctl *c, uint32_t *ret_asked)
 	return r;
 }
 
-int drill_verb(struct ctl *c)
+/* The same sentence as the broker's; but a word that it would never take is wrong use, not its refusal. */
+static bool is_rehearsed(const char *stage)
+{
+	if (!strcmp(stage, "warning") || !strcmp(stage, "imminent") || !strcmp(stage, "shutdown"))
+		return true;
+	fprintf(stderr, "failsoftctl: \"%s\" is no stage to rehearse: give warning, imminent or shutdown\n",
+		stage);
+	return false;
+}
+
+static int drill(struct ctl *c)
 {
 	struct drill d = { .before_bytes = headroom_of(c) };
 	int fd = call_monitor(c, false), code = EXIT_UNKNOWN, r;
@@ -298,4 +308,9 @@ int drill_verb(struct ctl *c)
 	free(d.row);
 	close(fd);
 	return code;
+}
+
+int drill_verb(struct ctl *c)
+{
+	return is_rehearsed(c->argument) ? drill(c) : EXIT_USAGE;
 }

@@ -8,39 +8,57 @@
 
 #include "ctl.h"
 
+enum { OPT_BUS = 256, OPT_JSON, OPT_NAGIOS, OPT_HISTORY, OPT_RAW, OPT_PLAIN,
+	OPT_ALONE, OPT_CGROUP, OPT_SECONDS, OPT_NOTE, OPT_CONFIG, OPT_DRAW, OPT_STRICT,
+	OPT_SPEED, OPT_ROOT, OPT_CLIENT };
+
+/* An option as a bit, -n among them; 0: it ends the program, or there is none. */
+#define BIT(option) ((option) == 'n' ? 1u : (option) < OPT_BUS ? 0u : 2u << ((option) - OPT_BUS))
+/* Where something is and how it looks. */
+#define FOR_ALL		(BIT(OPT_BUS) | BIT(OPT_RAW) | BIT(OPT_PLAIN))
+#define FOR_PROGRAMS	BIT(OPT_JSON)
+#define FOR_RECORD	(BIT(OPT_ALONE) | BIT(OPT_CGROUP) | BIT(OPT_SECONDS) | BIT(OPT_NOTE))
+#define FOR_REPLAY	(BIT(OPT_CONFIG) | BIT(OPT_DRAW) | BIT(OPT_STRICT) | BIT(OPT_SPEED) | BIT('n'))
+
 static const struct {
 	const char *name, *text;
 	int (*run)(struct ctl *c);
 	const char *argument;		/* what it takes; NULL: nothing */
 	bool has_no_bus;		/* or finds it by itself */
+	uint32_t takes;			/* options beside FOR_ALL */
 } verbs[] = {
 	{ "status", "one screen: stage, headroom, time left, clients (the default)", status_verb,
-	  NULL, false },
+	  NULL, false, FOR_PROGRAMS | BIT(OPT_NAGIOS) },
 	{ "top", "how near the end is, who grows, who would be hit, live; q ends it", top_verb,
-	  NULL, false },
-	{ "watch", "the status of all domains, live; q ends it", watch_verb, NULL, false },
-	{ "clients", "who is registered, what they are asked, how they answered", clients_verb, NULL, false },
-	{ "domains", "each pool of memory that can run out", domains_verb, NULL, false },
-	{ "sources", "what the kernel tells, and what it does not", sources_verb, NULL, false },
-	{ "monitor", "every signal and answer as it happens, one line each", monitor_verb, NULL, false },
-	{ "episodes", "what has happened so far", episodes_verb, NULL, false },
+	  NULL, false, BIT('n') },
+	{ "watch", "the status of all domains, live; q ends it", watch_verb, NULL, false, BIT('n') },
+	{ "clients", "who is registered, what they are asked, how they answered",
+	  clients_verb, NULL, false, FOR_PROGRAMS },
+	{ "domains", "each pool of memory that can run out",
+	  domains_verb, NULL, false, FOR_PROGRAMS },
+	{ "sources", "what the kernel tells, and what it does not",
+	  sources_verb, NULL, false, FOR_PROGRAMS },
+	{ "monitor", "every signal and answer as it happens, one line each",
+	  monitor_verb, NULL, false, FOR_PROGRAMS | BIT(OPT_HISTORY) | BIT('n') },
+	{ "episodes", "what has happened so far", episodes_verb, NULL, false, FOR_PROGRAMS },
 	{ "explain", "EPISODE: what happened in it, sentence by sentence", explain_verb,
-	  "the number of an episode", false },
+	  "the number of an episode", false, FOR_PROGRAMS },
 	{ "record", "FILE: everything the broker sees and decides, until Ctrl-C", record_verb,
-	  "the name of a file", true },
+	  "the name of a file", true, FOR_RECORD },
 	{ "replay", "FILE: the same decisions again, or those of --config; --draw", replay_verb,
-	  "the name of a recording", true },
+	  "the name of a recording", true, FOR_PROGRAMS | FOR_REPLAY },
 	{ "backtest", "DIRECTORY: what each rule would have said of its recordings", backtest_verb,
-	  "a directory of recordings", true },
+	  "a directory of recordings", true, FOR_PROGRAMS | BIT(OPT_CONFIG) },
 	{ "procedure", "add, list, remove: programs to run before others are ended", procedure_verb, NULL,
-	  false },
+	  false, FOR_PROGRAMS },
 	{ "drill", "STAGE: a rehearsal of that stage: who answers, how fast", drill_verb,
-	  "a stage: warning, imminent or shutdown", false },
+	  "a stage: warning, imminent or shutdown", false, FOR_PROGRAMS | BIT(OPT_CLIENT) },
 	{ "victims", "who would be ended now, in which order, and who never", victims_verb,
-	  NULL, false },
+	  NULL, false, FOR_PROGRAMS },
 	{ "doctor", "what is missing on this machine, why it matters, and what adds it", doctor_verb,
-	  NULL, true },
-	{ "reload", "read the configuration again (root or group failsoft)", reload_verb, NULL, false },
+	  NULL, true, FOR_PROGRAMS | BIT(OPT_ROOT) },
+	{ "reload", "read the configuration again (root or group failsoft)",
+	  reload_verb, NULL, false, FOR_PROGRAMS },
 };
 /* A recording of a year within a second; beyond, times would overflow. */
 #define SPEED_MAX 1e8
@@ -79,10 +97,6 @@ static void print_help(FILE *out)
 	      "Of the other verbs: 0 success, 2 wrong usage, 3 no broker or refused.\n"
 	      "Of all: 3 instead of 0 where the standard output could not be written.\n", out);
 }
-
-enum { OPT_BUS = 256, OPT_JSON, OPT_NAGIOS, OPT_HISTORY, OPT_RAW, OPT_PLAIN,
-	OPT_ALONE, OPT_CGROUP, OPT_SECONDS, OPT_NOTE, OPT_CONFIG, OPT_DRAW, OPT_STRICT,
-	OPT_SPEED, OPT_ROOT, OPT_CLIENT };
 
 static const struct option long_options[] = {
 	{ "bus", required_argument, NULL, OPT_BUS },
@@ -279,6 +293,22 @@ static int wrong_use(const char *verb)
 	return strcmp(verb, "status") ? EXIT_USAGE : EXIT_UNKNOWN;
 }
 
+/* What is passed over in silence looks as if it had been done. */
+static bool has_foreign_option(int verb, uint32_t given)
+{
+	const uint32_t foreign = given & ~(FOR_ALL | verbs[verb].takes);
+	const struct option *o = long_options;
+
+	if (!foreign)
+		return false;
+	while (!(foreign & BIT(o->val)))
+		o++;
+	fprintf(stderr, "failsoftctl: --%s is not for %s%s\n", o->name, verbs[verb].name,
+		o->val == OPT_JSON ? ": programs are told by status --json and monitor --json" :
+					 "; see failsoftctl --help");
+	return true;
+}
+
 static bool needs_bus(const struct ctl *c, int verb)
 {
 	const bool is_help = c->rest_count && !strcmp(c->rest[0], "help"); /* of procedure */
@@ -286,7 +316,7 @@ static bool needs_bus(const struct ctl *c, int verb)
 	return !verbs[verb].has_no_bus && !is_help;
 }
 
-static int run(struct ctl *c, int argc, char **argv)
+static int run(struct ctl *c, uint32_t given, int argc, char **argv)
 {
 	int verb = find_verb(argc ? argv[0] : "status");
 	int code;
@@ -298,6 +328,8 @@ static int run(struct ctl *c, int argc, char **argv)
 			verbs[verb].argument ? verbs[verb].argument : "no argument");
 		return wrong_use(verbs[verb].name);
 	}
+	if (has_foreign_option(verb, given))
+		return wrong_use(verbs[verb].name);
 	c->argument = argv[1];
 	if (needs_bus(c, verb) && call_connect(c, c->address) < 0)
 		return verbs[verb].run == status_verb ? status_unknown(c) : EXIT_UNKNOWN;
@@ -342,6 +374,7 @@ int main(int argc, char **argv)
 {
 	struct ctl c = { .colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR") };
 	int option, r;
+	uint32_t given = 0;
 	bool is_wrong = false;
 
 	setlocale(LC_CTYPE, "");
@@ -353,8 +386,9 @@ int main(int argc, char **argv)
 		if (r > 0)
 			return finish(EXIT_OK);
 		is_wrong |= r < 0;
+		given |= BIT(option);
 	}
 	if (is_wrong)
 		return wrong_use(optind < argc ? argv[optind] : "status");
-	return finish(run(&c, argc - optind, argv + optind));
+	return finish(run(&c, given, argc - optind, argv + optind));
 }

@@ -10,25 +10,39 @@
 #include "ctl.h"
 
 #define KEEP_MAX	16u
+/* What the broker takes, so that its refusal need not be in its own words. */
+#define DEADLINE_LEAST_MS	10u
+#define DEADLINE_MOST_MS	30000u
 
-static int usage(void)
+static void print_usage(FILE *out)
 {
 	fputs("usage: failsoftctl procedure list\n"
 	      "       failsoftctl procedure remove NUMBER\n"
 	      "       failsoftctl procedure add [OPTION]... KIND=WHO PROGRAM [ARGUMENT]...\n\n"
 	      "  KIND=WHO        pid=NUMBER, name=NAME (or the path of its program), unit=UNIT, cgroup=PATH\n"
 	      "  PROGRAM         an absolute path; runs as you, before the one is ended\n"
-	      "  --deadline=MS   how long it may take; default 500\n"
-	      "  --memory=BYTES  kept for it until it runs; default 1 MiB\n"
+	      "  --deadline=MS   how long it may take, 10 to 30000; default 500\n"
+	      "  --memory=BYTES  kept for it until it runs; default 1048576\n"
 	      "  --keep=FILE     held in memory for it, too (may be repeated)\n"
 	      "  --responder     it uses failsoft/responder.h: it is started now, not then\n"
-	      "  --no-hold       the one is not stopped meanwhile\n", stderr);
+	      "  --no-hold       the one is not stopped meanwhile\n", out);
+}
+
+static int usage(void)
+{
+	print_usage(stderr);
 	return EXIT_USAGE;
 }
 
+/* The reason alone: below a screen of usage nobody finds it. */
+static int wrong(const char *what, const char *given, const char *wanted)
+{
+	fprintf(stderr, "failsoftctl: %s%s: %s; see failsoftctl procedure help\n", what, given, wanted);
+	return -EINVAL;
+}
+
 struct wish {
-	char kind[16];
-	const char *who;
+	const char *kind, *who;
 	uint64_t deadline_ms, memory_bytes; /* UINT64_MAX: the default */
 	bool is_responder, is_loose;
 	const char *keep[KEEP_MAX];
@@ -44,16 +58,26 @@ static int read_number(const char *text, uint64_t *ret)
 	return errno || *end || end == text || *text == '-' || *ret > UINT64_MAX / 1000 ? -EINVAL : 0;
 }
 
+static int take_deadline(struct wish *w, const char *text)
+{
+	if (read_number(text, &w->deadline_ms) < 0 || w->deadline_ms < DEADLINE_LEAST_MS ||
+	    w->deadline_ms > DEADLINE_MOST_MS)
+		return wrong("--deadline=", text, "give 10 to 30000 milliseconds");
+	return 0;
+}
+
 static int take_option(struct wish *w, int option)
 {
 	switch (option) {
 	case 'd':
-		return read_number(optarg, &w->deadline_ms);
+		return take_deadline(w, optarg);
 	case 'm':
-		return read_number(optarg, &w->memory_bytes);
+		if (read_number(optarg, &w->memory_bytes) < 0)
+			return wrong("--memory=", optarg, "give bytes, in figures alone, such as 1048576");
+		return 0;
 	case 'k':
 		if (w->keep_count == KEEP_MAX)
-			return -EINVAL;
+			return wrong("--keep=", optarg, "16 files are kept at most");
 		w->keep[w->keep_count++] = optarg;
 		return 0;
 	case 'r':
@@ -62,7 +86,8 @@ static int take_option(struct wish *w, int option)
 	case 'l':
 		w->is_loose = true;
 		return 0;
-	default:
+	default: /* getopt has said what is wrong */
+		fputs("failsoftctl: see failsoftctl procedure help\n", stderr);
 		return -EINVAL;
 	}
 }
@@ -70,14 +95,28 @@ static int take_option(struct wish *w, int option)
 /* "name=hog" */
 static int take_who(struct wish *w, const char *text)
 {
-	const char *equals = strchr(text, '=');
-	size_t length = equals ? (size_t)(equals - text) : 0;
+	static const char *const kinds[] = { "pid", "name", "unit", "cgroup" };
+	const size_t length = strcspn(text, "=");
 
-	if (length == 0 || length >= sizeof(w->kind))
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (length != strlen(kinds[i]) || strncmp(text, kinds[i], length) != 0)
+			continue;
+		w->kind = kinds[i];
+		w->who = text[length] ? text + length + 1 : "";
+		return *w->who ? 0 : wrong("", text, "it is not said who is meant");
+	}
+	return wrong("", text, "who is meant is pid=, name=, unit= or cgroup=, and what follows");
+}
+
+static int take_words(struct wish *w, int count, char **word)
+{
+	if (count < 1)
+		return wrong("procedure add", "", "KIND=WHO and PROGRAM are missing");
+	if (take_who(w, word[0]) < 0)
 		return -EINVAL;
-	memcpy(w->kind, text, length);
-	w->who = equals + 1;
-	return 0;
+	if (count < 2)
+		return wrong("procedure add ", word[0], "PROGRAM is missing");
+	return word[1][0] == '/' ? 0 : wrong("", word[1], "give the program by its absolute path");
 }
 
 static int put_keep(sd_bus_message *m, const struct wish *w)
@@ -147,8 +186,10 @@ static int remove_one(struct ctl *c, const char *text)
 	uint64_t id;
 	int r;
 
-	if (read_number(text, &id) < 0 || id > UINT32_MAX)
-		return usage();
+	if (read_number(text, &id) < 0 || id > UINT32_MAX) {
+		(void)wrong("procedure remove ", text, "give a number that failsoftctl procedure shows");
+		return EXIT_USAGE;
+	}
 	r = call_method(c, &reply, "RemoveProcedure", "u", (uint32_t)id);
 	sd_bus_message_unref(reply);
 	return r < 0 ? EXIT_UNKNOWN : EXIT_OK;
@@ -359,9 +400,9 @@ static int add(struct ctl *c, int argc, char **argv)
 	optind = 0; /* a second list of options: glibc and musl start over with 0 */
 	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1)
 		if (take_option(&w, option) < 0)
-			return usage();
-	if (argc - optind < 2 || take_who(&w, argv[optind]) < 0)
-		return usage();
+			return EXIT_USAGE;
+	if (take_words(&w, argc - optind, argv + optind) < 0)
+		return EXIT_USAGE;
 	id = send_wish(c, &w, argv + optind + 1);
 	if (id < 0)
 		return EXIT_UNKNOWN;
@@ -378,6 +419,6 @@ int procedure_verb(struct ctl *c)
 	if (!strcmp(what, "remove") && c->rest_count == 2)
 		return remove_one(c, c->rest[1]);
 	if (!strcmp(what, "help"))
-		return usage(), EXIT_OK;
+		return print_usage(stdout), EXIT_OK;
 	return !strcmp(what, "list") && c->rest_count <= 1 ? list(c) : usage();
 }

@@ -39,12 +39,25 @@ static struct place places[PLACES_MAX];
 static unsigned places_count;
 static bool wants_answer;
 
-static int usage(void)
+static void print_usage(FILE *out)
 {
 	fputs("usage: failsoft-alarm [--write=FILE=TEXT] [--console=FILE] [--udp=ADDRESS:PORT]\n"
 	      "                      [--tcp=ADDRESS:PORT] [--answer] [--message=TEXT]\n"
-	      "  at most 8 of the first four; ADDRESS in figures, [::1]:5140 for IPv6\n", stderr);
+	      "       failsoft-alarm --help\n"
+	      "  at most 8 of the first four; ADDRESS in figures, [::1]:5140 for IPv6\n", out);
+}
+
+static int usage(void)
+{
+	print_usage(stderr);
 	return 2;
+}
+
+/* Asked for: 0, unless nobody could be told. */
+static int help(void)
+{
+	print_usage(stdout);
+	return fflush(stdout) ? 1 : 0;
 }
 
 /* "192.0.2.1:5140", "[2001:db8::1]:5140" */
@@ -204,7 +217,8 @@ int main(int argc, char **argv)
 		{ "console", required_argument, NULL, KIND_CONSOLE },
 		{ "udp", required_argument, NULL, KIND_UDP }, { "tcp", required_argument, NULL, KIND_TCP },
 		{ "answer", no_argument, NULL, 'a' },
-		{ "message", required_argument, NULL, 'm' }, { NULL, 0, NULL, 0 },
+		{ "message", required_argument, NULL, 'm' },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	struct failsoft_responder_run run;
 	const char *words = NULL;
@@ -215,6 +229,8 @@ int main(int argc, char **argv)
 			words = optarg;
 		else if (option == 'a')
 			wants_answer = true;
+		else if (option == 'h')
+			return help();
 		else if (option == '?' || !add((enum kind)option, optarg))
 			return usage();
 	}

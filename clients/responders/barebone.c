@@ -42,16 +42,29 @@ struct process {
 	unsigned long flags;
 };
 
-static int usage(void)
+static void print_usage(FILE *out)
 {
 	fputs("usage: failsoft-barebone [--term|--end] [--protect=TEXT] NAME...\n"
 	      "       failsoft-barebone --continue\n"
+	      "       failsoft-barebone --help\n"
 	      "  NAME    what keeps running, as in /proc/PID/comm; * and ? stand for any text, any byte\n"
 	      "  --protect=TEXT  the same, as failsoft.json's protect: a name, a path, unit:, cgroup:, uid:\n"
 	      "          (a NAME or a TEXT may be several, a line each)\n"
 	      "  --term  SIGTERM to the rest instead of SIGSTOP\n"
-	      "  --end   SIGTERM, and 0.5 s later SIGKILL to what is still there\n", stderr);
+	      "  --end   SIGTERM, and 0.5 s later SIGKILL to what is still there\n", out);
+}
+
+static int usage(void)
+{
+	print_usage(stderr);
 	return 2;
+}
+
+/* Asked for: 0, unless nobody could be told. */
+static int help(void)
+{
+	print_usage(stdout);
+	return fflush(stdout) ? 1 : 0;
 }
 
 /* "17 (a name) S 1 17 ... flags" */
@@ -270,7 +283,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "term", no_argument, NULL, 't' }, { "end", no_argument, NULL, 'e' },
 		{ "continue", no_argument, NULL, 'c' }, { "protect", required_argument, NULL, 'p' },
-		{ NULL, 0, NULL, 0 },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	static struct barebone b; /* locked from the beginning */
 	bool is_end = false;
@@ -279,6 +292,8 @@ int main(int argc, char **argv)
 	b.proc = opendir("/proc");
 	b.signal = SIGSTOP;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'h')
+			return help();
 		if (option == '?' || (option == 'p' && !add_texts(&b.protect, optarg)))
 			return usage();
 		if (option == 'p')

@@ -15,14 +15,27 @@
 #define EXIT_USAGE  2
 #define WITHOUT_MAX 16u
 
-static int usage(void)
+static void print_usage(FILE *out)
 {
 	fputs("usage: failsoft-hold [--without=LIBRARY]... PROGRAM...\n"
+	      "       failsoft-hold --help\n"
 	      "Each PROGRAM the absolute path of one; those that are not there are left out. "
 	      "LIBRARY: how\n"
 	      "the name of a file begins that is not to be held, such as libzstd; at most 16.\n",
-	      stderr);
+	      out);
+}
+
+static int usage(void)
+{
+	print_usage(stderr);
 	return EXIT_USAGE;
+}
+
+/* Asked for: 0, unless nobody could be told. */
+static int help(void)
+{
+	print_usage(stdout);
+	return fflush(stdout) ? 1 : 0;
 }
 
 /* 1: held; 0: there is none. */
@@ -65,6 +78,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"without", required_argument, NULL, 'w'},
+		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 	const char *without[WITHOUT_MAX + 1] = {NULL};
@@ -72,6 +86,8 @@ int main(int argc, char **argv)
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'h')
+			return help();
 		if (option != 'w' || count == WITHOUT_MAX || !*optarg)
 			return usage();
 		without[count++] = optarg;

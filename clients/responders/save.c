@@ -40,15 +40,28 @@ struct save {
 	bool is_mapping;
 };
 
-static int usage(void)
+static void print_usage(FILE *out)
 {
 	fputs("usage: failsoft-save --from=WHAT --to=FILE [--max=BYTES]\n"
+	      "       failsoft-save --help\n"
 	      "  WHAT  fd:N     what the process has open as N; of a pipe, what is in it\n"
 	      "        shm:NAME the shared memory /dev/shm/NAME\n"
 	      "        map:NAME the first mapping whose name ends so, as in /proc/PID/maps\n"
 	      "        file:PATH\n"
-	      "  it is written to FILE.new; one that a power cut left is kept as FILE.left\n", stderr);
+	      "  it is written to FILE.new; one that a power cut left is kept as FILE.left\n", out);
+}
+
+static int usage(void)
+{
+	print_usage(stderr);
 	return 2;
+}
+
+/* Asked for: 0, unless nobody could be told. */
+static int help(void)
+{
+	print_usage(stdout);
+	return fflush(stdout) ? 1 : 0;
 }
 
 static int complain(const char *what)
@@ -280,7 +293,8 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "from", required_argument, NULL, 'f' }, { "to", required_argument, NULL, 't' },
-		{ "max", required_argument, NULL, 'm' }, { NULL, 0, NULL, 0 },
+		{ "max", required_argument, NULL, 'm' }, { "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	static char output[BUFSIZ];
 	struct failsoft_responder_run run;
@@ -295,7 +309,7 @@ int main(int argc, char **argv)
 		else if (option == 'm')
 			s.max_bytes = strtoull(optarg, NULL, 10);
 		else
-			return usage();
+			return option == 'h' ? help() : usage();
 	}
 	if (optind < argc || !is_source(s.from) || !s.to || s.to[0] != '/' || strlen(s.to) > PATH_BYTES - 8)
 		return usage();

@@ -215,8 +215,12 @@ static void print_sums(const struct backtest *all, uint32_t count, const struct 
 
 static void print_score(const char *name, const struct forecast_score *s)
 {
-	double all = s->stated_us ? (double)s->stated_us : 1;
+	double all = (double)s->stated_us;
 
+	if (!s->stated_us) { /* of nothing there is no share */
+		printf("| %s | - | - | - | - | - |\n", name);
+		return;
+	}
 	printf("| %s | %.1f s | %.0f %% | %.0f %% | %.0f %% | factor %.2f |\n", name,
 	       (double)s->stated_us / 1e6, 100 * (double)s->inside_us / all,
 	       100 * (double)s->early_us / all, 100 * (double)s->late_us / all,

@@ -84,8 +84,8 @@ static int unpack(struct player *p)
 	free(packed);
 	p->is_badly_packed = result != LZMA_STREAM_END && result != LZMA_BUF_ERROR; /* that: it is cut */
 	if (r == 0 && result != LZMA_STREAM_END)
-		fprintf(stderr, "failsoftctl: %s: its compression is cut or damaged; what came before is "
-			"shown\n", p->path);
+		fprintf(stderr, "failsoftctl: %s: its compression %s; what came before is shown\n", p->path,
+			p->is_badly_packed ? "is damaged" : "ends too early: the file is cut");
 	return r;
 }
 

@@ -129,8 +129,6 @@ static int record_live(struct ctl *c, int to)
 
 	if (from < 0)
 		return EXIT_UNKNOWN;
-	if (c->note)
-		fputs("failsoftctl: --note is for --stand-alone; the broker writes its own record\n", stderr);
 	code = copy(c, from, to);
 	close(from);
 	return code;
@@ -140,6 +138,11 @@ int record_verb(struct ctl *c)
 {
 	int fd, code;
 
+	if (!c->stand_alone && (c->note || c->cgroups_count)) {
+		fprintf(stderr, "failsoftctl: --%s is for --stand-alone; the broker writes its own record\n",
+			c->note ? "note" : "cgroup");
+		return EXIT_USAGE;
+	}
 	if (!c->stand_alone && call_connect(c, c->address) < 0) {
 		fputs("failsoftctl: to record this machine without a broker: record --stand-alone FILE\n",
 		      stderr);

@@ -106,7 +106,9 @@ static bool is_wrong_use(const struct ctl *c)
 {
 	const char *text = c->configs_count > 1 ? "replay takes one --config" :
 			   c->draw && c->json ? "--draw is for people, --json for programs: take one" :
-			   c->speed > 0 && !c->draw ? "--speed goes with --draw" : NULL;
+			   c->speed > 0 && !c->draw ? "--speed goes with --draw" :
+			   c->count && !c->draw ? "--count goes with --draw" :
+			   c->strict && c->draw ? "--strict compares, --draw does not: take one" : NULL;
 
 	if (text)
 		fprintf(stderr, "failsoftctl: %s\n", text);

@@ -139,6 +139,19 @@ static int read_request(struct request *q, const struct settings *defaults, int 
 	return 0;
 }
 
+/* What could not be written was not said: a script would take an empty answer for a true one. */
+static int finish(void)
+{
+	const char *why = fflush(stdout) ? strerror(errno) : NULL;
+
+	if (!why && ferror(stdout))
+		why = "not all could be written";
+	if (!why)
+		return 0;
+	fprintf(stderr, "failsoft-telemetry: standard output: %s\n", why);
+	return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	static struct device device; /* large, and wanted in one place */
@@ -150,7 +163,7 @@ int main(int argc, char **argv)
 	settings_default(&settings);
 	r = read_request(&request, &settings, argc, argv);
 	if (r)
-		return r < 0 ? 0 : r;
+		return r < 0 ? finish() : r;
 	if (settings_read(&settings, request.config ? request.config : SETTINGS_FILE,
 			  request.config != NULL, complaint, sizeof(complaint)) < 0) {
 		fprintf(stderr, "%s\n", complaint);
@@ -158,7 +171,7 @@ int main(int argc, char **argv)
 	}
 	if (request.is_check_config) {
 		settings_print_json(&settings, stdout);
-		return 0;
+		return finish();
 	}
 	settings.spread_us = request.device.is_check ? 0 : settings.spread_us;
 	r = device_start(&device, &request.device, &settings);

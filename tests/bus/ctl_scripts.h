@@ -94,7 +94,12 @@ static const struct ctl_script without_domains = { .stage = "normal", .nearest =
 static const struct ctl_script refusing_explain = {
 	CALM, .stage = "normal", .refused_method = "Explain",
 	.error_name = "org.failsoft.Broker1.Error.UnknownEpisode",
-	.error_text = "episode 77 is not remembered",
+	.error_text = "episode 77 is not remembered; ListEpisodes names those that are",
+};
+static const struct ctl_script refusing_clients = {
+	CALM, .stage = "normal", .refused_method = "ListClients",
+	.error_name = "org.failsoft.Broker1.Error.InvalidArgument",
+	.error_text = "no client is registered as \"ListClients\"; see ListClients",
 };
 static const struct ctl_script refusing_reload = {
 	CALM, .stage = "normal", .refused_method = "Reload",

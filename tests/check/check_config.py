@@ -68,6 +68,10 @@ tap.check('the built sample is the program\'s',
           [] if built('failsoft.json.sample') == sample_text else ['interfaces/failsoft.json.sample differs'])
 tap.check('the built page contains the program\'s options',
           [] if man_options in built('failsoft.json.5') else ['interfaces/failsoft.json.5 differs'])
+bus_page = (tap.SOURCE / f'interfaces/{tap.NAME}.5').read_text()
+shown = {k: int(v) for k, v in re.findall(r'^\.I (budget_[a-z_]+)\n\(?(\d+)', bus_page, re.MULTILINE)}
+wanted = {k: v for k, v in sample.items() if k.startswith('budget_') and k.endswith('_ms')}
+tap.check('the bus page gives the budgets of the sample', [] if shown == wanted else [f'{shown}, not {wanted}'])
 result = check_accepts(sample_text)
 tap.check('--check-config accepts the sample', [] if result.returncode == 0 else [result.stderr.strip()])
 result = check_accepts('{"hold_sm": 1}')
@@ -79,6 +83,10 @@ tap.check('--check-config warns of an export file that cannot be, and prints the
           [] if result.returncode == 0 and 'export_file /no/such/folder/x' in result.stderr and
           json.loads(result.stdout)['export_file'] == '/no/such/folder/x' else
           [f'exit status {result.returncode}: {result.stderr.strip()}'])
+OUTPUTS = ('--check-config', '--print-sample-config', '--print-man-options', '--help', '--version')
+tap.check('what cannot be written is no success', [
+    p for name in ('failsoftd', 'failsoft-telemetry') if any(tap.BUILD.rglob(name))
+    for p in tap.unwritten(name, *OUTPUTS)])
 tap.check('the pages name settings that exist',
           [p for page in ('failsoftd.8', 'failsoft.json.5.in') for p in unknown_words(page)])
 tap.done()

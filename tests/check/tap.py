@@ -92,6 +92,15 @@ def output_of(*command):
     return result.stdout
 
 
+def unwritten(name, *options):
+    """What the program says where nothing can be written: a full output, and none."""
+    for option in options:
+        for to in ('>/dev/full', '>&-'):
+            result = run('sh', '-c', f'exec "$0" "$@" {to}', program(name), *option.split())
+            if result.returncode != 1 or f'{name}: standard output: ' not in result.stderr:
+                yield f'{name} {option} {to}: {result.returncode}, {result.stderr.strip()!r}'
+
+
 BUS_CONFIG = '''<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
