@@ -128,13 +128,20 @@ static bool find_victim(struct broker *b, uint32_t domain, struct victim *ret)
 	return true;
 }
 
+/* One that has ended since the survey is nobody's cause any more. */
+static bool lives(struct broker *b, uint32_t domain, const struct victim *victim)
+{
+	if (b->core.domain[domain].escalate.victim.kind != VICTIM_NONE)
+		return true; /* another one is being ended, and is held: this one will not be taken */
+	return terminate_hold(&b->terminate, domain, victim) > 0;
+}
+
 void victims_choose(struct broker *b, uint32_t domain)
 {
 	struct victim victim;
 	bool found = find_victim(b, domain, &victim);
 
-	/* one that has ended since the survey is nobody's cause any more */
-	found = found && terminate_hold(&b->terminate, domain, &victim) > 0;
+	found = found && lives(b, domain, &victim);
 	if (found)
 		respond_give(b, &victim);
 	/* Whom the kernel has killed is missing there, and somebody else comes out on top instead. */

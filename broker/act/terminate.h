@@ -31,8 +31,9 @@ int terminate_init(struct terminate *t, int root_fd);
 void terminate_fini(struct terminate *t);
 
 /*
- * Takes hold of the victim's processes that live and are not held already. Returns how many are
- * held for the domain; a process that is gone, or whose pid is another's now, is not.
+ * Takes hold of the victim's processes that live and are not held already, and lets go of all others of the
+ * domain: a signal is for this victim. Returns how many are held; a process that is gone, or whose pid is
+ * another's now, is not.
  */
 uint32_t terminate_hold(struct terminate *t, uint32_t domain, const struct victim *v);
 

@@ -271,6 +271,25 @@ static void ended_between_hold_and_signal(void **state)
 	(void)state;
 }
 
+/* One that was found and not taken is let go when the next one is held: the signal is for that alone. */
+static void the_newest_victim_alone(void **state)
+{
+	struct scene s;
+	struct victim first, second;
+
+	(void)state;
+	scene_open(&s);
+	first = victim_of(&s, 0, 2);
+	second = victim_of(&s, 1, 2);
+	assert_int_equal(terminate_hold(&s.t, 0, &first), 2);
+	assert_int_equal(terminate_hold(&s.t, 0, &second), 2);
+	assert_int_equal(terminate_signal(&s.t, 0, SIGTERM), 2);
+	expect_ended(&s, 1, SIGTERM);
+	expect_ended(&s, 2, SIGTERM);
+	expect_alive(&s, 0);
+	scene_close(&s);
+}
+
 static void domains_are_apart(void **state)
 {
 	struct victim one, two;
@@ -352,6 +371,7 @@ int main(void)
 		cmocka_unit_test(a_copy_of_the_pidfd_keeps_nothing_readable),
 		cmocka_unit_test(not_the_process_that_was_seen),
 		cmocka_unit_test(passed_by), cmocka_unit_test(ended_between_hold_and_signal),
+		cmocka_unit_test(the_newest_victim_alone),
 		cmocka_unit_test(domains_are_apart),
 		cmocka_unit_test(room_for_so_many),
 		cmocka_unit_test(descriptors_are_not_inherited),
