@@ -24,6 +24,14 @@ def state(process):
     return "S" if letter == "R" else letter
 
 
+def states(processes, wanted):
+    """A signal is on its way until its process has run: on a busy machine that takes a moment."""
+    end = time.monotonic() + 2
+    while [state(p) for p in processes] != list(wanted) and time.monotonic() < end:
+        time.sleep(0.01)
+    return [state(p) for p in processes]
+
+
 def sleeper(folder, name):
     path = folder / name
     shutil.copy("/bin/sleep", path)
@@ -48,9 +56,9 @@ def inside(program, folder):
     sleepers = [sleeper(folder, name) for name in ("pump", "pump-log", "viewer", "sshd")]
     time.sleep(0.2)
     says = call(program, "pump*")
-    stopped = [state(p) for p in sleepers]
+    stopped = states(sleepers, "SSTS")
     subprocess.run([program, "--continue"], check=True, stdout=subprocess.DEVNULL)
-    gone_on = [state(p) for p in sleepers]
+    gone_on = states(sleepers, "SSSS")
     protect = f"--protect=none\n{folder}/pump-*\nunit:none.service\ncgroup:/none"
     says += " " + call(program, "--end", protect, "none\npump", pid=0, pids=[sleepers[2].pid])
     says += " " + call(program, "--end", "--protect=uid:0", "none", pid=0, pids=())

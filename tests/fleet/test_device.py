@@ -123,7 +123,7 @@ def server_stands_still():
         w.mosquitto.process.send_signal(signal.SIGSTOP)
         w.slide(LOW, LOWER, LOWEST)
         time.sleep(1.5)
-        _, answers = w.ask_orders()
+        requests, answers = w.ask_orders()
         early = alarms(w)
         w.mosquitto.process.send_signal(signal.SIGCONT)
         w.wait("event", kind="shutdown", raised=True)
@@ -132,11 +132,13 @@ def server_stands_still():
         twice = [i for i, n in ids_of(w, "alarm").items() if n > 1]
         missed = [e for e in w.events() if e["event"] == "answer" and e.get("result") == "missed"]
     orders = [a for a in answers if a["step"] in ("degrade", "shutdown")]
-    print(f"# answered after {[a['taken_us'] for a in orders]} us of 1000000")
+    given = {r["sequence"]: r["deadline_us"] - r["time_us"] for r in requests}  # longer on a busy machine
+    budget = given.get(orders[-1]["sequence"], 0) if orders else 0
+    print(f"# answered after {[a['taken_us'] for a in orders]} us of {budget}")
     tap.check("a server that stands still: partial, shortly before the deadline, and nothing is missed",
               expect(early=(early, []), last=(orders and orders[-1]["result"], "partial"), missed=(missed, []),
                      twice=(twice, [])) +
-              true(in_time=orders and 800000 < orders[-1]["taken_us"] < 1000000))
+              true(in_time=orders and budget * 0.8 < orders[-1]["taken_us"] < budget))
 
 
 def killed_at_random():
