@@ -8,6 +8,7 @@
 #include "act/kin.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/priority.h"
 #include "base/text.h"
 #include "respond.h"
 #include "sense/survey.h"
@@ -25,6 +26,10 @@
 /* Several are ended until headroom is so many times the floor of warning. Half: the next crisis is a
  * second away; double: more are ended than must be. */
 #define CALM_FLOORS	2u
+
+/* As good as nothing: a survey takes some 0.1 MiB of the kernel's memory. Half: a leak of 100 MiB/s is past
+ * it before the survey has begun; double: others may run in its middle where there is still memory. */
+#define END_BYTES	MIB
 
 /* At the start all of 4096 processes are looked at, in 80 ms at most. */
 #define FIRST_PIECES	128u
@@ -136,10 +141,29 @@ static bool lives(struct broker *b, uint32_t domain, const struct victim *victim
 	return terminate_hold(&b->terminate, domain, victim) > 0;
 }
 
+/*
+ * Where nothing is left each file of /proc that is opened waits in reclaim for what the kernel's victim gives
+ * back, which cannot end beside a real-time program that waits so: a survey took 1 to 1.8 s, and the machine
+ * stood still for it. With 0.1 MiB left and a leak at full speed that was started again and again the
+ * ordinary loop stood still for 40 to 74 % of the time, and for 0 to 29 % without the class.
+ */
+static bool find_at_end(struct broker *b, uint32_t domain, struct victim *ret)
+{
+	bool is_at_end = b->core.domain[domain].estimate.headroom_bytes < END_BYTES;
+	bool found;
+
+	if (is_at_end)
+		priority_pause(true);
+	found = find_victim(b, domain, ret);
+	if (is_at_end)
+		priority_pause(false);
+	return found;
+}
+
 void victims_choose(struct broker *b, uint32_t domain)
 {
 	struct victim victim;
-	bool found = find_victim(b, domain, &victim);
+	bool found = find_at_end(b, domain, &victim);
 
 	found = found && lives(b, domain, &victim);
 	if (found)

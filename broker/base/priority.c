@@ -59,6 +59,13 @@ int priority_take(int priority)
 	return r;
 }
 
+void priority_pause(bool is_paused)
+{
+	if (taken && !was_lost)
+		(void)set_class(is_paused ? SCHED_OTHER : SCHED_FIFO,
+				is_paused ? 0 : taken); /* was granted before */
+}
+
 /* The kernel has moved its limit up by a second: it is set anew with the class. */
 bool priority_step(uint64_t now_us)
 {

@@ -13,5 +13,8 @@
 /* Takes SCHED_FIFO at that priority for this thread. Returns 0 or a negative errno: not taken. */
 int priority_take(int priority);
 
+/* Without it for what waits for others to run; it comes back with false. Where it was lost, nothing. */
+void priority_pause(bool is_paused);
+
 /* Gives back what was lost, once enough time has passed. Returns true when it had to. */
 bool priority_step(uint64_t now_us);

@@ -16,7 +16,8 @@
 #include "base/priority.h"
 #include "base/units.h"
 
-enum { GOOD, NO_RIGHT, NOT_TAKEN, NEVER_LOST, NOT_SAID_ONCE, REGAINED_AT_ONCE, NOT_REGAINED, LOST_AT_REST };
+enum { GOOD, NO_RIGHT, NOT_TAKEN, NEVER_LOST, NOT_SAID_ONCE, REGAINED_AT_ONCE, NOT_REGAINED, LOST_AT_REST,
+       NOT_PAUSED };
 
 static int class_now(void)
 {
@@ -46,8 +47,15 @@ static int in_child(void)
 		usleep(10000);
 	if (class_now() != SCHED_FIFO)
 		return LOST_AT_REST;
+	priority_pause(true);
+	if (class_now() != SCHED_OTHER)
+		return NOT_PAUSED;
+	priority_pause(false);
+	if (class_now() != SCHED_FIFO)
+		return NOT_PAUSED;
 	if (!turns_until_lost())
 		return NEVER_LOST;
+	priority_pause(false); /* what was lost does not come back by it */
 	if (!priority_step(now_us) || priority_step(now_us + 1))
 		return NOT_SAID_ONCE;
 	if (class_now() != SCHED_OTHER || priority_step(now_us + US_PER_S - 1) || class_now() != SCHED_OTHER)
