@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Adds up what meson's test logs say: prints failures, skips with their reasons and, as the last
 line, `N passed, N failed, N skipped`. Every TAP line counts; a test without TAP counts as one.
-Usage: summary.py BUILD_DIRECTORY...  Exit status 1 if anything failed or there was no test."""
+Usage: summary.py BUILD_DIRECTORY...  Exit status 1 if anything failed or there was no test.
+
+The programs of bus and fleet wait in real time for other processes, on a machine that others share.
+`summary.py --again BUILD_DIRECTORY` prints the names of those that failed, if they are few, for one
+run alone; that run counts then, and it is said that it was the second."""
 
 import json
 import pathlib
@@ -11,6 +15,10 @@ import sys
 
 LINE = re.compile(r'(not )?ok\b\s*(\d+)?\s*(?:- )?([^#]*?)\s*(?:#\s*skip\S*\s*(.*))?$', re.IGNORECASE)
 PLAN = re.compile(r'1\.\.(\d+)\s*(?:#\s*skip\S*\s*(.*))?$', re.IGNORECASE)
+
+
+REAL_TIME = re.compile(r'\S*:(?:bus|fleet) / (\S+)$')
+FEW = 2
 
 
 class Sum:
@@ -59,17 +67,38 @@ class Sum:
             self.failed.append(f'{name}: {result.lower()}, exit status {test.get("returncode")}')
 
 
+def read(build, base):
+    """What a run of meson has logged, if it has."""
+    log = pathlib.Path(build, 'meson-logs', f'{base}.json')
+    lines = log.read_text(errors='replace').splitlines() if log.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def failures_of(test):
+    alone = Sum()
+    alone.add('', test)
+    return alone.failed
+
+
+def again(build):
+    """Many failures, or one elsewhere, are no accident of a busy machine."""
+    failed = [REAL_TIME.match(test['name']) for test in read(build, 'testlog') if failures_of(test)]
+    if len(failed) <= FEW and all(failed):
+        print(''.join(match.group(1) + '\n' for match in failed), end='')
+
+
 def main(builds):
-    total = Sum()
+    total, second = Sum(), []
     for build in builds:
-        log = pathlib.Path(build, 'meson-logs', 'testlog.json')
         where = '' if len(builds) == 1 else f'{pathlib.Path(build).name}/'
-        if not log.exists() or log.stat().st_size == 0:
+        tests, repeated = read(build, 'testlog'), {test['name']: test for test in read(build, 'again')}
+        if not tests:
             total.failed.append(f'{build}: no test has run')
-            continue
-        for line in log.read_text(errors='replace').splitlines():
-            total.add(where, json.loads(line))
-    for word, rows in (('skipped', total.skipped), ('FAILED', total.failed)):
+        for test in tests:
+            if test['name'] in repeated:
+                second += [f'{where}{failure}; the second run, alone, counts' for failure in failures_of(test)]
+            total.add(where, repeated.get(test['name'], test))
+    for word, rows in (('skipped', total.skipped), ('SECOND', second), ('FAILED', total.failed)):
         for row in rows:
             print(f'{word}: {row}')
     print(f'{total.passed} passed, {len(total.failed)} failed, {len(total.skipped)} skipped')
@@ -77,4 +106,4 @@ def main(builds):
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(again(sys.argv[2]) if sys.argv[1] == '--again' else main(sys.argv[1:]))
