@@ -5,13 +5,6 @@
 
 #include "base/units.h"
 
-/*
- * SIGTERM must leave at least this to react; less is no request. Source: a locked handler wakes in
- * 0.01 ms, a cold one in 10-15 ms on a thrashing machine. Doubled: a full-speed leak is 20 ms
- * nearer to the cliff.
- */
-#define TERM_LEAST_US	(20 * US_PER_MS)
-
 /* A program that has answered ends within milliseconds; SIGTERM would cut into that. Half: slow
  * exits are cut; double: one that does not mean to end lives so much longer. */
 #define LEAVE_MOST_US	(200 * US_PER_MS)
@@ -167,12 +160,12 @@ static bool has_joined(const struct escalate *e, const struct escalate_policy *p
 }
 
 /*
+ * The ladder: the first row of the present rung whose condition holds is taken.
+ *
  * A procedure is no reprieve. Headroom that comes back meanwhile proves nothing: the victim may be
  * stopped for the time of it, so that its leak seems to be over. Without a procedure SIGTERM would
  * have been sent already.
  */
-
-/* The ladder: the first row of the present rung whose condition holds is taken. */
 static const struct {
 	enum escalate_rung at;
 	bool (*when)(const struct escalate *e, const struct escalate_policy *p,
@@ -217,7 +210,11 @@ static const struct {
 	{ RUNG_SETTLE,	has_missed,	RUNG_IDLE,	ESCALATE_NOTHING },
 };
 
-/* Shortened when time is short, so that what ignores it costs no more than half of what is left. */
+/*
+ * Shortened when time is short, so that what ignores it costs no more than half of what is left. After
+ * a procedure that is judged anew as long as SIGTERM lasts: the victim was stopped meanwhile and seemed
+ * to take nothing more, and what had to be saved of it is.
+ */
 static uint64_t moment_us(uint64_t longest_us, const struct escalate_view *v)
 {
 	return MIN_OF(longest_us, MAX_OF(TERM_LEAST_US, v->tte_low_us / 2));
@@ -272,6 +269,8 @@ enum escalate_do escalate_step(struct escalate *e, const struct escalate_policy 
 	/* The final request's deadline moves when the client says busy. */
 	if (e->rung == RUNG_FINAL && !e->is_dry)
 		e->deadline_us = view->final_deadline_us;
+	if (e->rung == RUNG_TERM && has_procedure(e, p, view) && !e->is_dry && !view->is_back)
+		e->deadline_us = MIN_OF(e->deadline_us, time_add_us(view->now_us, moment_us(NEVER_US, view)));
 	for (unsigned i = 0; i < ARRAY_LEN(ladder); i++) {
 		if (ladder[i].at != e->rung || !ladder[i].when(e, p, view))
 			continue;

@@ -58,6 +58,7 @@ struct model_victim {
 	uint64_t client;		/* 0: none, or it had left before it was chosen */
 	uint64_t finals_before;		/* how many the client had ended when it was chosen */
 	uint64_t deadline_us;		/* of the rung it stands on */
+	uint64_t kill_from_us;		/* not before; at deadline_us at the latest */
 };
 
 struct model_episode {

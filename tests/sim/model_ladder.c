@@ -291,18 +291,20 @@ static void on_term(struct sim *s, struct model_domain *d, const struct event *e
 		sim_fail(s, "SIGTERM in domain %u before its procedure", (unsigned)e->domain);
 	d->victim.was_termed = true;
 	d->victim.is_dry = e->d;
-	d->victim.deadline_us = e->c;
+	d->victim.deadline_us = d->victim.kill_from_us = e->c;
+	if (d->victim.was_procedure && !e->d) /* judged anew, as what is left becomes less */
+		d->victim.kill_from_us = MIN_OF(e->c, s->now_us + TERM_LEAST_US);
 	cover_add(&s->cover, m->policy.escalate.dry_run ? COVER_TERM_DRY : COVER_TERM);
 }
 
 static void on_kill(struct sim *s, struct model_domain *d, const struct event *e)
 {
-	if (!d->victim.was_termed || d->victim.was_killed || s->now_us < d->victim.deadline_us)
+	if (!d->victim.was_termed || d->victim.was_killed || s->now_us < d->victim.kill_from_us)
 		sim_fail(s,
 			 "SIGKILL to the victim of domain %u at %" PRIu64
 			 ": SIGTERM %s, waits until %" PRIu64,
 			 (unsigned)e->domain, s->now_us,
-			 d->victim.was_termed ? "was sent" : "was not sent", d->victim.deadline_us);
+			 d->victim.was_termed ? "was sent" : "was not sent", d->victim.kill_from_us);
 	if (e->c < s->now_us)
 		sim_fail(s, "SIGKILL at %" PRIu64 " gives until %" PRIu64, s->now_us, e->c);
 	d->victim.was_killed = true;
