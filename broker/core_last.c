@@ -38,6 +38,7 @@ static struct last_view view_of(struct core *c, uint32_t domain, uint64_t now_us
 		.is_enabled = c->policy.escalate.enabled,
 		.is_dry = c->policy.escalate.dry_run,
 		.have_settled = have_settled(c),
+		.is_going = !last_ends_machine(&d->last) && core_is_machine_going(c),
 		.least_us = c->policy.escalate.settle_us,
 		.tte_low_us = d->estimate.tte_low_us,
 		.reboots = now_us < p->reboots_within_us ? c->reboots_before : 0,

@@ -123,7 +123,9 @@ enum last_do last_step(struct last *l, const struct last_policies *p, const stru
 	case LAST_TRYING:
 		if (!v->is_stuck)
 			enter(l, LAST_IDLE, v->now_us, NEVER_US);
-		return v->is_stuck && is_due ? run_policy(l, p, v) : LAST_NOTHING;
+		if (v->is_stuck && is_due && v->is_going) /* or it is called off */
+			l->deadline_us = time_add_us(v->now_us, PATIENCE_LEAST_US);
+		return v->is_stuck && v->now_us >= l->deadline_us ? run_policy(l, p, v) : LAST_NOTHING;
 	case LAST_ASKING:
 		return step_asking(l, p, v);
 	case LAST_RUNNING:

@@ -52,6 +52,7 @@ struct last_view {
 	bool is_back;			/* headroom is back */
 	bool is_enabled, is_dry;
 	bool have_settled;		/* nobody owes an answer to the last request any more */
+	bool is_going;			/* another domain ends the machine, which is enough for all */
 	uint64_t least_us;		/* look so long at least: what was ended may come back yet */
 	uint64_t tte_low_us;
 	uint32_t reboots;		/* of this loop: each followed the one before too soon */

@@ -46,6 +46,8 @@ static const struct row {
 	  LAST_PROGRAM, NOW + 60 * S },
 	{ "reboot: clients first", LAST_REBOOT, 0, LAST_TRYING, NOW, { .is_stuck = true }, LAST_ASKING,
 	  LAST_ASK, LAST_REBOOT, NEVER_US },
+	{ "reboot, another domain ends the machine: it is waited for", LAST_REBOOT, 0, LAST_TRYING, NOW,
+	  { .is_stuck = true, .is_going = true }, LAST_TRYING, LAST_NOTHING, 0, NOW + 20 * MS },
 	{ "power off: the same", LAST_POWEROFF, 0, LAST_TRYING, NOW, { .is_stuck = true }, LAST_ASKING,
 	  LAST_ASK, LAST_POWEROFF, NEVER_US },
 	{ "the third reboot", LAST_REBOOT, 0, LAST_TRYING, NOW, { .is_stuck = true, .reboots = 2 },
