@@ -51,8 +51,10 @@ void model_brake_call(struct sim *s, const struct call *c)
 	}
 	if (c->kind == CALL_STOPPED)
 		d->is_stopping = false;
-	if (c->kind == CALL_SURVEY)
+	if (c->kind == CALL_SURVEY) {
 		d->is_in_vain = d->is_stopped && !v;
+		d->unowed_rests = 0; /* up to now somebody was to be ended: it begins anew */
+	}
 }
 
 void model_brake_effect(struct sim *s, const struct core_effect *e)
