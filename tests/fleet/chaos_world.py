@@ -25,7 +25,8 @@ import world  # noqa: E402
 from subscriber import Fleet  # noqa: E402
 from watcher import Watcher  # noqa: E402
 
-faulthandler.dump_traceback_later(200, exit=True)  # world.py's are fewer, for shorter tests
+# world.py's are fewer, for shorter tests; Meson's limit is longer with a sanitizer, too
+faulthandler.dump_traceback_later(1100 if tap.is_sanitized() else 280, exit=True)
 PRIVATE = "FAILSOFT_TEST_PRIVATE"
 STATES = (world.PLENTY, world.LOW, world.LOWER)
 # An episode a second at least, so that a run of some seconds has many alarms.
@@ -89,7 +90,7 @@ class ChaosWorld(world.World):
         self.watcher = Watcher([self.server.address])
         self.fleet = Fleet(self.lab, [self.server.address], listen=True)
         servers.wait_for(self.watcher.is_up.is_set, "the watcher")
-        servers.wait_for(lambda: self.fleet.metric("failsoft_fleet_connected") == 1, "failsoft-fleet")
+        self.fleet.connected(self.server)
         self.server.save()
 
     def __exit__(self, *_):
@@ -121,9 +122,11 @@ class ChaosWorld(world.World):
         self.look()
 
     def look(self):
-        if not self.spool.exists():
+        try:
+            found = spool_reader.alarms(self.spool)
+        except FileNotFoundError:  # not there yet, or just set aside
             return
-        for name, payload in spool_reader.alarms(self.spool).items():
+        for name, payload in found.items():
             if self.raised.setdefault(name, payload) != payload:
                 self.conflicts.append(f"{name} names two alarms")
 
@@ -144,14 +147,52 @@ class ChaosWorld(world.World):
     def set_clock(self, off_s):
         self.jump.write_text(str(off_s))
 
-    def settle(self, seconds=20.0):
-        """The device lives until the server has all that matters; then it is ended in order."""
+    def settle(self, seconds=60.0, is_whole=True):
+        """There is memory again. The device lives until broker, device and server know that, and the server has all
+        that matters; then it is ended in order. is_whole: nobody has damaged what it had to tell."""
         end = time.monotonic() + seconds
         time.sleep(1.0)
-        while time.monotonic() < end and self.waiting():
+        while time.monotonic() < end and not (self.is_calm() and not (is_whole and self.untold())):
             time.sleep(0.1)
-        time.sleep(0.5)
+        time.sleep(1.0)  # what is too much comes now
         self.look()
+
+    def is_calm(self):
+        """The last of the device's states is the will of the one before until it is connected and has its broker."""
+        if self.waiting() or spool_reader.raised(self.spool):
+            return False
+        stages = ["normal", *(e["to"] for e in self.events() if e["event"] == "stage")]
+        return stages[-1] == "normal" and self.has_said(online=True, broker=True, stage="normal")
+
+    def has_said(self, **wanted):
+        """Is that in its last state?"""
+        states = self.watcher.payloads("/state")
+        data = judge.parse(states[-1][1])["data"] if states else {}
+        return all(data.get(k) == v for k, v in wanted.items())
+
+    def first_episode(self):
+        """The weather begins when the device has its broker, and is gone through once: what was before that is not told
+        by a device that has never heard of anything, however often it is killed."""
+        self.start_device()
+        servers.wait_for(lambda: self.has_said(online=True, broker=True), "the device and its broker", 40)
+        weather = Weather(self)
+        self.wait_raised(2)
+        return weather
+
+    def untold(self):
+        """The broker's episodes, by its own events, that no alarm told of."""
+        said = {m["data"].get("episode") for m in self.raw_alarms()
+                if m["data"]["kind"] == "imminent" and m["data"]["raised"]}
+        return self.episodes() - said
+
+    def episodes(self):
+        return {e["episode"] for e in self.events() if e["event"] == "stage" and e["to"] in ("imminent", "shutdown")}
+
+    def wait_online(self, since, seconds=30.0):
+        """Until the fleet shows that it has come, behind so many lines."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not any(line["what"] == "online" for line in self.fleet.lines[since:]):
+            time.sleep(0.05)
 
     # ---- what was seen ----
 

@@ -13,7 +13,8 @@ import mqtt
 import tap
 import world
 
-faulthandler.dump_traceback_later(220, exit=True)  # longer than the bus tests: servers come and go here
+# longer than the bus tests: servers come and go here; Meson's limit is longer with a sanitizer, too
+faulthandler.dump_traceback_later(900 if tap.is_sanitized() else 220, exit=True)
 TELEMETRY = tap.program("failsoft-telemetry")
 PREFIX = "failsoft/v1/test/dev"
 
@@ -104,7 +105,7 @@ class DeviceWorld(world.World):
         """Messages of the place with these members of data."""
         return [m for m in self.messages(place) if m[2] and all(m[2]["data"].get(k) == v for k, v in wanted.items())]
 
-    def wait(self, place, seconds=8.0, **wanted):
+    def wait(self, place, seconds=20.0, **wanted):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             found = self.data(place, **wanted)
@@ -113,16 +114,28 @@ class DeviceWorld(world.World):
             time.sleep(0.02)
         return None
 
-    def wait_empty(self, place, seconds=8.0):
+    def wait_empty(self, *places, seconds=20.0):
+        """Until the last message of each is empty: one that clears nothing comes with every connection."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            found = [m for m in self.messages(place) if m[2] is None]
-            if found:
-                return found[-1]
+            last = [found[-1] if (found := self.messages(place)) else None for place in places]
+            if all(m and m[2] is None for m in last):
+                return last[0]
             time.sleep(0.02)
         return None
 
-    def wait_online(self, seconds=10.0):
+    def wait_until(self, is_so, seconds=20.0):
+        """Who waits too long finds out by what is checked then."""
+        end = time.monotonic() + seconds
+        while not is_so() and time.monotonic() < end:
+            time.sleep(0.05)
+
+    def wait_answer(self, step, seconds=20.0):
+        """What the broker asked and how the device answered, once there is an answer to that."""
+        self.wait_until(lambda: any(a.get("step") == step for a in self.ask_orders()[1]), seconds)
+        return self.ask_orders()
+
+    def wait_online(self, seconds=30.0):
         found = self.wait("state", seconds, online=True, broker=True)
         if not found:
             raise RuntimeError("the device did not come: " + self.device_log())

@@ -16,18 +16,13 @@ for folder in ("check", "bus"):
     sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / folder))
 
 import tap  # noqa: E402
+from ports import free_port  # noqa: E402
 
 
 def need(*programs):
     for name in programs:
         if tap.run("sh", "-c", f"command -v {name}").returncode != 0:
             tap.skip_all(f"{name} is not installed")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Mosquitto:
@@ -63,6 +58,12 @@ class Mosquitto:
                 return s.connect_ex(("127.0.0.1", self.port)) == 0
 
         tap.wait_for(is_up, "mosquitto")
+
+    def said(self, since=0):
+        """Its log, from so many bytes on."""
+        with open(self.log, "rb") as log:
+            log.seek(since)
+            return log.read().decode(errors="replace")
 
     def stop(self, how=signal.SIGTERM):
         if self.process and self.process.poll() is None:

@@ -18,7 +18,8 @@ import time
 import urllib.error
 import urllib.request
 
-HOST = "127.0.0.1"
+from ports import HOST, free_port
+
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 PROGRAMS = {"mosquitto": "mosquitto", "nats-server": "nats-server", "prometheus": "prometheus",
@@ -34,20 +35,6 @@ def missing(*programs):
     """A reason to skip, "" if all are there."""
     lacking = [p for p in programs if not find(p)]
     return f"not installed: {', '.join(lacking)}: run ./dev setup" if lacking else ""
-
-
-_given = set()
-
-
-def free_port():
-    """One that nobody has now, and that this process has not given out before."""
-    while True:
-        with socket.socket() as s:
-            s.bind((HOST, 0))
-            port = s.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
 
 
 def die_with_parent():
@@ -212,7 +199,7 @@ class Lab:
         store.mkdir()
         saving = {None: [], "default": [], "each": ["autosave_on_changes true", "autosave_interval 1"]}
         config = [f"listener {port} {host}", "allow_anonymous true", "user root", "max_queued_messages 0",
-                  "log_type error", "log_type warning", "set_tcp_nodelay true",
+                  "log_type error", "log_type warning", "log_type subscribe", "set_tcp_nodelay true",
                   f"persistence {'true' if autosave else 'false'}", f"persistence_location {store}/",
                   *saving[autosave], *lines]
         path = self.write(f"{name}.conf", "\n".join(config) + "\n")
@@ -306,7 +293,7 @@ class Cluster:
         return [n.address for n in self.nodes]
 
     def stream_leader(self, name):
-        """The node that a stream's other copies follow."""
+        """The node that a stream's other copies follow, None: nobody says it now."""
         for node in self.nodes:
             if node.process.poll() is None:
                 state = fetch_json(f"{node.monitor}/jsz?accounts=1&streams=1") or {}
@@ -315,7 +302,7 @@ class Cluster:
                         if stream["name"] == name:
                             leader = stream["cluster"]["leader"]
                             return next(n for n in self.nodes if n.name == leader)
-        raise RuntimeError(f"no stream {name}")
+        return None
 
     def leader(self):
         """The node that the others follow in all that concerns the cluster as a whole."""

@@ -64,14 +64,16 @@ class Pressure:
         with open(self.root / "proc/meminfo", "r+", encoding="ascii") as file:
             file.write(meminfo(free))
 
-    def incident(self):
-        """Returns when it is over."""
+    def incident(self, is_seen=None):
+        """Returns when it is over; is_seen: an event before which a written one is not."""
         if self.cgroup:
             hog = self.lab.child([tap.program("failsoft-hog"), f"--rate={LEAK}"], "hog",
                                  self.cgroup.enter)
             hog.wait(60)
             return
         for free in (100000, 60000, PLENTY_KIB):
+            if free == PLENTY_KIB and is_seen:
+                is_seen.wait(60)
             self.write(free)
             time.sleep(1.5)
 
@@ -113,9 +115,9 @@ class Show:
     # ---- looking ----
 
     def alerts(self):
-        """Alertmanager's, of the real device, that are active."""
-        found = servers.fetch_json(f"{self.alertmanager.url}/api/v2/alerts?active=true") or []
-        return [a for a in found if a["labels"].get("device") == DEVICE]
+        """Alertmanager's, of the real device, that are active; None: it does not answer."""
+        found = servers.fetch_json(f"{self.alertmanager.url}/api/v2/alerts?active=true")
+        return None if found is None else [a for a in found if a["labels"].get("device") == DEVICE]
 
     def query(self, expression):
         """The largest value that Prometheus has for it, None while it has none."""
@@ -140,8 +142,10 @@ def once(show):
               [f"only {sorted(show.online())}: {show.lab.log('telemetry')[-500:]}"])
     print(f"# pressure: {show.pressure.what}", flush=True)
     began = time.monotonic()
-    threading.Thread(target=show.pressure.incident, daemon=True).start()
-    alerts = waited(show.alerts)
+    is_seen = threading.Event()
+    threading.Thread(target=show.pressure.incident, args=(is_seen,), daemon=True).start()
+    alerts = waited(show.alerts, 60)
+    is_seen.set()
     took = time.monotonic() - began
     tap.check("memory runs out on the device: Alertmanager has an alert of it", [] if alerts else
               ["none: " + show.lab.log("failsoft-fleet")[-500:]])
@@ -149,7 +153,7 @@ def once(show):
         print(f"# {took:.1f} s after the leak began: {json.dumps(alerts[0]['labels'])}")
     counted = 'failsoft_fleet_alarms_total{fleet="show",firmware="real-1",kind="imminent"} >= 1'
     tap.check("Prometheus has the figure", [] if waited(lambda: show.query(counted)) else ["it has not"])
-    rules = servers.fetch_json(f"{show.prometheus.url}/api/v1/rules") or {"data": {"groups": []}}
+    rules = waited(lambda: servers.fetch_json(f"{show.prometheus.url}/api/v1/rules")) or {"data": {"groups": []}}
     bad = [r["name"] for g in rules["data"]["groups"] for r in g["rules"] if r["health"] == "err"]
     tap.check("and our rules, without an error", bad if rules["data"]["groups"] else ["it has no rules"])
     report = waited(lambda: [line for line in show.fleet.shown("report") if line["device"] == DEVICE], 60)
@@ -157,7 +161,7 @@ def once(show):
     if report:
         print(f"# {report[0]['message']['data']['text']}")
     tap.check("and the alert is over when there is memory again",
-              [] if waited(lambda: not show.alerts(), 60) else [json.dumps(show.alerts())])
+              [] if waited(lambda: show.alerts() == [], 60) else [json.dumps(show.alerts())])
     page = show.fleet.get("/") or ""
     tap.check("the web page is served", [] if "<html" in page.lower() else [page[:80]])
 

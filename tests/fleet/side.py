@@ -15,10 +15,21 @@ import mqtt  # noqa: E402
 import tap  # noqa: E402
 
 
+SUBSCRIPTIONS = 5  # clients/fleet/fleet_part.h
+
+
+def is_subscribed(server, since, name="failsoft-fleet-"):
+    """It says that it is connected before the server has heard what it wants: till then it misses what is not kept."""
+    return server.said(since).count(f"Sending SUBACK to {name}") >= SUBSCRIPTIONS
+
+
 class Fleet:
-    """server: an mqtt.Mosquitto or a port; None: none."""
+    """server: an mqtt.Mosquitto or a way to one; a port; None: none."""
 
     def __init__(self, server, *options, listen=False, output="--json"):
+        self.server = server if hasattr(server, "said") else None
+        self.began = self.server.log.stat().st_size if self.server else 0
+        self.name = next((o.partition("=")[2] for o in options if o.startswith("--client-id=")), "failsoft-fleet-")
         self.http_port = mqtt.free_port() if listen else None
         command = [str(tap.program("failsoft-fleet")), output, *options]
         if server is not None:
@@ -43,6 +54,8 @@ class Fleet:
     def connected(self, seconds=10):
         if not self.err.wait("connected to", seconds):
             raise RuntimeError(f"failsoft-fleet did not connect: {self.err.all()}")
+        if self.server:
+            tap.wait_for(lambda: is_subscribed(self.server, self.began, self.name), "its subscriptions")
         return self
 
     def lines(self, what=None):

@@ -39,6 +39,15 @@ def alarms(path):
     return {s.message()["id"]: s.payload for s in found}
 
 
+def raised(path):
+    """The kinds whose newest alarm is not cleared."""
+    newest = {}
+    for slot in sorted((s for s in slots(path) if s.word == "alarm"), key=lambda s: s.sequence):
+        data = slot.message()["data"]
+        newest[data["kind"]] = data["raised"]
+    return [kind for kind, is_raised in newest.items() if is_raised]
+
+
 def damaged(path):
     """Slots that held something and are void."""
     return sum(not s.is_blank and not s.is_good for s in slots(path))

@@ -51,12 +51,14 @@ def alarm_leaves_before_the_deadline():
         kept = late.lines.wait(f"{PREFIX}/alarm/imminent"), late.lines.wait(f"{PREFIX}/alarm/shutdown")
         w.set_free(PLENTY)
         report = w.wait("report", episode=1)
-        w.wait_empty("alarm/shutdown")
-        requests, answers = w.ask_orders()
+        w.wait_empty("alarm/shutdown", "alarm/imminent")
+        requests, answers = w.wait_answer("resume")
         after = tap.run("timeout", "1", "mosquitto_sub", "-p", w.port, "-F", "%r %t %p", "-t", f"{PREFIX}/alarm/#").stdout
         log, told = w.device_log(), alarms(w)
     asked = {r["sequence"]: r for r in requests}
-    results = [(a["step"], a["result"], a["taken_us"] < 300000) for a in answers if a["step"] != "resume"]
+    given = {s: r["deadline_us"] - r["time_us"] for s, r in asked.items()}  # longer on a busy machine
+    results = [(a["step"], a["result"], a["taken_us"] < 0.3 * given[a["sequence"]]) for a in answers
+               if a["step"] != "resume"]
     print(f"# order to answer: {[a['taken_us'] for a in answers if a['step'] != 'resume']} us of 1000000")
     tap.check("each order is answered when the server has the alarm, long before the deadline",
               expect(results=({r[1:] for r in results}, {("done", True)}), last=(results[-1][0], "shutdown"),
@@ -82,8 +84,7 @@ def server_away():
         device = w.start_device()
         tap.wait_for(lambda: "not connected" in w.device_log(), "an attempt")
         w.slide(LOW, LOWER, LOWEST)
-        time.sleep(0.5)
-        _, answers = w.ask_orders()
+        _, answers = w.wait_answer("shutdown")
         device.kill()
         device.wait()
         device = w.start_device()  # nothing is new to it, and nobody has it
@@ -93,13 +94,16 @@ def server_away():
         device.wait()
         w.set_free(PLENTY)
         tap.wait_for(lambda: any(e["event"] == "episode_closed" for e in w.events()), "the end of the episode")
+        said = w.device_log().count("not connected")
         w.start_device()
-        tap.wait_for(lambda: w.device_log().count("not connected") > 2, "another attempt")
+        tap.wait_for(lambda: w.device_log().count("not connected") > said, "another attempt")
         w.serve()
-        w.wait("event", kind="imminent", raised=True)
-        w.wait("event", kind="shutdown", raised=False)
+        for kind in ("imminent", "shutdown"):
+            w.wait("event", kind=kind, raised=True)
+            w.wait("event", kind=kind, raised=False)
         report = w.wait("report", episode=1)
-        time.sleep(0.5)
+        w.wait("event", event="stage", to="normal")
+        time.sleep(0.5)  # what comes again comes now
         sent = alarms(w)
         ids = ids_of(w, "alarm")
         stages = [m[2]["data"]["to"] for m in w.data("event", event="stage")]
@@ -122,8 +126,7 @@ def server_stands_still():
         w.wait_online()
         w.mosquitto.process.send_signal(signal.SIGSTOP)
         w.slide(LOW, LOWER, LOWEST)
-        time.sleep(1.5)
-        requests, answers = w.ask_orders()
+        requests, answers = w.wait_answer("shutdown")
         early = alarms(w)
         w.mosquitto.process.send_signal(signal.SIGCONT)
         w.wait("event", kind="shutdown", raised=True)
@@ -167,7 +170,7 @@ def killed_at_random():
             w.set_free(PLENTY)
             tap.wait_for(lambda: sum(e["event"] == "episode_closed" for e in w.events()) > turn, "the end", 20)
             # what ends and begins anew while nobody watches is one alarm
-            tap.wait_for(lambda: w.messages("alarm/imminent")[-1][2] is None, "the all-clear")
+            tap.wait_for(lambda: w.wait_empty("alarm/imminent", "alarm/shutdown"), "the all-clear")
         time.sleep(1.5)
         kept = tap.run("timeout", "1", "mosquitto_sub", "-p", w.port, "-F", "%t %p", "-t",
                        f"{PREFIX}/alarm/#").stdout.strip()
@@ -185,14 +188,15 @@ def killed_at_random():
 def server_killed():
     """A server that forgets: what it acknowledged within the window before it was lost comes again, with the same id,
     however long it is away."""
-    with DeviceWorld({"resend_window_s": 3}) as w:
+    with DeviceWorld({"resend_window_s": 8}) as w:  # longer than a crisis of a busy machine
         w.start_device()
         w.wait_online()
         crisis(w)
         w.wait("event", kind="shutdown", raised=False)
+        w.wait("event", kind="imminent", raised=False)
         first = ids_of(w, "alarm")
         w.mosquitto.stop(signal.SIGKILL)
-        time.sleep(3.1)
+        time.sleep(8.1)
         w.serve()  # another watcher: it has seen nothing
         w.wait("event", kind="shutdown", raised=False)
         w.wait("report", episode=1)
@@ -213,16 +217,21 @@ def device_killed():
         will = w.wait("state", online=False)
         w.start_device()
         tap.wait_for(lambda: w.device_log().count("connected to") == 2, "the second connection")
-        time.sleep(0.3)
+        tap.wait_for(lambda: w.data("state", online=True)[-1][2]["data"]["session"] != birth[2]["data"]["session"],
+                     "its birth")
         again = w.data("state", online=True)[-1]
-        # 1.5 keepalives and 5 s after connecting: once more, over a late will
-        time.sleep(13.5)
-        births = [m for m in w.data("state", online=True) if
-                  m[2]["data"]["session"] == again[2]["data"]["session"]]
+
+        def span():
+            """Of its births: 1.5 keepalives and 5 s after connecting it is once more, over a late will."""
+            session = again[2]["data"]["session"]
+            came = [m[0] for m in w.data("state", online=True) if m[2]["data"]["session"] == session]
+            return came[-1] - came[0]
+        w.wait_until(lambda: span() > 12, 30)
+        twice = span() > 12
     tap.check("who is killed leaves a will of its session", true(will=bool(will)) +
               ([] if not will else expect(session=(will[2]["data"]["session"], birth[2]["data"]["session"]))))
     tap.check("the next one is born with a higher session, and says so twice",
-              true(newer=again[2]["data"]["session"] > birth[2]["data"]["session"], twice=len(births) >= 2 and births[-1][0] - births[0][0] > 12))
+              true(newer=again[2]["data"]["session"] > birth[2]["data"]["session"], twice=twice))
 
 
 def broker_lost():
@@ -234,7 +243,7 @@ def broker_lost():
         state = w.wait("state", broker=False)
         w.start_broker()
         cleared = w.wait_empty("alarm/broker-lost")
-        time.sleep(0.3)
+        time.sleep(0.3)  # what is too much comes now
         told = alarms(w)
     tap.check("a broker that is gone is an alarm, until it is back",
               true(raised=bool(raised), state=bool(state), cleared=bool(cleared)) +
@@ -248,7 +257,7 @@ def goodbye():
             device = w.start_device()
             w.wait_online()
             device.send_signal(how)
-            status = device.wait(5)
+            status = device.wait(20)
             last = w.wait("state", online=False)
         tap.check(f"stop_means {means}, {how.name}: {said or 'no end of the machine'} is expected",
                   expect(status=(status, 0), said=(last and last[2]["data"].get("expect"), said)))
@@ -266,7 +275,7 @@ def goodbye_is_the_last_word():
         w.wait_event(event="stage", to="warning")
         time.sleep(0.3)
         w.mosquitto.process.send_signal(signal.SIGCONT)
-        status = device.wait(5)
+        status = device.wait(20)
         w.wait("state", online=False)
         time.sleep(0.2)
         last = w.messages("state")[-1]
@@ -286,12 +295,13 @@ def systemd_does_not_answer():
         device = w.start_device()
         w.wait_online()
         past = w.boot_id.replace("-", "")
-        began = time.monotonic()
+        began = time.time()
         device.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            device.wait(4)
-        took = time.monotonic() - began
-        last = w.wait("state", 0.5, online=False)
+            device.wait(8)
+        ended = device.poll() is not None
+        last = w.wait("state", online=False)
+        took = last[0] - began if last else 0  # the goodbye's: a sanitizer takes its time at the end
         device.kill()
         device.wait()
         w.boot()
@@ -300,7 +310,8 @@ def systemd_does_not_answer():
         report = w.wait("report", past_boot=past)
         state = w.data("state", online=True)[-1]
     print(f"# ended after {took:.2f} s; {report and report[2]['data'].get('text')}")
-    tap.check("a systemd that does not answer holds nobody up", true(goodbye=bool(last), took=0.4 < took < 2) +
+    tap.check("a systemd that does not answer holds nobody up",
+              true(goodbye=bool(last), ended=ended, took=0.4 < took < 2) +
               expect(said=(last and last[2]["data"].get("expect"), None)))
     tap.check("what came after a stop on purpose is not known, and no reset",
               expect(end=(report and report[2]["data"]["ended_by"], "unknown"),
@@ -315,7 +326,7 @@ def past_boot():
         w.wait_online()
         w.slide(LOW, LOWER, LOWEST)
         w.wait("alarm/shutdown", raised=True)
-        time.sleep(0.3)
+        w.wait_answer("shutdown")  # by then it is on the disk
         past = w.boot_id.replace("-", "")
         device.kill()
         device.wait()
@@ -326,7 +337,7 @@ def past_boot():
         w.start_broker()
         device = w.start_device()
         report = w.wait("report", past_boot=past)
-        w.wait_empty("alarm/shutdown")
+        w.wait_empty("alarm/shutdown", "alarm/imminent")
         tap.wait_for(lambda: w.device_log().count("connected to") == 2, "the second connection")
         state = w.wait("heartbeat", 0.1) or w.data("state", online=True)[-1]
         device.kill()
@@ -449,39 +460,14 @@ def commands():
         tap.wait_for(lambda: drills(w), "the drill")
         send(w, '{"drill":"imminent"}')
         tap.wait_for(lambda: "less than a minute" in w.device_log(), "the refusal")
-        time.sleep(0.5)
-        once, (_, answers) = len(drills(w)), w.ask_orders()
+        _, answers = w.wait_answer("resume")
+        time.sleep(0.5)  # another drill would begin now
+        once = len(drills(w))
         told = alarms(w)
     tap.check("commands drill: a drill and nothing else, once a minute",
               expect(none=(none, 0), once=(once, 1), alarms=(told, []),
                      answers=([(a["step"], a["result"]) for a in answers], [("degrade", "done"), ("resume", "done")])))
     return subscribed
-
-
-def settings_and_check(folder_world):
-    with folder_world() as w:
-        good = {**w.telemetry}
-        config = w.folder / "check.json"
-
-        def run(**more):
-            config.write_text(json.dumps({**good, **more}))
-            return tap.run(*TELEMETRY_CHECK, f"--config={config}", f"--state-dir={w.state}", f"--root={w.devroot}")
-
-        fine = run()
-        last = w.wait("state", online=False)
-        gone = run(servers=[f"127.0.0.1:{mqtt.free_port()}"])
-        w.start_device()
-        w.wait_online()
-        busy = run()
-    tap.check("--check connects, publishes and says so", expect(status=(fine.returncode, 0)) +
-              true(said="took the state" in fine.stdout, goodbye=bool(last)))
-    tap.check("--check says what is wrong", expect(status=(gone.returncode, 1)) +
-              true(said="Connection refused" in gone.stdout))
-    tap.check("--check beside the running one says who has the spool", expect(status=(busy.returncode, 1)) +
-              true(said="another failsoft-telemetry has it" in busy.stderr))
-
-
-TELEMETRY_CHECK = (tap.program("failsoft-telemetry"), "--check")
 
 
 def main():
@@ -491,7 +477,6 @@ def main():
                   systemd_does_not_answer,
                   past_boot, without_rights, machine_is_ended, commands):
         story()
-    settings_and_check(DeviceWorld)
     tap.done()
 
 

@@ -41,7 +41,7 @@ def at_rest():
     wakeups = (after["voluntary_ctxt_switches"] - before["voluntary_ctxt_switches"]) * 3
     print(f"# at rest: RSS {after['VmRSS']} KiB, of it anonymous {after['RssAnon']} KiB; {wakeups} wakeups a minute")
     tap.check(f"at rest at most {RSS_MAX_KIB} KiB and {WAKEUPS_MAX} wakeups a minute",
-              true(rss=after["VmRSS"] <= RSS_MAX_KIB, wakeups=wakeups <= WAKEUPS_MAX, grown=after["VmRSS"] ==
+              true(rss=after["VmRSS"] <= RSS_MAX_KIB, wakeups=wakeups <= WAKEUPS_MAX, grown=after["VmRSS"] <=
                    before["VmRSS"]))
 
 
@@ -54,6 +54,7 @@ def in_the_crisis(name, telemetry, more):
             w.watch()
         device = w.start_device()
         tap.wait_for(lambda: "connected to" in w.device_log(), "the connection")
+        w.wait_event(20, event="client_joined", name="telemetry")
         time.sleep(1)
         before = close_the_tap(device.pid)
         for _ in range(3):

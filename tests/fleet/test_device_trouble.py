@@ -38,6 +38,7 @@ def same_names():
             w.start_device(fleet=fleet)
             tap.wait_for(lambda n=number: w.device_log().count("connected to") > n, "a connection")
         log = w.mosquitto.log
+        w.wait_until(lambda: len({m[2]["instance"] for m in w.data("state", online=True)}) == 2)
         time.sleep(2)
         births, said, lost = w.data("state", online=True), log.read_text(), w.device_log().count("not connected")
     instances = {m[2]["instance"] for m in births}
@@ -178,6 +179,29 @@ def full_disk():
                   true(alarm=bool(alarm), said="in memory alone" in told))
 
 
+def checked():
+    with DeviceWorld() as w:
+        good = {**w.telemetry}
+        config = w.folder / "check.json"
+
+        def run(**more):
+            config.write_text(json.dumps({**good, **more}))
+            return tap.run(TELEMETRY, "--check", f"--config={config}", f"--state-dir={w.state}", f"--root={w.devroot}")
+
+        fine = run()
+        last = w.wait("state", online=False)
+        gone = run(servers=[f"127.0.0.1:{mqtt.free_port()}"])
+        w.start_device()
+        w.wait_online()
+        busy = run()
+    tap.check("--check connects, publishes and says so", expect(status=(fine.returncode, 0)) +
+              true(said="took the state" in fine.stdout, goodbye=bool(last)))
+    tap.check("--check says what is wrong", expect(status=(gone.returncode, 1)) +
+              true(said="Connection refused" in gone.stdout))
+    tap.check("--check beside the running one says who has the spool", expect(status=(busy.returncode, 1)) +
+              true(said="another failsoft-telemetry has it" in busy.stderr))
+
+
 def denied_by_the_acl():
     """The certificate's name is not the device's: Mosquitto acknowledges, denies, and ends the connection."""
     with tempfile.TemporaryDirectory() as name:
@@ -229,7 +253,7 @@ def leftover_cgroup():
 def main():
     mqtt.need("mosquitto", "mosquitto_sub", "mosquitto_pub", "dbus-daemon")
     limited = () if has_sanitizer() else (announced_message, retained_message)
-    for story in (same_names, many_connections, bad_spool, full_disk, denied_by_the_acl,
+    for story in (same_names, many_connections, bad_spool, full_disk, checked, denied_by_the_acl,
                   no_state_directory, leftover_cgroup, *limited):
         story()
     tap.done()

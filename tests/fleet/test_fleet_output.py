@@ -26,7 +26,7 @@ started = []
 
 
 def start(server, output, *options):
-    port = mqtt.free_port()
+    port, began = mqtt.free_port(), server.log.stat().st_size
     process = subprocess.Popen([str(tap.program("failsoft-fleet")), "--json", f"--server=127.0.0.1:{server.port}",
                                 f"--listen=127.0.0.1:{port}", *options], stdout=output, stderr=subprocess.PIPE, text=True,
                                stdin=subprocess.DEVNULL)
@@ -34,6 +34,8 @@ def start(server, output, *options):
     err = mqtt.Lines(process.stderr)
     if not err.wait("connected to"):
         raise RuntimeError(err.all())
+    name = next((o.partition("=")[2] for o in options if o.startswith("--client-id=")), "failsoft-fleet-")
+    wait(lambda: process.poll() is not None or side.is_subscribed(server, began, name))
     return process, err, port
 
 
@@ -96,12 +98,12 @@ def read_pipe(folder):
                                    stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started.append(process)
         wanted = int(path == "-")
-        end = time.monotonic() + 5
+        end = time.monotonic() + 20
         while (got := answer_of(port)) != wanted and time.monotonic() < end:
             time.sleep(0.02)
         process.send_signal(how)
         try:
-            status = process.wait(5)
+            status = process.wait(20)
         except subprocess.TimeoutExpired:
             status = process.kill()
         tap.check(f"--read={'-' if wanted else 'FIFO'}: the page while it waits; {how.name} ends it",
@@ -234,7 +236,7 @@ class Stuck:
         self.manager.shutdown()
 
 
-def wait(is_it, seconds=10):
+def wait(is_it, seconds=20):
     end = time.monotonic() + seconds
     while not (it := is_it()) and time.monotonic() < end:
         time.sleep(0.05)
@@ -244,25 +246,26 @@ def wait(is_it, seconds=10):
 def screen_stopped(server):
     """Ctrl-S stops the picture alone."""
     ours, theirs = pty.openpty()
-    port = mqtt.free_port()
+    port, began = mqtt.free_port(), server.log.stat().st_size
     process = subprocess.Popen([str(tap.program("failsoft-fleet")), f"--server=127.0.0.1:{server.port}",
                                 f"--listen=127.0.0.1:{port}"], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE)
     started.append(process)
     os.close(theirs)
     os.read(ours, 1)
+    wait(lambda: side.is_subscribed(server, began))  # nothing is said of it on a terminal
     os.write(ours, b"\x13")
     time.sleep(1.2)  # a picture a second
     d = sender.Device("screen", "out").connect(server.port)
     before, got = answer_of(port) or 0, 0
     flood(d, 20)
-    taken = wait(lambda: (answer_of(port) or 0) >= before + 20, 5)
+    taken = wait(lambda: (answer_of(port) or 0) >= before + 20)
     os.write(ours, b"\x11q")
     while True:
         try:
             got += len(os.read(ours, 65536))
         except OSError:
             break
-    tap.check("Ctrl-S: messages are taken and the page answers; q ends it", [] if taken and process.wait(5) == 0 and got > 100
+    tap.check("Ctrl-S: messages are taken and the page answers; q ends it", [] if taken and process.wait(20) == 0 and got > 100
               else [taken, got, process.poll()])
     d.mqtt.close()
     os.close(ours)

@@ -186,6 +186,7 @@ def acknowledged_late(lab):
     process = lab.child([tap.program("failsoft-fleet"), "--json", f"--server={server.address}", "--client-id=late"], "late",
                         stdout=write_end)
     os.close(write_end)
+    servers.wait_for(lambda: "its reader stands still" in lab.log("late"), "the full pipe", 60)
     seen, was = 0, -1
     while seen != was or not seen:  # until nothing moves any more
         was = seen
@@ -243,7 +244,7 @@ def storm():
         server = lab.mosquitto("default")
         state = lab.folder / "seen"
         fleet = Fleet(lab, [server.address], listen=True, options=[f"--state-file={state}"])
-        servers.wait_for(lambda: fleet.metric("failsoft_fleet_connected") == 1, "failsoft-fleet")
+        fleet.connected(server)
         server.save()
         herd = Herd(lab, tap.program("fleet-herd"), [server.address], DEVICES, spread=1, pause_first=0.2, pause_last=2)
         herd.wait("settled", 60)
@@ -274,16 +275,19 @@ def after(server, fleet, herd):
     raised = collections.Counter(line["device"] for line in fleet.shown("raised") if "again" not in line)
     tap.check("each device's alarm is said to be raised once", [] if len(raised) >= DEVICES - KILLS and
               max(raised.values()) == 1 else [raised.most_common(3)])
+    fleet.kill()  # all that it has said is read
     before = len(fleet.shown("alarm")), len(fleet.shown("raised"))
-    kill_and_restart(fleet)
+    fleet.start()
+    fleet.connected()  # else there is nobody yet to end in order
     fleet.process.terminate()
     fleet.process.wait(10)
-    fleet.thread.join(5)
+    fleet.thread.join(30)
     server.kill()
     server.start()
     fleet.start()
     herd.wait("settled", 90)
-    servers.wait_for(lambda: fleet.metric("failsoft_fleet_duplicates_total") >= DEVICES, "the devices' resend", 40)
+    servers.wait_for(lambda: fleet.metric("failsoft_fleet_duplicates_total") >= DEVICES, "the devices' resend", 60)
+    servers.wait_for(still, "all raised again", 40)
     time.sleep(1.0)
     tap.check("after more restarts and resends: no line more, all stand as raised", [] if (
         len(fleet.shown("alarm")), len(fleet.shown("raised"))) == before and still() else [

@@ -104,10 +104,11 @@ class Client:
             if kind == PUBACK and struct.unpack("!H", body[:2])[0] == number:
                 return
 
-    def subscribe(self, topic, qos=1, seconds=5.0):
+    def subscribe(self, topic, qos=1, seconds=5.0, early=None):
+        """Returns what came before the answer; `early`: a list that gets it at once, as it is acknowledged."""
         self.send(SUBSCRIBE, 2, struct.pack("!H", self.number()) + text(topic) + bytes([qos]))
         deadline = time.monotonic() + seconds
-        early = []
+        early = [] if early is None else early
         while True:
             kind, flags, body = self.receive(deadline - time.monotonic())
             if kind == SUBACK:
@@ -179,7 +180,7 @@ class Watcher(threading.Thread):
         client = Client(address, self.name_of_client, clean=self.clean, keepalive=10)
         try:
             for topic in self.topics:
-                self.seen.extend(client.subscribe(topic, seconds=10))
+                client.subscribe(topic, seconds=10, early=self.seen)
             self.connects += 1
             self.is_up.set()
             asked = time.monotonic()
