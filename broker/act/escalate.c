@@ -35,6 +35,7 @@ void escalate_init(struct escalate *e)
 void escalate_take(struct escalate *e, const struct victim *v)
 {
 	e->victim = *v;
+	e->procedure_began_us = 0;
 }
 
 void escalate_ended(struct escalate *e, const struct victim *v, uint64_t deadline_us)
@@ -269,7 +270,7 @@ enum escalate_do escalate_step(struct escalate *e, const struct escalate_policy 
 	/* The final request's deadline moves when the client says busy. */
 	if (e->rung == RUNG_FINAL && !e->is_dry)
 		e->deadline_us = view->final_deadline_us;
-	if (e->rung == RUNG_TERM && has_procedure(e, p, view) && !e->is_dry && !view->is_back)
+	if (e->rung == RUNG_TERM && e->procedure_began_us && !e->is_dry && !view->is_back)
 		e->deadline_us = MIN_OF(e->deadline_us, time_add_us(view->now_us, moment_us(NEVER_US, view)));
 	for (unsigned i = 0; i < ARRAY_LEN(ladder); i++) {
 		if (ladder[i].at != e->rung || !ladder[i].when(e, p, view))

@@ -49,7 +49,7 @@ struct escalate {
 	uint32_t ended;			/* victims ended in this episode */
 	struct victim victim;
 	bool procedure_ended;		/* by itself, not by its deadline */
-	uint64_t procedure_began_us;
+	uint64_t procedure_began_us;	/* for this victim; 0: it had none */
 	bool is_dry;			/* the rung it stands on was only told */
 };
 

@@ -80,6 +80,8 @@ static const struct row {
 	  RUNG_SETTLE, ESCALATE_DONE, 0 },
 	{ "term, half of what was left then", RUNG_TERM, PROGRAM, NOW + S, { .tte_low_us = 0 },
 	  RUNG_TERM, ESCALATE_NOTHING, NOW + S },
+	{ "term, its procedure was forbidden then", RUNG_TERM, GIVEN, NOW + S, { .tte_low_us = 0 },
+	  RUNG_TERM, ESCALATE_NOTHING, NOW + S },
 	{ "term after a procedure: half of what is left by now", RUNG_TERM, GIVEN_ENDED, NOW + S,
 	  { .tte_low_us = 200 * MS }, RUNG_TERM, ESCALATE_NOTHING, NOW + 100 * MS },
 	{ "term after a procedure, no time at all: 20 ms", RUNG_TERM, GIVEN_ENDED, NOW + S,
@@ -126,6 +128,7 @@ static struct escalate at(const struct row *r)
 	e.victim.procedure = r->who >= GIVEN ? 3 : 0;
 	e.victim.procedure_us = 300 * MS;
 	e.procedure_ended = r->who == GIVEN_ENDED;
+	e.procedure_began_us = r->who == GIVEN_ENDED ? NOW - 100 * MS : 0;
 	return e;
 }
 
