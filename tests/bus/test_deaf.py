@@ -132,7 +132,8 @@ def nobody_reads():
         for fd in streams + [recording]:
             os.close(fd)
     tap.check("bus, log, journal, monitors and recording stand still: the episode goes on in time",
-              true(ended=ended_as_told(events, ended), guard=guard_is_right(seen, pause), resumed=resumed, stages=seen.count("stage") >= 3,
+              true(ended=ended_as_told(events, ended), guard=guard_is_right(seen, pause), resumed=resumed,
+                   stages=seen.count("stage") >= 3,
                    in_time=is_in_time(taken, pause)))
 
 

@@ -125,8 +125,8 @@ class World:
 
     def stage_told(self):
         """By the broker's own words: there may be no bus to ask it on."""
-        told = re.findall(r" -> (\w+): ", self.log_text())
-        return STAGES.index(told[-1]) if told and told[-1] in STAGES else 0
+        told = re.findall(r"(?: -> | was open at stage )(normal|warning|imminent|shutdown)\b", self.log_text())
+        return STAGES.index(told[-1]) if told else 0
 
     def add_process(self, pid, name="hog", rss=500000):
         """A process of this machine, as the broker's proc tree shows it."""
