@@ -62,8 +62,10 @@ class Lines:
 
 
 class World:
+    hangs_after = 150  # s
+
     def __init__(self, settings=None, options=()):
-        faulthandler.dump_traceback_later(150, exit=True)  # a test that hangs says where
+        faulthandler.dump_traceback_later(self.hangs_after, exit=True)  # a test that hangs says where
         self.temporary = tempfile.TemporaryDirectory(prefix="failsoft-bus-")
         self.folder = pathlib.Path(self.temporary.name)
         self.folder.chmod(0o755)
