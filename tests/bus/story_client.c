@@ -3,7 +3,7 @@
  * Feed and tally as the telemetry process drives them, for the tests: a JSON line for each thing that is
  * told. usage: story-client BUS ANSWER
  *   ANSWER: done | silent
- * An oom-kill alarm is held for 1 s. Budgets are 200 ms. Ends when its standard input does.
+ * An oom-kill alarm is held for 1 s. Budgets are 500 ms. Ends when its standard input does.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -171,7 +171,7 @@ static int on_input(sd_event_source *source, int fd, uint32_t revents, void *use
 int main(int argc, char **argv)
 {
 	static const struct feed_handlers handlers = { on_event, on_order, on_up, on_down, NULL };
-	struct feed_options options = { .budget_us = 200000 };
+	struct feed_options options = { .budget_us = 500000 };
 	sd_event *event;
 	int r;
 

@@ -8,7 +8,7 @@ import time
 
 import tap_path  # noqa: F401
 import tap
-from world import LOW, LOWER, LOWEST, World, expect, true
+from world import LOW, LOWER, LOWEST, World, ended_as_told, expect, is_ignored, true, wait_until
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
 
@@ -44,7 +44,7 @@ def leaker_is_ended():
                        if e["event"] == "answer" and e.get("step") == "shutdown")
         acted = next((i for i, e in enumerate(events) if e["event"] == "action"), 0)
     tap.check("the program that caused it is ended by SIGTERM",
-              expect(status=(hog.poll(), -signal.SIGTERM), name=(ended and ended["name"], "hog")))
+              true(by_sigterm=ended_as_told(events, hog.poll())) + expect(name=(ended and ended["name"], "hog")))
     tap.check("not before the clients have answered", true(after=acted > settled))
     tap.check("nobody else is ended",
               expect(small=(small.returncode, None) if small.returncode is None else
@@ -54,6 +54,7 @@ def leaker_is_ended():
 def stubborn_leaker_is_killed():
     with World() as w:
         hog = sleeper(w, code=STUBBORN)
+        wait_until(lambda: is_ignored(hog.pid, signal.SIGTERM))
         run_out(w)
         w.wait_event(event="ended")
         status = hog.poll()
@@ -70,9 +71,9 @@ def client_is_asked_first():
         w.wait_event(event="action")
         final = client.lines.wait("final")
         w.wait_event(event="ended")
-        status = client.poll()
+        is_ended = ended_as_told(w.events(), client.poll())
     tap.check("a client that caused it is asked to shut down for good before it is ended",
-              true(final=final) + expect(status=(status, -signal.SIGTERM)))
+              true(final=final, ended=is_ended))
 
 
 def dry_run():
@@ -83,7 +84,7 @@ def dry_run():
         action = w.wait_event(event="action")
         time.sleep(0.5)
         status = hog.poll()
-        told = client.lines.wait("dry-run", 0.5)
+        told = client.lines.wait("dry-run")
     tap.check("--dry-run records what it would do and ends nobody",
               expect(status=(status, None), dry=(action and action["dry_run"], 1)) + true(told=told))
 
@@ -99,7 +100,7 @@ def dry_run_tells_each_rung():
         w.wait_event(event="action", rung="kill")
         time.sleep(0.3)
         events = w.events()
-        status, asked = client.poll(), client.lines.wait("final", 0.1)
+        status, asked = client.poll(), client.lines.wait("final", seconds=0.1)
         episode = next(e["episode"] for e in events if e["event"] == "episode_opened")
         said = tap.run(tap.program("failsoftctl"), f"--bus={w.address}", "explain", str(episode)).stdout
     told = [(e["event"], e.get("rung")) for e in events if e["event"] in ("action", "procedure")]
@@ -136,10 +137,11 @@ def tree_is_ended_as_a_whole():
         hogs = [sleeper(w, "leaf", 60000) for _ in range(8)]
         run_out(w)
         w.wait_event(event="ended")
-        status = [h.poll() for h in hogs]
-        victim = next(e for e in w.events() if e["event"] == "victim")
+        events = w.events()
+        is_ended = ended_as_told(events, *[h.poll() for h in hogs])
+        victim = next(e for e in events if e["event"] == "victim")
     tap.check("many small ones of a kind are ended together",
-              expect(status=(status, [-signal.SIGTERM] * 8), processes=(victim["processes"], 8)))
+              true(ended=is_ended) + expect(processes=(victim["processes"], 8)))
 
 
 def reused_pid():

@@ -8,7 +8,7 @@ import dbus
 import dbus.lowlevel
 import tap_path  # noqa: F401
 import tap
-from world import LOW, LOWER, LOWEST, PLENTY, World, expect, options, spin, true
+from world import LOW, LOWER, LOWEST, PATIENCE, PLENTY, World, expect, options, spin, true
 
 
 def kinds_of_answers():
@@ -16,8 +16,9 @@ def kinds_of_answers():
         names = ["done", "partial", "refused", "busy", "silent", "late", "exit"]
         clients = {n: w.client(n, answer=n) for n in names}
         w.set_free(LOW)
-        w.wait_event(event="answer", name="late", result="late")
-        time.sleep(0.2)
+        for name, last in (("late", "late"), ("silent", "missed"), ("exit", "vanished"), ("busy", "done"),
+                           ("done", "done"), ("partial", "partial"), ("refused", "refused")):
+            w.wait_event(event="answer", name=name, result=last)
         have = {n: w.answers(n) for n in names}
         late = [e for e in w.events() if e["event"] == "answer" and e["result"] == "late"]
     flush = {"done": ["done"], "partial": ["partial"], "refused": ["refused"],
@@ -49,8 +50,10 @@ def stages_and_resume():
     with World({"act": False}) as w:
         client = w.client("plain")
         w.slide(LOW, LOWER, LOWEST)
+        client.lines.wait("step shutdown")  # one that waits beside "resume" is not carried out any more
         w.set_free(PLENTY)
         resumed = client.lines.wait("step resume")
+        w.wait_event(event="episode_closed")
         steps = [line.split()[1] for line in client.lines.all() if line.startswith("step")]
         episodes = w.call("ListEpisodes")
     tap.check("a client is asked the steps of the stages and to resume",
@@ -68,11 +71,11 @@ def plain_dbus_client():
         bus.add_signal_receiver(lambda *a, **k: seen.append((k["member"], a)), None, tap.NAME, tap.NAME,
                                 tap.PATH, member_keyword="member")
         _, granted, lifeline = w.call(
-            "Register", "plain", options(FlushUSec=dbus.UInt64(300000), DegradeUSec=dbus.UInt64(300000)),
+            "Register", "plain", options(FlushUSec=dbus.UInt64(3000000), DegradeUSec=dbus.UInt64(3000000)),
             signature="sa{sv}", bus=bus)
         fd = lifeline.take()
         w.set_free(LOW)
-        spin(3, lambda: any(m == "StepRequested" for m, _ in seen) and len(seen) > 1)
+        spin(PATIENCE, lambda: {m[:8] for m, _ in seen} >= {"StepRequ", "Pressure"})
         step = next(a for m, a in seen if m == "StepRequested")
         stage = next((m, a) for m, a in seen if m.startswith("Pressure"))
         left_us = int(step[4]) - time.monotonic() * 1e6
@@ -82,8 +85,8 @@ def plain_dbus_client():
         again = w.error_of("Acknowledge", step[1], "done", options(), signature="tsa{sv}", bus=bus)
         assert fd >= 0
     tap.check("a plain D-Bus client is asked by StepRequested, with its deadline",
-              expect(domain=(str(step[2]), "system"), granted=(int(granted["flush"]), 300000))
-              + true(deadline_ahead=0 < left_us < 300000))
+              expect(domain=(str(step[2]), "system"), granted=(int(granted["flush"]), 3000000))
+              + true(deadline_ahead=0 < left_us < 3000000))
     tap.check("its Acknowledge is recorded with what it freed",
               expect(result=(event["result"], "partial"), freed=(event["freed_bytes"], 4096)))
     tap.check("the stage is broadcast with reason and figures",
@@ -100,8 +103,9 @@ def deaf_client():
         w.set_free(LOW)
         event = w.wait_event(event="answer", name="alert")
         assert fd >= 0
+    # who is deaf has a second; in its own budget is soon enough for the other one
     tap.check("a client that does not read delays nobody",
-              true(answered=event is not None) or true(fast=event["taken_us"] < 100000))
+              true(answered=event is not None) or expect(result=(event["result"], "done")))
 
 
 def forged_senders():

@@ -26,7 +26,7 @@ def state(process):
 
 def states(processes, wanted):
     """A signal is on its way until its process has run: on a busy machine that takes a moment."""
-    end = time.monotonic() + 2
+    end = time.monotonic() + 20
     while [state(p) for p in processes] != list(wanted) and time.monotonic() < end:
         time.sleep(0.01)
     return [state(p) for p in processes]
@@ -66,9 +66,11 @@ def inside(program, folder):
     spared = [state(p) for p in sleepers]
     sleepers[2].send_signal(signal.SIGSTOP)
     says += " " + call(program, "--term", "pump")
-    time.sleep(0.2)
+    sleepers[1].wait(20)
+    time.sleep(0.2)  # nobody else follows
     ended = [p.poll() is not None for p in sleepers]
     says += " " + call(program, "--end", "pump")
+    sleepers[2].wait(20)
     time.sleep(0.2)
     killed = [p.poll() is not None for p in sleepers]
     print(says, "|", *stopped, "|", *gone_on, "|", *spared, "|", *ended, "|", *killed)

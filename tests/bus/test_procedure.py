@@ -15,7 +15,7 @@ import time
 import dbus
 import tap_path  # noqa: F401
 import tap
-from world import LOW, LOWER, LOWEST, PLENTY, World, expect, options, true
+from world import LOW, LOWER, LOWEST, PLENTY, World, expect, options, true, wait_until
 
 SHELL = "/bin/sh"
 
@@ -54,15 +54,12 @@ def state(w, number):
 
 
 def ready(w, number, wanted="ready"):
-    for _ in range(200):
-        if state(w, number) == wanted:
-            return True
-        time.sleep(0.03)
-    return False
+    return wait_until(lambda: state(w, number) == wanted)
 
 
 def give(w, kind, match, *command, **more):
-    number = add(w, kind, match, *command, **more)
+    """With five seconds, which only who hangs uses up: the default of 500 ms may pass before a program has run."""
+    number = add(w, kind, match, *command, **{"DeadlineUSec": dbus.UInt64(5000000), **more})
     if not ready(w, number):
         raise RuntimeError(f"{command}: {state(w, number)}")
     return number
@@ -76,6 +73,12 @@ def of_kind(w, *kinds):
     return [e for e in w.events() if e["event"] in kinds]
 
 
+def order_of(w):
+    """Without SIGKILL, see is_ended()."""
+    kinds = ("victim", "procedure", "procedure_ended", "action", "ended")
+    return [e["event"] + e.get("rung", "") for e in of_kind(w, *kinds) if e.get("rung") != "kill"]
+
+
 def in_its_order():
     with world() as w:
         hog = sleeper(w)
@@ -84,9 +87,9 @@ def in_its_order():
                       f"cut -d' ' -f3 /proc/$FAILSOFT_PID/stat > {to}; echo $FAILSOFT_NAME; echo two; exit 0")
         run_out(w)
         w.wait_event(event="ended")
-        order = [e["event"] + e.get("rung", "") for e in of_kind(w, "victim", "procedure", "procedure_ended",
-                                                                 "action", "ended")]
+        order = order_of(w)
         ended = w.wait_event(event="procedure_ended")
+        w.wait_event(event="procedure_output", name="two")
         says = [e["name"] for e in of_kind(w, "procedure_output")]
         stopped = to.read_text().strip()
         row = w.call("ListProcedures")[0]
@@ -131,6 +134,10 @@ def without_hold():
     tap.check("Hold false: the process is not stopped", expect(state=(seen, "S")))
 
 
+def running(program):
+    return subprocess.run(["pgrep", "-fx", program], capture_output=True, check=False).stdout
+
+
 def bad_ones():
     program = f"sleep {200000 + os.getpid()}"    # the same test may run beside this one
     cases = [("hangs", ["-c", program], "late"),
@@ -145,8 +152,8 @@ def bad_ones():
             ended = w.wait_event(event="procedure_ended")
             w.wait_event(event="ended")
             status = hog.poll()
-            time.sleep(0.3)
-            left = subprocess.run(["pgrep", "-fx", program], capture_output=True, check=False).stdout
+            wait_until(lambda: not running(program))
+            left = running(program)
             lines = len(of_kind(w, "procedure_output"))
         tap.check(f"one that {name}: {result}, the ladder goes on, nothing is left",
                   expect(result=(ended and ended["result"], result), status=(is_ended(status), True),
@@ -159,7 +166,10 @@ def what_cannot_stand_ready():
         plain = add(w, "name", "b", "/etc/passwd")
         crashing = add(w, "name", "c", SHELL, "-c", "exit 1", Responder=True)
         broken = [ready(w, n, "broken") for n in (missing, plain, crashing)]
-        told = {e["procedure"]: e["errno"] for e in of_kind(w, "responder")}
+        told = {}
+        for number in (missing, plain, crashing):
+            event = w.wait_event(event="responder", procedure=number)
+            told[number] = event["errno"] if event else 0
         hog = sleeper(w, "a")
         run_out(w)
         w.wait_event(event="ended")
@@ -201,7 +211,7 @@ def dry_run_and_switch():
     with world(more=["--dry-run"]) as w:
         hog = sleeper(w)
         to = w.folder / "ran"
-        give(w, "name", "hog", SHELL, "-c", f"touch {to}")
+        give(w, "name", "hog", SHELL, "-c", f"touch {to}", DeadlineUSec=dbus.UInt64(500000))
         run_out(w)
         told = w.wait_event(event="procedure")
         w.wait_event(event="action")
@@ -216,6 +226,10 @@ def dry_run_and_switch():
     tap.check("procedures_enabled false: none runs", expect(off=(off, (False, [], True))))
 
 
+def matches(w):
+    return sorted(str(r[2]) for r in w.call("ListProcedures"))
+
+
 def of_the_configuration():
     given = [{"name": "hog", "program": SHELL, "arguments": ["-c", "echo from the file"], "deadline_ms": 300}]
     with world({"procedures": given}) as w:
@@ -225,13 +239,14 @@ def of_the_configuration():
         mine = give(w, "name", "x", SHELL, "-c", "exit 0")
         w.write_settings(procedures=[{**given[0], "name": "hug"}])
         w.call("Reload")
-        time.sleep(0.3)
+        wait_until(lambda: matches(w) == ["hug", "x"])
         rows = {str(r[2]): int(r[0]) for r in w.call("ListProcedures")}
         again = ready(w, rows.get("hug", 0))
         w.kill_broker()
         w.start_broker()
-        time.sleep(0.3)
-        after = [str(r[2]) for r in w.call("ListProcedures")]
+        time.sleep(0.3)  # none of the others follows
+        wait_until(lambda: matches(w) == ["hug"])
+        after = matches(w)
     tap.check("those of the configuration stand ready, and only it takes them away",
               true(stands=stands, again=again) + expect(kept=(kept, "InvalidArgument"), rows=(sorted(rows), ["hug", "x"])))
     tap.check("after a restart they are there again, added ones are not",
@@ -267,15 +282,11 @@ def broker_dies():
         give(w, "name", "hog", SHELL, "-c", program, DeadlineUSec=dbus.UInt64(20000000))
         run_out(w)
         w.wait_event(event="procedure")
-        time.sleep(0.1)
+        wait_until(lambda: stat_of(hog.pid) == "T" and running(program))
         before = stat_of(hog.pid)
         w.kill_broker()
-        for _ in range(200):
-            left = subprocess.run(["pgrep", "-fx", program], capture_output=True, check=False).stdout
-            if stat_of(hog.pid) != "T" and not left:
-                break
-            time.sleep(0.02)
-        after = stat_of(hog.pid)
+        wait_until(lambda: stat_of(hog.pid) != "T" and not running(program))
+        left, after = running(program), stat_of(hog.pid)
     tap.check("when the broker dies, the stopped process goes on and the procedure is killed",
               expect(before=(before, "T"), left=(left, b"")) + true(goes_on=after in "RS"))
 
@@ -302,7 +313,7 @@ def ready_made():
             pathlib.Path(f"/dev/shm/{shared}").unlink(missing_ok=True)
     with world() as w, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(("127.0.0.1", 0))
-        udp.settimeout(5)
+        udp.settimeout(20)
         led = w.folder / "led"
         led.write_text("0")
         sleeper(w, "hag")

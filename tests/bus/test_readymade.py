@@ -27,14 +27,14 @@ class Procedure:
         self.child = subprocess.Popen([str(a) for a in (*inside, *argv)], env=environment, text=True,
                                       pass_fds=[theirs.fileno()], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         theirs.close()
-        self.ours.settimeout(5)
+        self.ours.settimeout(20)
         if self.ours.recv(4) != struct.pack("I", 1):
             raise RuntimeError(f"{argv[0]} is not ready")
 
-    def run(self, seconds=1.0):
+    def run(self, seconds=10.0):
         head = struct.pack("IiQQQ", 1, os.getpid(), 0, 7, int((time.monotonic() + seconds) * 1e6))
         self.ours.send(head.ljust(4096, b"\0"))
-        said = self.child.communicate(timeout=10)
+        said = self.child.communicate(timeout=60)
         return self.child.returncode, "".join(said)
 
 
@@ -46,7 +46,7 @@ def the_network_comes_later():
     alarm = Procedure(tap.program("failsoft-alarm"), "--udp=127.0.0.1:5140", inside=("unshare", "-n"))
     there = ("nsenter", "-t", str(alarm.child.pid), "-n")
     tap.output_of(*there, "ip", "link", "set", "lo", "up")
-    code = ("import socket\ns = socket.socket(type=socket.SOCK_DGRAM)\ns.bind(('127.0.0.1', 5140))\ns.settimeout(3)\n"
+    code = ("import socket\ns = socket.socket(type=socket.SOCK_DGRAM)\ns.bind(('127.0.0.1', 5140))\ns.settimeout(20)\n"
             "print('bound', flush=True)\nprint(s.recv(500).decode())")
     with subprocess.Popen([*there, "/usr/bin/python3", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                           text=True) as host:
@@ -74,7 +74,7 @@ def a_pipe_whose_writer_goes_on():
     """Copied up to a moment, without a hole behind a short read, and nothing cut off."""
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
-    end = time.monotonic() + 1
+    end = time.monotonic() + 30
 
     def write():
         number = 0

@@ -10,28 +10,26 @@ import time
 
 import tap_path  # noqa: F401
 import tap
-from world import LOW, LOWER, LOWEST, PLENTY, World, expect, true
+from world import LOW, LOWER, LOWEST, PLENTY, World, expect, true, wait_until
 
 CTL = next(pathlib.Path(os.environ["FAILSOFT_BUILD"]).rglob("failsoftctl"))
 
 
 def ctl(*arguments, **more):
-    return subprocess.run([CTL, *map(str, arguments)], capture_output=True, text=True, timeout=20, **more)
+    return subprocess.run([CTL, *map(str, arguments)], capture_output=True, text=True, timeout=60, **more)
 
 
 def recording(w, name):
     """A `failsoftctl record` that runs, and its file."""
     path = w.folder / name
     child = subprocess.Popen([CTL, f"--bus={w.address}", "record", path])
-    end = time.monotonic() + 5
-    while time.monotonic() < end and not (path.exists() and path.stat().st_size):
-        time.sleep(0.01)
+    wait_until(lambda: path.exists() and path.stat().st_size)
     return child, path
 
 
 def finish(child):
     child.terminate()
-    return child.wait(timeout=5)
+    return child.wait(timeout=30)
 
 
 def episode(w):
@@ -44,7 +42,7 @@ def episode(w):
         time.sleep(0.02)
     w.wait_event(event="ended")
     w.set_free(PLENTY)
-    w.wait_event(event="episode-closed")
+    w.wait_event(event="episode_closed")
 
 
 def whole_episode():
@@ -86,7 +84,7 @@ def from_the_middle():
             w.set_free(free)
             time.sleep(0.02)
         w.set_free(PLENTY)
-        w.wait_event(event="episode-closed")
+        w.wait_event(event="episode_closed")
         finish(child)
         replay = ctl("replay", path)
     tap.check("a recording may begin in the middle of an episode",
@@ -101,7 +99,7 @@ def other_policy():
         child, path = recording(w, "a.fsr")
         w.slide(LOW, LOWER)
         w.set_free(PLENTY)
-        w.wait_event(event="episode-closed")
+        w.wait_event(event="episode_closed")
         finish(child)
         strict = w.folder / "strict.json"
         strict.write_text('{"floor_warning_percent": 50, "floor_imminent_percent": 40}')

@@ -11,7 +11,7 @@ import time
 import dbus.lowlevel
 import tap_path  # noqa: F401
 import tap
-from world import LOW, LOWER, LOWEST, PLENTY, Lines, World, expect, true
+from world import LOW, LOWER, LOWEST, PATIENCE, PLENTY, Lines, World, expect, true, wait_until
 
 CTL = tap.program("failsoftctl")
 
@@ -29,13 +29,11 @@ class Story:
         notes = [json.loads(line) for line in self.lines.all()]
         return [n for n in notes if all(n.get(k) == v for k, v in wanted.items())]
 
-    def wait(self, seconds=8.0, count=1, **wanted):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if len(self.all(**wanted)) >= count:
-                return True
-            time.sleep(0.02)
-        return False
+    def wait(self, count=1, **wanted):
+        is_told = wait_until(lambda: len(self.all(**wanted)) >= count)
+        if not is_told:
+            print(f"# not {count} of {wanted} within {PATIENCE} s")
+        return is_told
 
     def alarms(self):
         return [("+" if n["raised"] else "-") + n["kind"] for n in self.all(note="alarm")]
@@ -110,18 +108,22 @@ def warning_is_no_alarm():
               expect(alarms=(story.alarms(), []), report=(story.reports(), [("warning", "cleared", 0, 0)])))
 
 
+def steps_missed(w):
+    return [e["step"] for e in w.events() if e["event"] == "answer" and e["result"] == "missed"]
+
+
 def a_client_misses_its_deadline():
     with StoryWorld() as w:
         w.client("deaf", answer="silent")
         story = Story(w)
         w.slide(LOW, LOWER)
         story.wait(note="event", event="answer")
-        time.sleep(0.5)  # that of the next step, if there was one
+        time.sleep(0.7)  # that of the next step, if there was one
         w.set_free(PLENTY)
         told = story.wait(note="report")
-        time.sleep(0.5)  # the order to resume is missed, too
-        counts = story.counts()
-        missed = [e["step"] for e in w.events() if e["event"] == "answer" and e["result"] == "missed"]
+        w.wait_event(event="answer", name="deaf", step="resume")  # the last of them
+        wait_until(lambda: story.counts().get("missed_deadlines") == len(steps_missed(w)))
+        counts, missed = story.counts(), steps_missed(w)
         episode = story.all(note="report")[0] if told else {}
     tap.check("deadlines that are missed are counted, and told: as many as the broker has on record",
               expect(missed=(episode.get("missed"), len([m for m in missed if m != "resume"])),
@@ -144,7 +146,7 @@ def a_victim_is_ended():
         hog = w.child(["sleep", "60"])
         w.add_process(hog.pid)
         w.slide(LOW, LOWER, LOWEST)
-        ended = story.wait(note="event", event="ended", seconds=15)
+        ended = story.wait(note="event", event="ended")
         w.set_free(PLENTY)
         told = story.wait(note="report")
         counts = story.counts()
@@ -278,9 +280,9 @@ def the_bus_is_restarted():
         down = story.wait(note="down")
         w.start_bus()
         w.start_broker()
-        up = story.wait(note="settled", count=2, seconds=15)
+        up = story.wait(note="settled", count=2)
         w.slide(LOW)
-        asked = story.wait(note="order", seconds=15)
+        asked = story.wait(note="order")
     tap.check("the bus itself goes and comes", true(down=down, up=up, asked=asked))
 
 
@@ -321,7 +323,7 @@ def too_slow_a_reader():
         for _ in range(6000):  # who drops its lifeline has left: two events each
             w.error_of("Register", "many", {}, signature="sa{sv}", bus=bus)
         os.kill(story.child.pid, signal.SIGCONT)
-        told = story.wait(note="event", event="lost", seconds=15)
+        told = story.wait(note="event", event="lost")
         time.sleep(0.5)
         counts = story.counts()
     tap.check("events that we were too slow for are counted",

@@ -9,7 +9,7 @@ import time
 import dbus
 import tap_path  # noqa: F401
 import tap
-from world import LOW, LOWER, PLENTY, World, expect, options, true
+from world import LOW, LOWER, PLENTY, World, expect, options, true, wait_until
 
 
 def adj(folder):
@@ -63,12 +63,12 @@ def bus_killed():
         w.bus_daemon.wait()
         time.sleep(0.3)
         w.slide(LOW)
-        asked = client.lines.wait("step flush") or client.lines.wait("step degrade", 0.1)
+        asked = client.lines.wait("step flush", "step degrade")
         w.set_free(PLENTY)
         w.start_bus()
         named = True
         try:
-            tap.wait_for(lambda: w.connection().name_has_owner(tap.NAME), "the name", 10)
+            tap.wait_for(lambda: w.connection().name_has_owner(tap.NAME), "the name", 30)
         except RuntimeError:
             named = False
         listed = len(w.call("ListClients")) if named else 0
@@ -81,13 +81,13 @@ def shields():
     with World() as w:
         bus = w.connection()
         folder = w.add_process(os.getpid(), "python3", 1000)
-        short = {k: dbus.UInt64(400000) for k in ("FlushUSec", "DegradeUSec", "ShutdownUSec")}
+        short = {k: dbus.UInt64(3000000) for k in ("FlushUSec", "DegradeUSec", "ShutdownUSec")}
         reply = w.call("Register", "late", options(**short), signature="sa{sv}", bus=bus)
         w.set_free(LOW)
         w.wait_event(event="shield")
         up = adj(folder)
         w.wait_event(event="answer", name="late", result="missed")
-        time.sleep(0.05)
+        wait_until(lambda: adj(folder) == 0)
         down = adj(folder)
         assert reply
     tap.check("an asked client is shielded until its deadline has passed",
@@ -157,7 +157,7 @@ def settings_read_again():
         changed = floors(w)
         w.write_settings(floor_warning_percent=10)
         w.broker.send_signal(signal.SIGHUP)
-        time.sleep(0.5)
+        wait_until(lambda: floors(w) == 102 << 20)
         back = floors(w)
         connected = client.lines.all() == ["connected"]
     mib = 1024 * 1024

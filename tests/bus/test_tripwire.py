@@ -11,14 +11,15 @@ import time
 import dbus
 import tap_path  # noqa: F401
 import tap
-from world import LOW, PLENTY, World, expect, true
+from world import LOW, PLENTY, World, expect, true, wait_until
 
 MIB = 1 << 20
 NAME = "/programs"
 # imminent's floor is 6 % of 1 GiB, seven eighths of it are kept; 100 MiB in use, of it 40 of files
 KEPT = 1048576 * 1024 // 10000 * 600 // 8 * 7
 AT_START = (PLENTY * 1024 + 60 * MIB - KEPT) // 65536 * 65536
-EVENTS = "low 0\nhigh {}\nmax 0\noom 0\noom_kill 0\n"
+EVENTS = "low 0\nhigh {:03}\nmax 0\noom 0\noom_kill 0\n"
+STAT = "inactive_file {:012}\nactive_file {:012}\n"
 SETTINGS = {"tripwire_cgroup": NAME, "idle_interval_ms": 100}
 
 
@@ -44,20 +45,36 @@ class Tree(World):
         return self.folder / f"root/sys/fs/cgroup{cgroup}/{name}"
 
     def add_cgroup(self, cgroup, before="max\n"):
-        self.file(cgroup=cgroup).parent.mkdir()
+        """There at once with all its files, as the kernel makes it."""
+        made = self.folder / "made"
+        made.mkdir()
         for name, text in (("memory.high", before), ("memory.max", "max\n"),
-                           ("memory.current", f"{100 * MIB}\n"), ("memory.events", EVENTS.format(0)),
-                           ("memory.stat", f"inactive_file {30 * MIB}\nactive_file {10 * MIB}\n")):
-            self.file(name, cgroup).write_text(text)
+                           ("memory.current", f"{100 * MIB:012}\n"), ("memory.events", EVENTS.format(0)),
+                           ("memory.stat", STAT.format(30 * MIB, 10 * MIB))):
+            (made / name).write_text(text)
+        made.rename(self.file(cgroup=cgroup).parent)
+
+    def remove_cgroup(self, cgroup=NAME):
+        """Gone at once with all its files."""
+        shutil.rmtree(self.file(cgroup=cgroup).parent.rename(self.folder / "gone"))
+
+    def put(self, name, text):
+        """In place and at once, as the kernel's figures change: who reads meanwhile finds no empty file."""
+        with open(self.file(name), "r+", encoding="ascii") as file:
+            file.write(text)
+
+    def put_usage(self, used, files):
+        """And time for a reading, so that no other one has half of it beside a later event."""
+        self.put("memory.stat", STAT.format(files, 0))
+        self.put("memory.current", f"{used:012}\n")
+        time.sleep(0.5)
 
     def high(self, cgroup=NAME):
         """As the kernel would have it: what was longer before stands behind it in a file."""
         return self.file(cgroup=cgroup).read_text().split("\n")[0]
 
-    def wait_high(self, wanted, cgroup=NAME, seconds=5.0):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and self.high(cgroup) != str(wanted):
-            time.sleep(0.02)
+    def wait_high(self, wanted, cgroup=NAME):
+        wait_until(lambda: self.high(cgroup) == str(wanted))
         return self.high(cgroup)
 
     def sentence(self):
@@ -99,10 +116,10 @@ def it_follows():
         lower = w.wait_high((AT_START - 200000 * 1024) // 65536 * 65536)
         w.set_free(PLENTY)
         higher = w.wait_high(AT_START)
-        w.file("memory.current").write_text(f"{200 * MIB}\n")
+        w.put("memory.current", f"{200 * MIB:012}\n")
         w.set_free(PLENTY - 102400)
         time.sleep(0.6)
-        same = w.high()
+        same = w.wait_high(AT_START)  # the one figure may have been read before the other
     tap.check("it follows what lives outside, and not what grows inside",
               expect(lower=(lower, str((AT_START - 200000 * 1024) // 65536 * 65536)),
                      higher=(higher, str(AT_START)), same=(same, str(AT_START))))
@@ -208,9 +225,8 @@ def tripped():
         w.slide(*range(LOW, 58000, -5000))
         time.sleep(0.5)
         before = [e.get("to") for e in w.events() if e["event"] == "stage"]
-        w.file("memory.current").write_text(f"{900 * MIB}\n")
-        w.file("memory.stat").write_text("inactive_file 0\nactive_file 0\n")
-        w.file("memory.events").write_text(EVENTS.format(3))
+        w.put_usage(900 * MIB, 0)
+        w.put("memory.events", EVENTS.format(3))
         event = w.wait_event(event="tripped")
         stage = w.wait_event(event="stage", to="shutdown")
         rests = [e["text"] for e in w.events() if e["event"] == "evidence"]
@@ -223,9 +239,8 @@ def tripped():
 def files_only():
     with Tree() as w:
         w.wait_high(AT_START)
-        w.file("memory.stat").write_text(f"inactive_file {800 * MIB}\nactive_file 0\n")
-        w.file("memory.current").write_text(f"{860 * MIB}\n")
-        w.file("memory.events").write_text(EVENTS.format(9))
+        w.put_usage(860 * MIB, 800 * MIB)
+        w.put("memory.events", EVENTS.format(9))
         time.sleep(0.6)
         events = [e["event"] for e in w.events()]
     tap.check("files that are read within it are no distress",
@@ -236,12 +251,12 @@ def it_vanishes():
     with Tree() as w:
         w.wait_high(AT_START)
         w.file("memory.current").write_text("")
-        time.sleep(0.5)
+        wait_until(lambda: w.sentence().startswith("off, "))
         sentence, warned, alive = w.sentence(), w.warnings(), w.broker.poll()
         w.add_cgroup("/others")
         w.reload(tripwire_cgroup="/others")
         others = w.wait_high(AT_START, "/others")
-        shutil.rmtree(w.file(cgroup="/others").parent)
+        w.remove_cgroup("/others")
         w.kill_broker(signal.SIGTERM)
     tap.check("a cgroup that vanishes is told, and the broker goes on",
               expect(alive=(alive, None), others=(others, str(AT_START)), code=(w.broker.returncode, 0))
@@ -255,9 +270,10 @@ def it_comes_later():
         w.add_cgroup(NAME)
         come = w.wait_high(AT_START), w.warnings()
         w.file("memory.current").write_text("")  # as good as gone: who has it open cannot read it
+        wait_until(lambda: w.sentence().startswith("off, "))
         time.sleep(2.5)  # it is looked for again, twice
         gone = w.sentence()
-        shutil.rmtree(w.file().parent)
+        w.remove_cgroup()
         w.add_cgroup(NAME)
         again = w.wait_high(AT_START)
         w.kill_broker(signal.SIGTERM)
@@ -293,6 +309,14 @@ def version_1_after_a_reload():
               + true(sentence="programs wait" in sentence))
 
 
+def is_removed(folder):
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
+
+
 def version_1():
     """The kernel's own, where this user may make a cgroup of it."""
     folder = pathlib.Path("/sys/fs/cgroup/memory/failsoft-tripwire")
@@ -309,7 +333,7 @@ def version_1():
             w.__class__ = Tree
             sentence = w.sentence()
             w.call("Reload")
-            time.sleep(0.3)
+            wait_until(lambda: "oom_kill_disable 1" in control.read_text())
             armed = control.read_text()
             hog = w.child(["/bin/sh", "-c", f"echo $$ >{folder}/cgroup.procs; exec \"$@\"", "sh",
                            tap.program("failsoft-hog"), "--rate=max"])
@@ -322,8 +346,7 @@ def version_1():
             w.kill_broker(signal.SIGTERM)
         after = control.read_text()
     finally:
-        time.sleep(0.2)
-        folder.rmdir()
+        wait_until(lambda: is_removed(folder))  # not while somebody is on his way out of it
     tap.check(words, true(sentence="programs wait" in sentence, armed="oom_kill_disable 1" in armed,
                           kernel="oom_kill 0" in during, killed=killed is not None,
                           after="oom_kill_disable 0" in after)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The device's side whole: private bus, real failsoftd, real mosquitto, real failsoft-telemetry."""
 
-import faulthandler
 import json
 import pathlib
 import signal
@@ -13,14 +12,13 @@ import mqtt
 import tap
 import world
 
-# longer than the bus tests: servers come and go here; Meson's limit is longer with a sanitizer, too
-faulthandler.dump_traceback_later(900 if tap.is_sanitized() else 220, exit=True)
 TELEMETRY = tap.program("failsoft-telemetry")
 PREFIX = "failsoft/v1/test/dev"
 
 
 class DeviceWorld(world.World):
     """`telemetry`: settings of the device beyond what a test needs."""
+    hangs_after = 220  # longer than the bus tests: servers come and go here
 
     def __init__(self, telemetry=None, server=True, settings=None, options=()):
         super().__init__(settings=settings, options=options)

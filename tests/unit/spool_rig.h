@@ -6,6 +6,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,6 +106,16 @@ static inline uint32_t rig_waiting(struct spool *s)
 		count++;
 	}
 	return count;
+}
+
+/* A child, from its first word on, which may take it long on a busy machine; fd -1: from its start on. */
+static inline void rig_let_run(int fd, unsigned for_us)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	if (fd >= 0)
+		assert_int_equal(poll(&p, 1, 20000), 1);
+	usleep(for_us);
 }
 
 static inline size_t rig_read(void *bytes, size_t size)

@@ -18,7 +18,7 @@
 #include "base/clock.h"
 
 #define SHELL	"/bin/sh"
-#define WAIT_MS	8000
+#define WAIT_MS	20000
 
 static char launcher[512], folder[] = "/tmp/failsoft-responder-XXXXXX";
 
@@ -94,7 +94,7 @@ static void nothing_is_left(void)
 	static const char *const times[] = { "98700", "98701", "98702", "98703", "98704" };
 
 	for (unsigned i = 0; i < ARRAY_LEN(times); i++) {
-		for (unsigned tries = 0; sleeps(times[i]) && tries < 100; tries++)
+		for (unsigned tries = 0; sleeps(times[i]) && tries < 500; tries++)
 			usleep(20000);
 		assert_false(sleeps(times[i]));
 	}
@@ -105,7 +105,8 @@ static void run_one(const struct run *r)
 	struct procedure_spec spec = spec_of(r->program, r->script);
 	struct launch_reply reply = { 0 };
 	struct launch_run run;
-	uint64_t began_us;
+	/* who is to be in time is so on a busy machine, too */
+	uint64_t began_us, for_us = r->outcome == LAUNCH_LATE ? 400 * US_PER_MS : 8 * US_PER_S;
 	int fd = -1;
 
 	assert_int_equal(responder_open(launcher, &spec, &fd), 0);
@@ -119,13 +120,13 @@ static void run_one(const struct run *r)
 	assert_int_equal(reply.word, LAUNCH_READY);
 	assert_true(reply.held_bytes > MIB);
 	began_us = clock_now_us();
-	run = call(began_us + 400 * US_PER_MS);
+	run = call(began_us + for_us);
 	assert_int_equal(responder_run(fd, &run), 0);
 	assert_int_equal(next_word(fd, &reply), 0);
 	assert_int_equal(reply.word, LAUNCH_DONE);
 	assert_int_equal(reply.outcome, r->outcome);
 	assert_int_equal(reply.code, r->code);
-	assert_true(clock_now_us() - began_us < 3 * US_PER_S);
+	assert_true(clock_now_us() - began_us < for_us + 3 * US_PER_S);
 	if (r->output) {
 		assert_int_equal(reply.output_used, strlen(r->output));
 		assert_memory_equal(reply.output, r->output, reply.output_used);
@@ -149,7 +150,7 @@ static void gone_between_ready_and_run(void **state)
 	char path[256];
 	struct procedure_spec spec;
 	struct launch_reply reply;
-	struct launch_run run = call(clock_now_us() + US_PER_S);
+	struct launch_run run = call(clock_now_us() + 20 * US_PER_S);
 	FILE *file;
 	int fd;
 
@@ -240,7 +241,7 @@ static void a_native_responder(void **state)
 	assert_int_equal(responder_open(launcher, &spec, &fd), 0);
 	assert_int_equal(next_word(fd, &reply), 0);
 	assert_int_equal(reply.word, LAUNCH_READY);
-	run.run.deadline_usec = clock_now_us() + 2 * US_PER_S;
+	run.run.deadline_usec = clock_now_us() + 20 * US_PER_S;
 	assert_int_equal(responder_run(fd, &run), 0);
 	assert_int_equal(next_word(fd, &reply), 0);
 	assert_int_equal(reply.outcome, LAUNCH_OK);
@@ -259,7 +260,7 @@ static void by_a_socket(void **state)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct procedure_spec spec = spec_of(SHELL, "exit 7");
 	int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0), fd;
-	struct launch_run run = call(clock_now_us() + 5 * US_PER_S);
+	struct launch_run run = call(clock_now_us() + 20 * US_PER_S);
 	struct launch_reply reply;
 	pid_t pid;
 
@@ -300,7 +301,7 @@ static void as_somebody_else(void **state)
 	assert_int_equal(responder_open(launcher, &spec, &fd), 0);
 	assert_int_equal(next_word(fd, &reply), 0);
 	assert_int_equal(reply.word, LAUNCH_READY);
-	run = call(clock_now_us() + 2 * US_PER_S);
+	run = call(clock_now_us() + 20 * US_PER_S);
 	assert_int_equal(responder_run(fd, &run), 0);
 	assert_int_equal(next_word(fd, &reply), 0);
 	assert_int_equal(reply.outcome, LAUNCH_OK);

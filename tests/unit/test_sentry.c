@@ -16,6 +16,7 @@
 #include "base/clock.h"
 
 #define AFTER_US	(100 * US_PER_MS)
+#define BUDGET_US	US_PER_S	/* and so long what was stopped is to be seen */
 #define LINES		4u
 
 struct post {
@@ -69,7 +70,7 @@ static void open_root(struct post *p)
 
 static void add_line(struct post *p, uint32_t i)
 {
-	struct sentry_line line = { .client = 100 + i, .domains = 1, .budget_us = 200 * US_PER_MS };
+	struct sentry_line line = { .client = 100 + i, .domains = 1, .budget_us = BUDGET_US };
 
 	assert_int_equal(lifeline_open(&line.fd, &p->theirs[i]), 0);
 	sentry_line_add(&p->sentry, i, &line);
@@ -161,22 +162,22 @@ static void stops_tells_ends(void **state)
 	sentry_line_asked(&p->sentry, 2, STEP_SHUTDOWN); /* by the loop: not again */
 	aim(p, 0, 2);
 	turn(p, 0);
-	from_us = clock_now_us();
+	from_us = p->basis.beat_us;
 	set_left(p, 3 * MIB);
 	assert_true(hog_becomes(p->scene->hogs.pid[0], 'T'));
-	assert_in_range(clock_now_us() - from_us, 50 * US_PER_MS, US_PER_S);
+	assert_in_range(clock_now_us() - from_us, AFTER_US, US_PER_S);
 	assert_true(wait_told(p, 1));
 	assert_int_equal(in_ledger(p->scene), 2);
 	expect_still(p->scene, 0, 2);
 	expect_running(p->scene, 2, 1);
 	assert_true(hog_becomes(p->scene->hogs.pid[0], 'Z'));
 	assert_true(hog_becomes(p->scene->hogs.pid[1], 'Z'));
-	assert_true(clock_now_us() - from_us >= 200 * US_PER_MS); /* who was told had its time */
+	assert_true(clock_now_us() - from_us >= BUDGET_US); /* who was told had its time */
 	expect_running(p->scene, 2, 1);
 	assert_int_equal(recv(p->theirs[0], &order, sizeof(order), 0), sizeof(order));
 	assert_int_equal(order.step, FAILSOFT_STEP_SHUTDOWN);
 	assert_int_equal(order.sequence, 5000);
-	assert_int_equal(order.deadline_us - order.issued_us, 200 * US_PER_MS);
+	assert_int_equal(order.deadline_us - order.issued_us, BUDGET_US);
 	assert_int_equal(recv(p->theirs[2], &order, sizeof(order), MSG_DONTWAIT), -1);
 	assert_true(wait_told(p, 3));
 	r = take(p);
@@ -192,17 +193,27 @@ static void stops_tells_ends(void **state)
 static void a_loop_that_turns(void **state)
 {
 	struct post *p = post_open(1);
+	uint64_t longest_us = 0;
 	struct guard_report r;
 
 	(void)state;
 	aim(p, 0, 1);
 	set_left(p, MIB);
 	for (unsigned i = 0; i < 40; i++) {
+		uint64_t began_us = clock_now_us();
+
 		turn(p, 10 * US_PER_MS);
 		usleep(15000);
+		longest_us = MAX_OF(longest_us, clock_now_us() - began_us);
 	}
 	turn(p, NEVER_US); /* and one that waits for something to come */
 	usleep(3 * AFTER_US);
+	if (longest_us > AFTER_US) { /* then it is right to act, or may be */
+		print_message("# SKIP the machine itself stood still for %u ms\n",
+			      (unsigned)(longest_us / US_PER_MS));
+		post_close(p);
+		skip();
+	}
 	assert_int_equal(sentry_take(&p->sentry, &r), SENTRY_NOTHING);
 	expect_running(p->scene, 0, 1);
 	post_close(p);
@@ -218,7 +229,8 @@ static void sleeps_while_memory_is_plentiful(void **state)
 	turn(p, 0);
 	p->basis.flags &= ~(uint64_t)GUARD_IS_ARMED;
 	turn(p, 0);
-	usleep(2 * AFTER_US);
+	for (int i = 0; i < 5000 && atomic_load(&p->sentry.wake_us) != NEVER_US; i++)
+		usleep(1000);
 	number = p->basis.turn;
 	assert_int_equal(atomic_load(&p->sentry.wake_us), NEVER_US);
 	while (p->basis.turn < number + 100)
