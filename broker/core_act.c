@@ -2,7 +2,6 @@
 #include <signal.h>
 #include <string.h>
 
-#include "act/kin.h"
 #include "core_parts.h"
 #include "core_tape.h"
 
@@ -69,7 +68,12 @@ bool core_is_ending_wanted(struct core *c, uint32_t domain, uint64_t now_us)
 
 bool core_has_joined(struct core *c, const struct victim *v)
 {
-	return v->kind != VICTIM_NONE && !v->client && kin_client(&c->sessions, v->pid);
+	if (v->kind == VICTIM_NONE || v->client)
+		return false;
+	for (struct session *s = session_next(&c->sessions, NULL); s; s = session_next(&c->sessions, s))
+		if (victim_has(v, s->offer.pid))
+			return true;
+	return false;
 }
 
 struct escalate_view core_view(struct core *c, uint32_t domain, uint64_t now_us)

@@ -346,9 +346,8 @@ static bool may_kill(void *userdata, int32_t pid)
 {
 	const struct kill_scope *s = userdata;
 
-	for (uint32_t i = 0; i < s->victim->pids_count; i++)
-		if (s->victim->pids[i] == pid)
-			return true;
+	if (victim_has(s->victim, pid))
+		return true;
 	return pid != getpid() && s->setup->may_freeze &&
 	       s->setup->may_freeze(s->setup->userdata, s->domain, pid);
 }

@@ -24,14 +24,6 @@ uint64_t kin_may(const struct process *p, struct session_table *clients)
 	return s->offer.may_be_ended ? KIN_MAY_ALONE : 0;
 }
 
-static bool holds_pid(const struct victim *v, int32_t pid)
-{
-	for (uint32_t i = 0; i < v->pids_count; i++)
-		if (v->pids[i] == pid)
-			return true;
-	return false;
-}
-
 /* An orphan of it is init's, or a subreaper's, which has some of it already: else somebody else has
  * started it. */
 static bool may_be_orphan(const struct victim *v, const struct process *p)
@@ -53,7 +45,7 @@ static bool is_namesake(const struct victim *v, const struct process *p)
 
 bool kin_is(const struct victim *v, const struct process *p, struct session_table *clients)
 {
-	return (holds_pid(v, p->parent) || (may_be_orphan(v, p) && is_namesake(v, p))) &&
+	return (victim_has(v, p->parent) || (may_be_orphan(v, p) && is_namesake(v, p))) &&
 	       (kin_may(p, clients) & KIN_MAY_IN_GROUP);
 }
 
@@ -65,7 +57,7 @@ uint32_t kin_extend(struct victim *v, const struct process *processes, uint32_t 
 	do {
 		at_pass = v->pids_count;
 		for (uint32_t i = 0; i < count && v->pids_count < VICTIM_PIDS_MAX; i++) {
-			if (holds_pid(v, processes[i].pid) || !kin_is(v, &processes[i], clients))
+			if (victim_has(v, processes[i].pid) || !kin_is(v, &processes[i], clients))
 				continue;
 			v->pids[v->pids_count] = processes[i].pid;
 			v->start_ticks[v->pids_count++] = processes[i].start_ticks;

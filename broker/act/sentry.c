@@ -226,12 +226,7 @@ bool sentry_aim(struct sentry *s, const struct victim *v)
 /* The thread only reads whom the newest aim names. */
 static bool is_aimed_at(const struct sentry *s, int32_t pid)
 {
-	const struct victim *v = &s->aim[atomic_load(&s->aim_word) & 1].victim;
-
-	for (uint32_t i = 0; i < v->pids_count; i++)
-		if (v->pids[i] == pid)
-			return true;
-	return false;
+	return victim_has(&s->aim[atomic_load(&s->aim_word) & 1].victim, pid);
 }
 
 static void spare(struct sentry *s, int32_t pid)

@@ -86,20 +86,12 @@ static void hold(struct terminate *t, uint32_t domain, int32_t pid, uint64_t sta
 	*room = target;
 }
 
-static bool is_of(const struct victim *v, int32_t pid)
-{
-	for (uint32_t i = 0; i < v->pids_count; i++)
-		if (v->pids[i] == pid)
-			return true;
-	return false;
-}
-
 uint32_t terminate_hold(struct terminate *t, uint32_t domain, const struct victim *v)
 {
 	uint32_t held = 0;
 
 	for (unsigned i = 0; i < TERMINATE_MAX; i++)
-		if (t->target[i].pid && t->target[i].domain == domain && !is_of(v, t->target[i].pid))
+		if (t->target[i].pid && t->target[i].domain == domain && !victim_has(v, t->target[i].pid))
 			drop(t, &t->target[i]);
 	for (uint32_t i = 0; i < v->pids_count; i++)
 		hold(t, domain, v->pids[i], v->start_ticks[i]);

@@ -438,6 +438,11 @@ static bool lists(const int32_t *pids, uint32_t count, int32_t pid)
 	return false;
 }
 
+bool victim_has(const struct victim *v, int32_t pid)
+{
+	return lists(v->pids, v->pids_count, pid);
+}
+
 static void note_parents(const struct rule *r, struct victim *v)
 {
 	for (uint32_t i = 0; i < v->pids_count && v->parents_count < VICTIM_PARENTS_MAX; i++) {

@@ -45,6 +45,9 @@ struct victim {
 	char procedure_name[32];	/* tail of the program's path */
 };
 
+/* Is the process one of it? */
+bool victim_has(const struct victim *v, int32_t pid);
+
 /* How many uint64_t of scratch victim_choose() needs for a survey of `count` processes. */
 #define VICTIM_SCRATCH(count)	(5u * (count))
 

@@ -106,6 +106,6 @@ static inline struct victim victim_of(uint64_t client)
 {
 	return (struct victim){ .kind = VICTIM_PROCESS, .client = client, .pid = 7, .name = "hog",
 				.memory_bytes = 64 * MIB,
-				.pids_count = 1, .growth_bytes = 64 * MIB,
+				.pids_count = 1, .pids = { 7 }, .growth_bytes = 64 * MIB,
 				.all_growth_bytes = 64 * MIB };
 }

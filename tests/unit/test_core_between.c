@@ -174,6 +174,25 @@ static void whoever_has_become_a_client(void **state)
 	assert_int_equal(newest(EVENT_ACTION).number, 0);
 }
 
+/* It is spared with the group that it is of: the next choice leaves it out. */
+static void one_of_a_group_has_become_a_client(void **state)
+{
+	struct session_offer offer = { .name = "late", .pid = 8, .domains = 1 };
+	struct victim victim = victim_of(0);
+	struct session *s;
+
+	(void)state;
+	victim.kind = VICTIM_TREE;
+	victim.pids_count = 2;
+	victim.pids[1] = 8;
+	run_out(join("logger", 10, 1));
+	core.domain[0].hold = (struct hold){ .phase = HOLD_ON, .since_us = now_us, .victim = victim };
+	drain();
+	assert_int_equal(core_join(&core, &offer, now_us, &s), SESSION_OK);
+	assert_int_equal(core.domain[0].hold.phase, HOLD_OFF);
+	assert_int_equal(next(EFFECT_LET_GO).kind, EFFECT_LET_GO);
+}
+
 static void another_one_stays_held(void **state)
 {
 	struct victim victim = held_by_the_cgroup();
@@ -257,6 +276,7 @@ int main(void)
 		cmocka_unit_test_setup(another_one_stays_held, with_cgroup),
 		cmocka_unit_test_setup(nobody_is_held_before_clients_are_back, with_cgroup),
 		cmocka_unit_test_setup(whoever_has_become_a_client, with_cgroup),
+		cmocka_unit_test_setup(one_of_a_group_has_become_a_client, with_cgroup),
 		cmocka_unit_test_setup(held_while_nobody_can_be_ended, with_cgroup),
 		cmocka_unit_test_setup(one_that_comes_and_goes_puts_nothing_off, with_cgroup),
 		cmocka_unit_test_setup(the_machine_goes_when_all_have_answered, with_cgroup),
