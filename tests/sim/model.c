@@ -251,6 +251,12 @@ static void check_outcome(struct sim *s, const struct call *c)
 		sim_fail(s, "a report alone made events or effects");
 }
 
+/* Quarters of it are what the core compares with. */
+static bool is_below(const struct model *m, uint32_t domain, enum stage_word stage)
+{
+	return m->domain[domain].headroom_bytes < model_floor_bytes(m, domain, stage) / 4 * 4;
+}
+
 static void check_stage_of_sample(struct sim *s, const struct sample *sample)
 {
 	struct model *m = &s->model;
@@ -259,12 +265,11 @@ static void check_stage_of_sample(struct sim *s, const struct sample *sample)
 
 	if (!d->is_used || !d->total_bytes || !(sample->has & SAMPLE_HAS_MEMORY))
 		return;
-	if (d->headroom_bytes < model_floor_bytes(m, sample->domain, STAGE_WARNING))
+	if (is_below(m, sample->domain, STAGE_WARNING))
 		least = STAGE_WARNING;
-	if (d->headroom_bytes < model_floor_bytes(m, sample->domain, STAGE_IMMINENT))
+	if (is_below(m, sample->domain, STAGE_IMMINENT))
 		least = sample->distress & DISTRESS_OOM ? STAGE_SHUTDOWN : STAGE_IMMINENT;
-	if (d->headroom_bytes < model_floor_bytes(m, sample->domain, STAGE_SHUTDOWN) &&
-	    sample->distress)
+	if (is_below(m, sample->domain, STAGE_SHUTDOWN) && sample->distress)
 		least = STAGE_SHUTDOWN;
 	if (d->episode.stage < least)
 		sim_fail(s,
