@@ -41,7 +41,7 @@ static void enter_stage(struct tally *t, struct tally_notes *n, uint32_t i, cons
 	now->stage = e->to;
 	if (e->time_us != UINT64_MAX)
 		now->stage_us = e->time_us;
-	now->is_confirmed = true;
+	now->is_confirmed = !tally_is_superseded(t, o->number, o->domain);
 	tally_tell_stage(t, n, o);
 }
 

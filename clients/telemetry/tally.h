@@ -24,7 +24,7 @@
 
 #define TALLY_EPISODES	32u		/* open at once: one per domain */
 #define TALLY_PIDS	8u	/* ended by the kernel last: failsoft did not end them */
-#define TALLY_NOTES_MAX	4u		/* of one event */
+#define TALLY_NOTES_MAX	8u		/* of one event: one episode ends and the next begins */
 #define TALLY_REBOOT	2u		/* Monitor's numbers of policies, see failsoftd(8) */
 #define TALLY_POWEROFF	3u
 

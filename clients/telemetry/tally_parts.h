@@ -11,7 +11,7 @@ struct tally_notes {
 	uint32_t count;
 };
 
-/* Never more than fit: an end, the alarms that it clears, the stage. The event itself is the least. */
+/* Never more than fit: an end, the alarms that it clears, those of the next, the stage twice, the event. */
 void tally_add_note(struct tally_notes *n, struct tally_note note);
 
 /* Only if it is another than before. */
@@ -26,6 +26,9 @@ void tally_end_ending(struct tally *t, uint64_t number, uint64_t time_us);
 
 /* Its place in the table, or TALLY_NOWHERE. */
 uint32_t tally_find(const struct tally *t, uint64_t number);
+
+/* Is a later episode of its domain open, as the broker that is there has said? */
+bool tally_is_superseded(const struct tally *t, uint64_t number, const char *domain);
 
 /* The same; it is open from now on if it was not. Nowhere: it is over, or none. */
 uint32_t tally_open(struct tally *t, struct tally_notes *n, const struct feed_event *e);

@@ -127,9 +127,21 @@ void tally_close(struct tally *t, struct tally_notes *n, uint32_t i, uint64_t ti
 	tally_add_note(n, (struct tally_note){ .kind = TALLY_NOTE_REPORT, .episode = e });
 }
 
-/* A place for one that begins: whatever stood in its domain is over, and so is the oldest of too many. */
-static uint32_t make_room(struct tally *t, struct tally_notes *n, const char *domain, uint64_t time_us)
+bool tally_is_superseded(const struct tally *t, uint64_t number, const char *domain)
 {
+	for (uint32_t i = 0; i < TALLY_EPISODES; i++)
+		if (t->now[i].is_confirmed && t->open[i].number > number && !strcmp(t->open[i].domain, domain))
+			return true;
+	return false;
+}
+
+/*
+ * A place for one that begins: whatever stood in its domain is over, with its alarms, and so is the oldest of
+ * too many. But an order may have told of a later one before Monitor tells of this: then that one stands.
+ */
+static uint32_t make_room(struct tally *t, struct tally_notes *n, const struct feed_event *e)
+{
+	const bool is_superseded = tally_is_superseded(t, e->episode, e->domain);
 	uint32_t room = TALLY_NOWHERE, oldest = 0;
 
 	for (uint32_t i = 0; i < TALLY_EPISODES; i++) {
@@ -137,8 +149,9 @@ static uint32_t make_room(struct tally *t, struct tally_notes *n, const char *do
 			room = room == TALLY_NOWHERE ? i : room;
 			continue;
 		}
-		if (!strcmp(t->open[i].domain, domain)) {
-			tally_close(t, n, i, time_us);
+		if (!is_superseded && !strcmp(t->open[i].domain, e->domain)) {
+			tally_close(t, n, i, e->time_us);
+			tally_tell_stage(t, n, &t->closed);
 			return i;
 		}
 		if (!t->open[oldest].number || t->open[i].number < t->open[oldest].number)
@@ -146,7 +159,7 @@ static uint32_t make_room(struct tally *t, struct tally_notes *n, const char *do
 	}
 	if (room != TALLY_NOWHERE)
 		return room;
-	tally_close(t, n, oldest, time_us);
+	tally_close(t, n, oldest, e->time_us);
 	return oldest;
 }
 
@@ -156,14 +169,14 @@ uint32_t tally_open(struct tally *t, struct tally_notes *n, const struct feed_ev
 
 	if (i != TALLY_NOWHERE || !e->episode || is_past(t, e->episode))
 		return i;
-	i = make_room(t, n, e->domain, e->time_us);
+	i = make_room(t, n, e);
 	t->open[i] = (struct tally_episode){
 		.number = e->episode, .began_us = e->time_us, .forecast_at_us = e->time_us,
 		.tte_us = UINT64_MAX, .tte_early_us = UINT64_MAX, .tte_late_us = UINT64_MAX,
 		.lowest_headroom_bytes = UINT64_MAX,
 	};
 	memcpy(t->open[i].domain, e->domain, sizeof(e->domain));
-	t->now[i] = (struct tally_now){ .is_confirmed = true };
+	t->now[i] = (struct tally_now){ .is_confirmed = !tally_is_superseded(t, e->episode, e->domain) };
 	return i;
 }
 

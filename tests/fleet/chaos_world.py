@@ -179,10 +179,11 @@ class ChaosWorld(world.World):
         return weather
 
     def untold(self):
-        """The broker's episodes, by its own events, that no alarm told of."""
-        said = {m["data"].get("episode") for m in self.raw_alarms()
-                if m["data"]["kind"] == "imminent" and m["data"]["raised"]}
-        return self.episodes() - said
+        """The broker's episodes, by its own events, that neither an alarm nor a report told of. One that was over
+        before the device read of it has a report alone if a later one had raised the alarm by then."""
+        messages = [judge.parse(p) for _, p in self.watcher.payloads("/report")]
+        messages += [m for m in self.raw_alarms() if m["data"]["kind"] == "imminent" and m["data"]["raised"]]
+        return self.episodes() - {m["data"].get("episode") for m in messages if m}
 
     def episodes(self):
         return {e["episode"] for e in self.events() if e["event"] == "stage" and e["to"] in ("imminent", "shutdown")}
