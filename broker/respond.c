@@ -159,8 +159,7 @@ static bool is_start_due(const struct procedure *p, const struct respond_slot *s
 
 static void take_end(struct broker *b, struct procedure *p, const struct core_procedure_end *end)
 {
-	p->state = PROCEDURE_USED;
-	p->outcome = end->outcome;
+	procedure_end(p, end->outcome);
 	b->respond.quiet_us = b->respond.silent_us = 0;
 	core_procedure_done(&b->core, respond_slot_of(b, p)->domain, end, clock_now_us());
 	broker_drain(b);
@@ -257,8 +256,7 @@ static void stop_unwanted(struct broker *b, struct procedure *p, uint64_t now_us
 		slot->since_us = now_us;
 		(void)responder_stop(slot->fd); /* it has its own deadline, and is closed later */
 	} else if (now_us > slot->since_us + STOPPING_MOST_US) {
-		p->state = PROCEDURE_USED;
-		p->outcome = PROCEDURE_LATE;
+		procedure_end(p, PROCEDURE_LATE);
 		respond_close_slot(slot);
 	}
 }

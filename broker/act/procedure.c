@@ -157,6 +157,21 @@ void procedure_remove(struct procedure *p)
 	*p = (struct procedure){ .state = PROCEDURE_FREE };
 }
 
+void procedure_begin(struct procedure *p, uint64_t now_us, uint64_t ends_us)
+{
+	p->state = PROCEDURE_RUNNING;
+	p->runs++;
+	p->started_us = now_us;
+	p->ends_us = ends_us;
+}
+
+void procedure_end(struct procedure *p, enum procedure_outcome outcome)
+{
+	p->state = PROCEDURE_USED;
+	p->has_outcome = true;
+	p->outcome = outcome;
+}
+
 bool procedure_table_is_empty(const struct procedure_table *t)
 {
 	for (unsigned i = 0; i < PROCEDURES_MAX; i++)

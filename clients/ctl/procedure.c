@@ -202,23 +202,39 @@ struct procedure_row {
 	char broken[DOMAIN_MAX_BYTES];
 	char kind[16], who[DOMAIN_MAX_BYTES], state[16], program[DOMAIN_MAX_BYTES], command[512], result[16];
 	uint64_t deadline_us, held_bytes, runs;
+	uint64_t started_us, ends_us;	/* 0: it does not run now */
 };
+
+/* Where the figure of that name goes; NULL: it is none. */
+static uint64_t *figure_of(struct procedure_row *p, const char *key)
+{
+	const struct {
+		const char *key;
+		uint64_t *to;
+	} figures[] = {
+		{ "DeadlineUSec", &p->deadline_us }, { "HeldBytes", &p->held_bytes }, { "Runs", &p->runs },
+		{ "StartedUSec", &p->started_us }, { "EndsUSec", &p->ends_us },
+	};
+
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		if (!strcmp(key, figures[i].key))
+			return figures[i].to;
+	return NULL;
+}
 
 static int read_detail(sd_bus_message *m, struct procedure_row *ret)
 {
 	const char *key, *text;
+	uint64_t *figure;
 	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
 
 	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
 		r = sd_bus_message_read_basic(m, 's', &key);
 		if (r < 0)
 			break;
-		if (!strcmp(key, "DeadlineUSec"))
-			r = sd_bus_message_read(m, "v", "t", &ret->deadline_us);
-		else if (!strcmp(key, "HeldBytes"))
-			r = sd_bus_message_read(m, "v", "t", &ret->held_bytes);
-		else if (!strcmp(key, "Runs"))
-			r = sd_bus_message_read(m, "v", "t", &ret->runs);
+		figure = figure_of(ret, key);
+		if (figure)
+			r = sd_bus_message_read(m, "v", "t", figure);
 		else if (!strcmp(key, "Errno"))
 			r = sd_bus_message_read(m, "v", "u", &ret->error);
 		else if (!strcmp(key, "Broken") && (r = sd_bus_message_read(m, "v", "s", &text)) >= 0)
@@ -291,6 +307,8 @@ static void row_json(const struct procedure_row *p)
 	json_object_object_add(o, "deadline_us", json_object_new_uint64(p->deadline_us));
 	json_object_object_add(o, "held_bytes", json_object_new_uint64(p->held_bytes));
 	json_object_object_add(o, "runs", json_object_new_uint64(p->runs));
+	json_object_object_add(o, "started_us", json_object_new_uint64(p->started_us));
+	json_object_object_add(o, "ends_us", json_object_new_uint64(p->ends_us));
 	json_object_object_add(o, "errno", json_object_new_uint64(p->error));
 	put(o, "last_result", p->result);
 	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -305,6 +323,22 @@ static const char *why_broken(uint32_t error)
 	return strerror((int)error);
 }
 
+static void running_line(struct ctl *c, const struct procedure_row *p)
+{
+	const uint64_t now_us = print_now_us();
+	char since[24], left[24];
+
+	printf("      runs for %s now", print_us(c, now_us - p->started_us, since, sizeof(since)));
+	if (now_us < p->ends_us)
+		printf(", ended at the latest in %s",
+		       print_us(c, p->ends_us - now_us, left, sizeof(left)));
+	else
+		fputs(", its time is over", stdout);
+	if (p->result[0])
+		printf("; run %" PRIu64 ", the last one: %s", p->runs, p->result);
+	putchar('\n');
+}
+
 static void row_line(struct ctl *c, const struct procedure_row *p)
 {
 	char deadline[24], held[24], who[CELL_MAX_BYTES], command[CELL_MAX_BYTES];
@@ -317,8 +351,11 @@ static void row_line(struct ctl *c, const struct procedure_row *p)
 	       print_bytes(c, p->held_bytes, held, sizeof(held)), print_cut(p->command, 26, command));
 	if (p->error)
 		printf("      %s%s%s\n", p->broken, p->broken[0] ? ": " : "", why_broken(p->error));
-	else if (p->runs)
-		printf("      run %" PRIu64 " times, last: %s\n", p->runs, p->result);
+	else if (p->started_us)
+		running_line(c, p);
+	else if (p->result[0])
+		printf("      run %" PRIu64 " time%s, last: %s\n", p->runs, p->runs == 1 ? "" : "s",
+		       p->result);
 }
 
 static int list(struct ctl *c)

@@ -94,6 +94,7 @@ def in_its_order():
         used = state(w, number)
         w.set_free(PLENTY)
         again = ready(w, number)
+        text = ctl(w, "procedure", "list").stdout
         status = hog.poll()
     tap.check("victim, procedure, its end, SIGTERM, ended",
               expect(order=(order, ["victim", "procedure", "procedure_ended", "actionterm", "ended"]),
@@ -101,7 +102,8 @@ def in_its_order():
     tap.check("the process is stopped while it runs, and its words are kept",
               expect(state=(stopped, "T"), says=(says, ["hog", "two"])))
     tap.check("it is listed with its result, and stands ready again when the crisis is over",
-              expect(listed=(listed, (number, "done")), used=(used, "used")) + true(again=again))
+              expect(listed=(listed, (number, "done")), used=(used, "used"))
+              + true(again=again, text="run 1 time, last: done" in text))
 
 
 def of_a_group():
@@ -269,6 +271,8 @@ def broker_dies():
         w.wait_event(event="procedure")
         time.sleep(0.1)
         before = stat_of(hog.pid)
+        listed = ctl(w, "procedure", "list").stdout
+        row = json.loads(ctl(w, "--json", "procedure", "list").stdout or "{}")
         w.kill_broker()
         for _ in range(200):
             left = subprocess.run(["pgrep", "-fx", program], capture_output=True, check=False).stdout
@@ -278,6 +282,11 @@ def broker_dies():
         after = stat_of(hog.pid)
     tap.check("when the broker dies, the stopped process goes on and the procedure is killed",
               expect(before=(before, "T"), left=(left, b"")) + true(goes_on=after in "RS"))
+    tap.check("one that runs for the first time is listed with its time, and without a result",
+              expect(result=(row["last_result"], ""), runs=(row["runs"], 1),
+                     takes=(row.get("ends_us", 0) - row.get("started_us", 0) > 19000000, True),
+                     last=("last" in listed, False))
+              + true(listed="runs for " in listed and "ended at the latest in 1" in listed))
 
 
 def stat_of(pid):
