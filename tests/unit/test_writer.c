@@ -2,6 +2,7 @@
 /* Events of kind "none" are in no journal, so that this test leaves nothing in that of the machine. */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -111,6 +112,55 @@ static void everything_in_order(void **state)
 	(void)state;
 }
 
+static int held[2];	/* a pipe: what is written to it lets the thread go on */
+
+static void hold(int signal)
+{
+	char byte;
+
+	(void)signal;
+	(void)!read(held[0], &byte, 1);
+}
+
+/* All clients are asked, and shielded, before the thread runs once; the same number again is too much, and
+ * that is told though no event follows. */
+static void what_an_episode_asks_at_once(void **state)
+{
+	const struct sigaction action = { .sa_handler = hold, .sa_flags = SA_RESTART };
+	char text[200] = "", *line;
+	struct writer w;
+	struct place p;
+	uint64_t lost;
+	FILE *f;
+
+	place_open(&p);
+	assert_int_equal(pipe(held), 0);
+	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+	for (unsigned times = 1; times <= 2; times++) {
+		assert_int_equal(start(&w, p.file), 0);
+		assert_int_equal(pthread_kill(w.thread, SIGUSR1), 0);
+		usleep(20000); /* it is in there now */
+		for (uint64_t i = 1; i <= times * 512; i++)
+			put(&w, i);
+		assert_int_equal(write(held[1], "", 1), 1);
+		writer_stop(&w);
+		if (times == 1) {
+			assert_int_equal(count_lines(p.file, &lost), 512);
+			assert_int_equal(lost, 0);
+		}
+	}
+	f = fopen(p.file, "r");
+	assert_non_null(f);
+	for (line = text; line; line = fgets(text, sizeof(text), f))
+		continue;
+	fclose(f);
+	assert_string_equal(text, "{\"event\":\"lost\",\"count\":512}\n");
+	close(held[0]);
+	close(held[1]);
+	place_close(&p);
+	(void)state;
+}
+
 /* Far more than a disk takes: handing over never waits, and what is missing is counted. */
 static void faster_than_the_disk(void **state)
 {
@@ -180,7 +230,7 @@ static void files_that_cannot_be_written(void **state)
 
 		assert_int_equal(start(&w, rows[i].path), 0);
 		assert_int_equal(w.file_error, rows[i].expect);
-		assert_true(w.send_fd >= 0);
+		assert_true(w.wake_fd >= 0);
 		for (uint64_t n = 1; n <= 5; n++)
 			put(&w, n);
 		writer_stop(&w);
@@ -193,6 +243,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_in_order),
+		cmocka_unit_test(what_an_episode_asks_at_once),
 		cmocka_unit_test(faster_than_the_disk),
 		cmocka_unit_test(numbers_stay_ahead),
 		cmocka_unit_test(files_that_cannot_be_written),
