@@ -90,6 +90,7 @@ struct procedure {
 	int32_t pid;			/* PROCEDURE_PID */
 	uint64_t start_ticks;		/* the same */
 	int error;			/* PROCEDURE_BROKEN: errno */
+	char broken[PROCEDURE_PROGRAM_MAX]; /* the same: what of its files is in the way; "": the program */
 	bool is_without_responder;	/* the same: it is what stands ready that cannot be started */
 	/* its newest run */
 	uint64_t runs;			/* the one that runs now among them */

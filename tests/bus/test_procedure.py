@@ -358,12 +358,14 @@ def what_is_added_broken():
         plain.write_text("no program")
         rows = [("missing", [f"{w.folder}/none"], f"{w.folder}/none", "No such file"),
                 ("not executable", [str(plain)], str(plain), "Permission denied")]
+        kept = ctl(w, "procedure", "add", f"--keep={w.folder}/kept", "name=hog", SHELL, "-c", "exit 0")
         have = []
         for name, command, path, why in rows:
             said = ctl(w, "procedure", "add", "name=hog", *command)
             have.append((name, said.returncode, said.stdout.strip().isdigit(), path in said.stderr, why in said.stderr))
     tap.check("one that cannot stand ready is said, with what is in its way",
-              expect(added=(have, [(r[0], 1, True, True, True) for r in rows])))
+              expect(added=(have, [(r[0], 1, True, True, True) for r in rows]), kept=(kept.returncode, 1))
+              + true(file=f"{w.folder}/kept: No such file" in kept.stderr))
     with World(options=["--responder=/none/failsoft-responder"]) as w:
         said = ctl(w, "procedure", "add", "name=hog", SHELL, "-c", "exit 0")
         listed = ctl(w, "procedure", "list").stdout
