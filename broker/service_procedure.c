@@ -143,7 +143,8 @@ static int go_on_remove(struct service_call *p, const struct service_caller *cal
 	struct procedure *found = procedure_find(&p->broker->respond.table, p->procedure);
 
 	if (!found)
-		return refuse(error, "there is no procedure of that number");
+		return refuse(error, "there is no procedure of that number; ListProcedures names those "
+			      "there are");
 	if (!service_is_privileged(caller) || (caller->uid && caller->uid != found->spec.uid))
 		return service_error(error, "NotAllowed",
 				     "RemoveProcedure is for root, and for who has added it");

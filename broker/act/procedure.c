@@ -109,7 +109,7 @@ const char *procedure_refuse(const struct procedure_spec *spec)
 	if (!spec->match[0])
 		return "who is meant is not said";
 	if (spec->kind == PROCEDURE_PID && !is_pid(spec->match))
-		return "the pid is not a number";
+		return "the pid is not a number from 2 on, as ps shows it";
 	if (spec->kind == PROCEDURE_PID && !strcmp(spec->match, "1"))
 		return "process 1 is never ended, so nothing would run before its end";
 	if (spec->kind == PROCEDURE_CGROUP && spec->match[0] != '/')
@@ -125,7 +125,8 @@ const char *procedure_refuse(const struct procedure_spec *spec)
 	if (spec->kind == PROCEDURE_NAME && spec->match[0] != '/' && strchr(spec->match, '/'))
 		return "the name has a slash: the path of a program begins with one";
 	if (spec->kind == PROCEDURE_NAME && spec->match[0] != '/' && strlen(spec->match) > 15)
-		return "the name is longer than the 15 bytes that the kernel keeps of it";
+		return "the name is longer than the 15 bytes that the kernel keeps of it: give these, or "
+		       "the path of its program";
 	return NULL;
 }
 
