@@ -143,9 +143,15 @@ static void explain_type(const struct config_option *o, struct json_object *valu
 			 size_t size)
 {
 	const char *shown = json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE);
+	char low[CONFIG_NUMBER_MAX], high[CONFIG_NUMBER_MAX], range[2 * CONFIG_NUMBER_MAX + 8] = "";
 
-	snprintf(problem, size, "is %.*s%s, but must be %s", SHOWN_MAX, shown,
-		 strlen(shown) > SHOWN_MAX ? "..." : "", type_wanted[o->type]);
+	if (config_type_is_number(o->type)) {
+		config_number_text(o->type, o->min, low);
+		config_number_text(o->type, o->max, high);
+		(void)snprintf(range, sizeof(range), ", %s..%s", low, high); /* it fits */
+	}
+	snprintf(problem, size, "is %.*s%s, but must be %s%s", SHOWN_MAX, shown,
+		 strlen(shown) > SHOWN_MAX ? "..." : "", type_wanted[o->type], range);
 }
 
 static int set_number(struct config *c, const struct config_option *o, struct json_object *value,

@@ -101,13 +101,15 @@ void respond_close_slot(struct respond_slot *slot)
 	slot->is_stopping = false;
 }
 
-static void set_broken(struct broker *b, struct procedure *p, int error)
+/* By one of its files; "": by its program. */
+static void set_broken(struct broker *b, struct procedure *p, int error, const char *by)
 {
 	bool is_new = p->state != PROCEDURE_BROKEN || p->error != error;
 
 	respond_close_slot(respond_slot_of(b, p));
 	p->state = PROCEDURE_BROKEN;
 	p->error = error;
+	text_copy_tail(p->broken, sizeof(p->broken), by);
 	respond_slot_of(b, p)->since_us = clock_now_us();
 	if (is_new)
 		note_responder(b, p);
@@ -126,7 +128,9 @@ static const char *place_of(const struct broker *b)
 
 const char *respond_broken_path(const struct broker *b, const struct procedure *p)
 {
-	return p->is_without_responder ? place_of(b) : p->spec.program;
+	if (p->is_without_responder)
+		return place_of(b);
+	return p->broken[0] ? p->broken : p->spec.program;
 }
 
 static void start(struct broker *b, struct procedure *p)
@@ -141,7 +145,7 @@ static void start(struct broker *b, struct procedure *p)
 	if (r >= 0)
 		r = sd_event_source_set_priority(slot->source, SD_EVENT_PRIORITY_IMPORTANT);
 	if (r < 0)
-		set_broken(b, p, -r);
+		set_broken(b, p, -r, "");
 	else if (p->state != PROCEDURE_BROKEN) /* said once, it is broken until it is ready */
 		p->state = PROCEDURE_STARTING;
 }
@@ -159,8 +163,7 @@ static bool is_start_due(const struct procedure *p, const struct respond_slot *s
 
 static void take_end(struct broker *b, struct procedure *p, const struct core_procedure_end *end)
 {
-	p->state = PROCEDURE_USED;
-	p->outcome = end->outcome;
+	procedure_end(p, end->outcome);
 	b->respond.quiet_us = b->respond.silent_us = 0;
 	core_procedure_done(&b->core, respond_slot_of(b, p)->domain, end, clock_now_us());
 	broker_drain(b);
@@ -173,7 +176,7 @@ static void take_gone(struct broker *b, struct procedure *p)
 	};
 
 	if (p->state != PROCEDURE_RUNNING) {
-		set_broken(b, p, ECHILD);
+		set_broken(b, p, ECHILD, "");
 		return;
 	}
 	take_end(b, p, &end);
@@ -198,7 +201,7 @@ static void take_reply(struct broker *b, struct procedure *p, const struct launc
 		respond_close_slot(respond_slot_of(b, p));
 	} else { /* it is broken, or it ended before it was called */
 		note_output(b, p, r);
-		set_broken(b, p, r->word == LAUNCH_BROKEN && r->code ? (int)r->code : ECHILD);
+		set_broken(b, p, r->word == LAUNCH_BROKEN && r->code ? (int)r->code : ECHILD, r->broken);
 	}
 }
 
@@ -249,7 +252,7 @@ static void stop_unwanted(struct broker *b, struct procedure *p, uint64_t now_us
 	struct respond_slot *slot = respond_slot_of(b, p);
 
 	if (p->state == PROCEDURE_STARTING && slot->fd >= 0 && now_us > slot->since_us + STARTING_MOST_US)
-		set_broken(b, p, ETIMEDOUT);
+		set_broken(b, p, ETIMEDOUT, "");
 	if (p->state != PROCEDURE_RUNNING || is_wanted(b, p, slot->domain))
 		return;
 	if (!slot->is_stopping) {
@@ -257,8 +260,7 @@ static void stop_unwanted(struct broker *b, struct procedure *p, uint64_t now_us
 		slot->since_us = now_us;
 		(void)responder_stop(slot->fd); /* it has its own deadline, and is closed later */
 	} else if (now_us > slot->since_us + STOPPING_MOST_US) {
-		p->state = PROCEDURE_USED;
-		p->outcome = PROCEDURE_LATE;
+		procedure_end(p, PROCEDURE_LATE);
 		respond_close_slot(slot);
 	}
 }

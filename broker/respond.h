@@ -36,7 +36,7 @@ void respond_run(struct broker *b, uint32_t domain);
 void respond_run_last(struct broker *b, uint32_t domain, enum last_policy policy);
 
 /* Among its own files. */
-/* What could not be started: its program, or what stands ready for all of them. Borrowed. */
+/* What is in the way: its program, a file to keep, or what stands ready for all of them. Borrowed. */
 const char *respond_broken_path(const struct broker *b, const struct procedure *p);
 struct respond_slot *respond_slot_of(struct broker *b, const struct procedure *p);
 void respond_close_slot(struct respond_slot *slot);

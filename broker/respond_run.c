@@ -139,8 +139,7 @@ void respond_run(struct broker *b, uint32_t domain)
 		r = responder_run(respond_slot_of(b, p)->fd, &run);
 		b->respond.silent_us = clock_now_us() + SILENT_US;
 		b->respond.quiet_us = clock_now_us() + QUIET_US;
-		p->state = PROCEDURE_RUNNING;
-		p->runs++;
+		procedure_begin(p, clock_now_us(), run.run.deadline_usec);
 		p->ran_pid = v->procedure_pid;
 		p->ran_start_ticks = run.run.start_ticks;
 	}
@@ -148,7 +147,7 @@ void respond_run(struct broker *b, uint32_t domain)
 		return;
 	lost.code = (uint32_t)-r;
 	if (p && p->state == PROCEDURE_RUNNING) {
-		p->state = PROCEDURE_USED;
+		procedure_end(p, PROCEDURE_LOST);
 		respond_close_slot(respond_slot_of(b, p));
 	}
 	core_procedure_done(&b->core, domain, &lost, clock_now_us());
@@ -191,15 +190,14 @@ void respond_run_last(struct broker *b, uint32_t domain, enum last_policy policy
 		run.run.deadline_usec = clock_now_us() + p->spec.deadline_us;
 		spare_clients(b, &run.run);
 		respond_slot_of(b, p)->domain = domain;
-		p->state = PROCEDURE_RUNNING;
-		p->runs++;
+		procedure_begin(p, clock_now_us(), run.run.deadline_usec);
 		p->ran_pid = 0;
 		r = responder_run(respond_slot_of(b, p)->fd, &run);
 	}
 	if (r >= 0)
 		return;
 	if (p) {
-		p->state = PROCEDURE_USED;
+		procedure_end(p, PROCEDURE_LOST);
 		respond_close_slot(respond_slot_of(b, p));
 		lost.code = (uint32_t)-r;
 	}

@@ -143,7 +143,8 @@ static int go_on_remove(struct service_call *p, const struct service_caller *cal
 	struct procedure *found = procedure_find(&p->broker->respond.table, p->procedure);
 
 	if (!found)
-		return refuse(error, "there is no procedure of that number");
+		return refuse(error, "there is no procedure of that number; ListProcedures names those "
+			      "there are");
 	if (!service_is_privileged(caller) || (caller->uid && caller->uid != found->spec.uid))
 		return service_error(error, "NotAllowed",
 				     "RemoveProcedure is for root, and for who has added it");
@@ -209,7 +210,10 @@ static int put_detail(sd_bus_message *m, struct broker *b, const struct procedur
 					  p->state == PROCEDURE_BROKEN ? (uint32_t)p->error : 0);
 	if (r >= 0 && p->state == PROCEDURE_BROKEN)
 		r = sd_bus_message_append(m, "{sv}", "Broken", "s", respond_broken_path(b, p));
-	if (r >= 0 && p->runs)
+	if (r >= 0 && p->state == PROCEDURE_RUNNING)
+		r = sd_bus_message_append(m, "{sv}{sv}", "StartedUSec", "t", p->started_us, "EndsUSec", "t",
+					  p->ends_us);
+	if (r >= 0 && p->has_outcome)
 		r = sd_bus_message_append(m, "{sv}", "LastResult", "s", procedure_outcome_name(p->outcome));
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }

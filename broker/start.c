@@ -156,7 +156,7 @@ int start_memory(struct broker *b)
 	b->feeders.proc_fd = b->feeders.dev_fd = -1;
 	b->root_fd = b->terminate.poll_fd = b->recorder.fd = b->worker.wake_fd = -1;
 	b->resort.reboots.fd = -1;
-	b->writer.send_fd = b->writer.receive_fd = b->writer.file_fd = -1;
+	b->writer.wake_fd = b->writer.file_fd = -1;
 	/* Memory that was locked once is never given back and taken anew. */
 	(void)mallopt(M_TRIM_THRESHOLD, -1); /* a hint */
 	(void)mallopt(M_MMAP_MAX, 0);	     /* a hint */

@@ -109,7 +109,7 @@ const char *procedure_refuse(const struct procedure_spec *spec)
 	if (!spec->match[0])
 		return "who is meant is not said";
 	if (spec->kind == PROCEDURE_PID && !is_pid(spec->match))
-		return "the pid is not a number";
+		return "the pid is not a number from 2 on, as ps shows it";
 	if (spec->kind == PROCEDURE_PID && !strcmp(spec->match, "1"))
 		return "process 1 is never ended, so nothing would run before its end";
 	if (spec->kind == PROCEDURE_CGROUP && spec->match[0] != '/')
@@ -125,7 +125,8 @@ const char *procedure_refuse(const struct procedure_spec *spec)
 	if (spec->kind == PROCEDURE_NAME && spec->match[0] != '/' && strchr(spec->match, '/'))
 		return "the name has a slash: the path of a program begins with one";
 	if (spec->kind == PROCEDURE_NAME && spec->match[0] != '/' && strlen(spec->match) > 15)
-		return "the name is longer than the 15 bytes that the kernel keeps of it";
+		return "the name is longer than the 15 bytes that the kernel keeps of it: give these, or "
+		       "the path of its program";
 	return NULL;
 }
 
@@ -155,6 +156,21 @@ struct procedure *procedure_find(struct procedure_table *t, uint32_t id)
 void procedure_remove(struct procedure *p)
 {
 	*p = (struct procedure){ .state = PROCEDURE_FREE };
+}
+
+void procedure_begin(struct procedure *p, uint64_t now_us, uint64_t ends_us)
+{
+	p->state = PROCEDURE_RUNNING;
+	p->runs++;
+	p->started_us = now_us;
+	p->ends_us = ends_us;
+}
+
+void procedure_end(struct procedure *p, enum procedure_outcome outcome)
+{
+	p->state = PROCEDURE_USED;
+	p->has_outcome = true;
+	p->outcome = outcome;
 }
 
 bool procedure_table_is_empty(const struct procedure_table *t)

@@ -90,12 +90,15 @@ struct procedure {
 	int32_t pid;			/* PROCEDURE_PID */
 	uint64_t start_ticks;		/* the same */
 	int error;			/* PROCEDURE_BROKEN: errno */
+	char broken[PROCEDURE_PROGRAM_MAX]; /* the same: what of its files is in the way; "": the program */
 	bool is_without_responder;	/* the same: it is what stands ready that cannot be started */
 	/* its newest run */
-	uint64_t runs;
+	uint64_t runs;			/* the one that runs now among them */
 	int32_t ran_pid;
 	uint64_t ran_start_ticks;
-	enum procedure_outcome outcome;
+	uint64_t started_us, ends_us;	/* RUNNING: since when, and when it is ended at the latest */
+	bool has_outcome;		/* one has ended: a first one that still runs has none */
+	enum procedure_outcome outcome;	/* of the one that ended last */
 };
 
 struct procedure_table {
@@ -142,6 +145,11 @@ struct procedure *procedure_match(struct procedure_table *t, const struct proced
 
 /* The one that is the last policy of the domain and stands ready; NULL: none. */
 struct procedure *procedure_last(struct procedure_table *t, const char *domain);
+
+/* It stood ready, and is told to run now. */
+void procedure_begin(struct procedure *p, uint64_t now_us, uint64_t ends_us);
+/* Its run is over; it is USED. */
+void procedure_end(struct procedure *p, enum procedure_outcome outcome);
 
 /* Then nothing needs to be read of a victim. */
 bool procedure_table_is_empty(const struct procedure_table *t);

@@ -134,6 +134,7 @@ int responder_read(int fd, struct launch_reply *ret)
 	if (n <= 0)
 		return -ECONNRESET;
 	if (n != sizeof(reply) || reply.output_used > sizeof(reply.output) ||
+	    !memchr(reply.broken, 0, sizeof(reply.broken)) ||
 	    reply.outcome >= PROCEDURE_OUTCOME_COUNT || reply.word < LAUNCH_READY || reply.word > LAUNCH_DONE)
 		return -EPROTO;
 	*ret = reply;

@@ -103,7 +103,7 @@ __attribute__((format(printf, 2, 3))) static void field(struct fields *f, const 
 	f->count++;
 }
 
-void journal_put(const struct event *e, uint64_t dropped)
+void journal_put(const struct event *e)
 {
 	struct fields f = { .count = 0 };
 	char sentence[512];
@@ -111,8 +111,6 @@ void journal_put(const struct event *e, uint64_t dropped)
 	if (e->kind >= EVENT_KIND_COUNT || !entries[e->kind].message_id)
 		return;
 	event_sentence(e, sentence, sizeof(sentence));
-	if (dropped)
-		log_warning("%" PRIu64 " events were not logged: they came too fast", dropped);
 	if (!has_journal()) {
 		log_write(level_of(entries[e->kind].priority), "%s", sentence);
 		return;

@@ -10,5 +10,4 @@
 
 #include "keep/event.h"
 
-/* dropped: events that were lost before this one. */
-void journal_put(const struct event *e, uint64_t dropped);
+void journal_put(const struct event *e);

@@ -65,7 +65,10 @@ int call_connect(struct ctl *c, const char *address)
 {
 	int r = call_connect_quietly(c, address);
 
-	if (r < 0)
+	if (r < 0 && !strchr(address_or_default(address), ':'))
+		fprintf(stderr, "failsoftctl: \"%s\" is no address of a bus: give --bus one such as "
+			"unix:path=/run/dbus/system_bus_socket\n", address_or_default(address));
+	else if (r < 0)
 		fprintf(stderr, "failsoftctl: no bus at %s: %s; is it running, is --bus right?\n",
 			address_or_default(address), strerror(-r));
 	return r;

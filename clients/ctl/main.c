@@ -42,7 +42,7 @@ static const struct {
 	  monitor_verb, NULL, false, FOR_PROGRAMS | BIT(OPT_HISTORY) | BIT('n') },
 	{ "episodes", "what has happened so far", episodes_verb, NULL, false, FOR_PROGRAMS },
 	{ "explain", "EPISODE: what happened in it, sentence by sentence", explain_verb,
-	  "the number of an episode", false, FOR_PROGRAMS },
+	  "the number of an episode, which failsoftctl episodes shows", false, FOR_PROGRAMS },
 	{ "record", "FILE: everything the broker sees and decides, until Ctrl-C", record_verb,
 	  "the name of a file", true, FOR_RECORD },
 	{ "replay", "FILE: the same decisions again, or those of --config; --draw", replay_verb,
@@ -129,7 +129,8 @@ static int read_count(const char *option, const char *text, long *ret)
 	errno = 0;
 	value = strtol(text, &end, 10);
 	if (errno || *end || end == text || value < 1) {
-		fprintf(stderr, "failsoftctl: %s %s: give a number of 1 or more\n", option, text);
+		fprintf(stderr, "failsoftctl: %s \"%s\": give %s, 1 or more, in figures alone\n", option,
+			text, strcmp(option, "-n") ? "whole seconds" : "a whole number");
 		return -EINVAL;
 	}
 	*ret = value;
@@ -152,7 +153,7 @@ static int read_speed(const char *text, double *ret)
 static int add_text(const char *option, const char **list, uint32_t max, uint32_t *count)
 {
 	if (*count == max) {
-		fprintf(stderr, "failsoftctl: %s may be given %u times\n", option, max);
+		fprintf(stderr, "failsoftctl: %s may be given %u times at most\n", option, max);
 		return -EINVAL;
 	}
 	list[(*count)++] = optarg;
@@ -258,6 +259,8 @@ static void suggest_option(const char *given)
 	const struct option *best = long_options;
 
 	given += strspn(given, "-");
+	if (strchr(given, '=')) /* its name is right, or too far off with what follows */
+		return;
 	for (const struct option *o = long_options; o->name; o++)
 		if (distance(given, o->name) < distance(given, best->name))
 			best = o;
@@ -273,9 +276,10 @@ static int unknown_verb(const char *verb)
 		if (distance(verb, verbs[i].name) < distance(verb, verbs[best].name))
 			best = i;
 	fprintf(stderr, "failsoftctl: there is no verb \"%s\"", verb);
-	if (distance(verb, verbs[best].name) <= 3)
-		fprintf(stderr, "; do you mean \"%s\"?", verbs[best].name);
-	fputs(" See failsoftctl --help\n", stderr);
+	if (distance(verb, verbs[best].name) <= 3 && distance(verb, verbs[best].name) < strlen(verb))
+		fprintf(stderr, "; do you mean \"%s\"? See failsoftctl --help\n", verbs[best].name);
+	else
+		fputs("; see failsoftctl --help\n", stderr);
 	return -1;
 }
 
@@ -323,7 +327,8 @@ static int run(struct ctl *c, uint32_t given, int argc, char **argv)
 
 	if (verb < 0)
 		return EXIT_USAGE;
-	if (argc > 1 + (verbs[verb].argument != NULL) || (verbs[verb].argument && argc < 2)) {
+	if (argc > 1 + (verbs[verb].argument != NULL) ||
+	    (verbs[verb].argument && (argc < 2 || !*argv[1]))) {
 		fprintf(stderr, "failsoftctl: %s takes %s\n", verbs[verb].name,
 			verbs[verb].argument ? verbs[verb].argument : "no argument");
 		return wrong_use(verbs[verb].name);

@@ -13,6 +13,7 @@
 /* What the broker takes, so that its refusal need not be in its own words. */
 #define DEADLINE_LEAST_MS	10u
 #define DEADLINE_MOST_MS	30000u
+#define MEMORY_MOST_BYTES	67108864u
 
 static void print_usage(FILE *out)
 {
@@ -22,16 +23,10 @@ static void print_usage(FILE *out)
 	      "  KIND=WHO        pid=NUMBER, name=NAME (or the path of its program), unit=UNIT, cgroup=PATH\n"
 	      "  PROGRAM         an absolute path; runs as you, before the one is ended\n"
 	      "  --deadline=MS   how long it may take, 10 to 30000; default 500\n"
-	      "  --memory=BYTES  kept for it until it runs; default 1048576\n"
+	      "  --memory=BYTES  kept for it until it runs, 0 to 67108864; default 1048576\n"
 	      "  --keep=FILE     held in memory for it, too (may be repeated)\n"
 	      "  --responder     it uses failsoft/responder.h: it is started now, not then\n"
 	      "  --no-hold       the one is not stopped meanwhile\n", out);
-}
-
-static int usage(void)
-{
-	print_usage(stderr);
-	return EXIT_USAGE;
 }
 
 /* The reason alone: below a screen of usage nobody finds it. */
@@ -72,10 +67,12 @@ static int take_option(struct wish *w, int option)
 	case 'd':
 		return take_deadline(w, optarg);
 	case 'm':
-		if (read_number(optarg, &w->memory_bytes) < 0)
-			return wrong("--memory=", optarg, "give bytes, in figures alone, such as 1048576");
+		if (read_number(optarg, &w->memory_bytes) < 0 || w->memory_bytes > MEMORY_MOST_BYTES)
+			return wrong("--memory=", optarg, "give 0 to 67108864 bytes, in figures alone");
 		return 0;
 	case 'k':
+		if (optarg[0] != '/')
+			return wrong("--keep=", optarg, "give the file by its absolute path");
 		if (w->keep_count == KEEP_MAX)
 			return wrong("--keep=", optarg, "16 files are kept at most");
 		w->keep[w->keep_count++] = optarg;
@@ -103,9 +100,10 @@ static int take_who(struct wish *w, const char *text)
 			continue;
 		w->kind = kinds[i];
 		w->who = text[length] ? text + length + 1 : "";
-		return *w->who ? 0 : wrong("", text, "it is not said who is meant");
+		return *w->who ? 0 : wrong("", text, "it is not said who is meant, as in name=logger");
 	}
-	return wrong("", text, "who is meant is pid=, name=, unit= or cgroup=, and what follows");
+	return wrong("procedure add ", text, "begin with whose end it is for: pid=NUMBER, name=NAME, "
+					     "unit=UNIT or cgroup=PATH");
 }
 
 static int take_words(struct wish *w, int count, char **word)
@@ -116,7 +114,11 @@ static int take_words(struct wish *w, int count, char **word)
 		return -EINVAL;
 	if (count < 2)
 		return wrong("procedure add ", word[0], "PROGRAM is missing");
-	return word[1][0] == '/' ? 0 : wrong("", word[1], "give the program by its absolute path");
+	if (word[1][0] == '-')
+		return wrong("", word[1], "options stand before KIND=WHO");
+	if (word[1][0] != '/')
+		return wrong("program ", word[1], "give it by its absolute path, such as /bin/sh");
+	return 0;
 }
 
 static int put_keep(sd_bus_message *m, const struct wish *w)
@@ -187,7 +189,8 @@ static int remove_one(struct ctl *c, const char *text)
 	int r;
 
 	if (read_number(text, &id) < 0 || id > UINT32_MAX) {
-		(void)wrong("procedure remove ", text, "give a number that failsoftctl procedure shows");
+		fprintf(stderr, "failsoftctl: procedure remove %s: give a number that failsoftctl procedure "
+				"shows\n", text);
 		return EXIT_USAGE;
 	}
 	r = call_method(c, &reply, "RemoveProcedure", "u", (uint32_t)id);
@@ -202,23 +205,39 @@ struct procedure_row {
 	char broken[DOMAIN_MAX_BYTES];
 	char kind[16], who[DOMAIN_MAX_BYTES], state[16], program[DOMAIN_MAX_BYTES], command[512], result[16];
 	uint64_t deadline_us, held_bytes, runs;
+	uint64_t started_us, ends_us;	/* 0: it does not run now */
 };
+
+/* Where the figure of that name goes; NULL: it is none. */
+static uint64_t *figure_of(struct procedure_row *p, const char *key)
+{
+	const struct {
+		const char *key;
+		uint64_t *to;
+	} figures[] = {
+		{ "DeadlineUSec", &p->deadline_us }, { "HeldBytes", &p->held_bytes }, { "Runs", &p->runs },
+		{ "StartedUSec", &p->started_us }, { "EndsUSec", &p->ends_us },
+	};
+
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		if (!strcmp(key, figures[i].key))
+			return figures[i].to;
+	return NULL;
+}
 
 static int read_detail(sd_bus_message *m, struct procedure_row *ret)
 {
 	const char *key, *text;
+	uint64_t *figure;
 	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
 
 	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
 		r = sd_bus_message_read_basic(m, 's', &key);
 		if (r < 0)
 			break;
-		if (!strcmp(key, "DeadlineUSec"))
-			r = sd_bus_message_read(m, "v", "t", &ret->deadline_us);
-		else if (!strcmp(key, "HeldBytes"))
-			r = sd_bus_message_read(m, "v", "t", &ret->held_bytes);
-		else if (!strcmp(key, "Runs"))
-			r = sd_bus_message_read(m, "v", "t", &ret->runs);
+		figure = figure_of(ret, key);
+		if (figure)
+			r = sd_bus_message_read(m, "v", "t", figure);
 		else if (!strcmp(key, "Errno"))
 			r = sd_bus_message_read(m, "v", "u", &ret->error);
 		else if (!strcmp(key, "Broken") && (r = sd_bus_message_read(m, "v", "s", &text)) >= 0)
@@ -291,6 +310,8 @@ static void row_json(const struct procedure_row *p)
 	json_object_object_add(o, "deadline_us", json_object_new_uint64(p->deadline_us));
 	json_object_object_add(o, "held_bytes", json_object_new_uint64(p->held_bytes));
 	json_object_object_add(o, "runs", json_object_new_uint64(p->runs));
+	json_object_object_add(o, "started_us", json_object_new_uint64(p->started_us));
+	json_object_object_add(o, "ends_us", json_object_new_uint64(p->ends_us));
 	json_object_object_add(o, "errno", json_object_new_uint64(p->error));
 	put(o, "last_result", p->result);
 	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -305,6 +326,22 @@ static const char *why_broken(uint32_t error)
 	return strerror((int)error);
 }
 
+static void running_line(struct ctl *c, const struct procedure_row *p)
+{
+	const uint64_t now_us = print_now_us();
+	char since[24], left[24];
+
+	printf("      runs for %s now", print_us(c, now_us - p->started_us, since, sizeof(since)));
+	if (now_us < p->ends_us)
+		printf(", ended at the latest in %s",
+		       print_us(c, p->ends_us - now_us, left, sizeof(left)));
+	else
+		fputs(", its time is over", stdout);
+	if (p->result[0])
+		printf("; run %" PRIu64 ", the last one: %s", p->runs, p->result);
+	putchar('\n');
+}
+
 static void row_line(struct ctl *c, const struct procedure_row *p)
 {
 	char deadline[24], held[24], who[CELL_MAX_BYTES], command[CELL_MAX_BYTES];
@@ -317,8 +354,11 @@ static void row_line(struct ctl *c, const struct procedure_row *p)
 	       print_bytes(c, p->held_bytes, held, sizeof(held)), print_cut(p->command, 26, command));
 	if (p->error)
 		printf("      %s%s%s\n", p->broken, p->broken[0] ? ": " : "", why_broken(p->error));
-	else if (p->runs)
-		printf("      run %" PRIu64 " times, last: %s\n", p->runs, p->result);
+	else if (p->started_us)
+		running_line(c, p);
+	else if (p->result[0])
+		printf("      run %" PRIu64 " time%s, last: %s\n", p->runs, p->runs == 1 ? "" : "s",
+		       p->result);
 }
 
 static int list(struct ctl *c)
@@ -362,6 +402,14 @@ static int find_row(struct ctl *c, uint32_t id, struct procedure_row *ret)
 	return r;
 }
 
+static void say_broken(const struct procedure_row *p)
+{
+	fprintf(stderr, "failsoftctl: procedure %" PRIu32 " cannot stand ready: %s: %s\n", p->id,
+		p->broken[0] ? p->broken : p->program, why_broken(p->error));
+	fprintf(stderr, "failsoftctl: it is tried again every minute, until failsoftctl procedure remove "
+		"%" PRIu32 "\n", p->id);
+}
+
 /* It was added all the same, and is tried again every minute. */
 static int wait_ready(struct ctl *c, uint32_t id)
 {
@@ -373,16 +421,15 @@ static int wait_ready(struct ctl *c, uint32_t id)
 		if (r <= 0)
 			return r < 0 ? EXIT_UNKNOWN : EXIT_OK; /* somebody has removed it */
 		if (!strcmp(row.state, "broken")) {
-			fprintf(stderr, "failsoftctl: procedure %" PRIu32 " cannot stand ready: %s: %s\n", id,
-				row.broken[0] ? row.broken : row.program, why_broken(row.error));
+			say_broken(&row);
 			return EXIT_WARNING;
 		}
 		if (strcmp(row.state, "starting"))
 			return EXIT_OK;
 		usleep(LOOK_MS * 1000);
 	}
-	fprintf(stderr, "failsoftctl: procedure %" PRIu32 " does not stand ready yet: ask again with "
-			"failsoftctl procedure\n", id);
+	fprintf(stderr, "failsoftctl: procedure %" PRIu32 " does not stand ready yet, and does not while "
+		"memory is short: ask again with failsoftctl procedure\n", id);
 	return EXIT_WARNING;
 }
 
@@ -397,6 +444,7 @@ static int add(struct ctl *c, int argc, char **argv)
 	int64_t id;
 	int option;
 
+	argv[0] = (char *)"failsoftctl procedure add"; /* in getopt's sentences */
 	optind = 0; /* a second list of options: glibc and musl start over with 0 */
 	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1)
 		if (take_option(&w, option) < 0)
@@ -410,6 +458,19 @@ static int add(struct ctl *c, int argc, char **argv)
 	return wait_ready(c, (uint32_t)id);
 }
 
+static int wrong_words(const struct ctl *c, const char *what)
+{
+	if (!strcmp(what, "remove"))
+		(void)wrong("procedure remove", "", "give one number that failsoftctl procedure shows");
+	else if (!strcmp(what, "list"))
+		(void)wrong("procedure list ", c->rest[1], "it takes nothing more");
+	else if (what[0] == '-')
+		(void)wrong("procedure ", what, "options stand before procedure, those of add behind add");
+	else
+		(void)wrong("procedure ", what, "give list, add or remove");
+	return EXIT_USAGE;
+}
+
 int procedure_verb(struct ctl *c)
 {
 	const char *what = c->rest_count ? c->rest[0] : "list";
@@ -420,5 +481,5 @@ int procedure_verb(struct ctl *c)
 		return remove_one(c, c->rest[1]);
 	if (!strcmp(what, "help"))
 		return print_usage(stdout), EXIT_OK;
-	return !strcmp(what, "list") && c->rest_count <= 1 ? list(c) : usage();
+	return !strcmp(what, "list") && c->rest_count <= 1 ? list(c) : wrong_words(c, what);
 }

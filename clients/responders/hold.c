@@ -179,15 +179,18 @@ int hold_program(const char *path, const char *const *without, uint64_t *bytes)
 	return r;
 }
 
-int hold_files(const struct launch_spec *spec, uint64_t *ret_bytes)
+int hold_files(const struct launch_spec *spec, struct launch_reply *ret)
 {
 	const char *list[LAUNCH_WORDS_MAX + 2];
 	uint64_t bytes = 0;
 	int r = spec->is_responder ? 0 : hold_program(spec->program, NULL, &bytes);
 
 	launch_list(&spec->keep, NULL, list);
-	for (unsigned i = 0; r == 0 && list[i]; i++)
+	for (unsigned i = 0; r == 0 && list[i]; i++) {
 		r = hold_program(list[i], NULL, &bytes);
-	*ret_bytes = bytes;
+		if (r < 0)
+			(void)snprintf(ret->broken, sizeof(ret->broken), "%s", list[i]); /* cut is enough */
+	}
+	ret->held_bytes = bytes;
 	return r;
 }

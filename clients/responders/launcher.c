@@ -113,7 +113,7 @@ static int get_ready(struct launcher *l)
 	if (r == 0)
 		r = standby_wait(&l->standby);
 	if (r == 0)
-		r = hold_files(&l->spec, &l->reply.held_bytes);
+		r = hold_files(&l->spec, &l->reply);
 	if (r == 0)
 		r = keep_memory(l);
 	l->reply.held_bytes += l->memory ? l->spec.memory_bytes : 0;

@@ -36,8 +36,9 @@ int standby_run(const struct standby *s, const struct failsoft_responder_run *ru
 uint32_t standby_exec_errno(const struct standby *s);
 
 /* hold.c: maps and locks the program's file, what it is linked with, its interpreter, and `keep`.
- * 0, or -errno of the first that cannot be held; *ret_bytes: how much. */
-int hold_files(const struct launch_spec *spec, uint64_t *ret_bytes);
+ * 0, or -errno of the first that cannot be held: of `keep`, ret->broken names it. ret->held_bytes:
+ * how much. */
+int hold_files(const struct launch_spec *spec, struct launch_reply *ret);
 /* One program; what it takes is added to *bytes. Libraries whose names begin with one of `without`, which
  * ends with NULL, are left out; NULL: none. */
 int hold_program(const char *path, const char *const *without, uint64_t *bytes);

@@ -207,7 +207,8 @@ static int open_sense(struct lone *l, struct ctl *c)
 
 		r = d == CORE_DOMAINS_MAX ? -ENAMETOOLONG : sense_domain_add(l->sense, d, c->cgroups[i]);
 		if (r < 0)
-			fprintf(stderr, "failsoftctl: --cgroup=%s: %s\n", c->cgroups[i], strerror(-r));
+			fprintf(stderr, "failsoftctl: --cgroup=%s: %s; give its path as in "
+				"/proc/PID/cgroup\n", c->cgroups[i], strerror(-r));
 	}
 	return r < 0 ? r : sense_attach(l->sense, l->event, &handler);
 }

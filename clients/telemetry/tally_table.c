@@ -130,7 +130,8 @@ void tally_close(struct tally *t, struct tally_notes *n, uint32_t i, uint64_t ti
 bool tally_is_superseded(const struct tally *t, uint64_t number, const char *domain)
 {
 	for (uint32_t i = 0; i < TALLY_EPISODES; i++)
-		if (t->now[i].is_confirmed && t->open[i].number > number && !strcmp(t->open[i].domain, domain))
+		if (t->now[i].is_confirmed && t->open[i].number > number &&
+		    !strcmp(t->open[i].domain, domain))
 			return true;
 	return false;
 }

@@ -15,7 +15,7 @@
 #include <failsoft/responder.h>
 
 #define LAUNCH_FD		3	/* where failsoft-responder finds its end; as systemd does it */
-#define LAUNCH_VERSION		1u
+#define LAUNCH_VERSION		2u
 #define LAUNCH_WORDS_BYTES	1024u
 #define LAUNCH_WORDS_MAX	16u
 #define LAUNCH_OUTPUT_BYTES	1024u
@@ -60,6 +60,7 @@ struct launch_reply {
 	uint32_t output_used;
 	uint64_t output_bytes;		/* that were written; the first of them follow */
 	uint64_t held_bytes;		/* READY: locked for it, the files included */
+	char broken[256];		/* BROKEN: by this file to keep (cut); "": not by one */
 	char output[LAUNCH_OUTPUT_BYTES];
 };
 

@@ -97,6 +97,7 @@ def in_its_order():
         used = state(w, number)
         w.set_free(PLENTY)
         again = ready(w, number)
+        text = ctl(w, "procedure", "list").stdout
         status = hog.poll()
     tap.check("victim, procedure, its end, SIGTERM, ended",
               expect(order=(order, ["victim", "procedure", "procedure_ended", "actionterm", "ended"]),
@@ -104,7 +105,8 @@ def in_its_order():
     tap.check("the process is stopped while it runs, and its words are kept",
               expect(state=(stopped, "T"), says=(says, ["hog", "two"])))
     tap.check("it is listed with its result, and stands ready again when the crisis is over",
-              expect(listed=(listed, (number, "done")), used=(used, "used")) + true(again=again))
+              expect(listed=(listed, (number, "done")), used=(used, "used"))
+              + true(again=again, text="run 1 time, last: done" in text))
 
 
 def of_a_group():
@@ -284,11 +286,18 @@ def broker_dies():
         w.wait_event(event="procedure")
         wait_until(lambda: stat_of(hog.pid) == "T" and running(program))
         before = stat_of(hog.pid)
+        listed = ctl(w, "procedure", "list").stdout
+        row = json.loads(ctl(w, "--json", "procedure", "list").stdout or "{}")
         w.kill_broker()
         wait_until(lambda: stat_of(hog.pid) != "T" and not running(program))
         left, after = running(program), stat_of(hog.pid)
     tap.check("when the broker dies, the stopped process goes on and the procedure is killed",
               expect(before=(before, "T"), left=(left, b"")) + true(goes_on=after in "RS"))
+    tap.check("one that runs for the first time is listed with its time, and without a result",
+              expect(result=(row["last_result"], ""), runs=(row["runs"], 1),
+                     takes=(row.get("ends_us", 0) - row.get("started_us", 0) > 19000000, True),
+                     last=("last" in listed, False))
+              + true(listed="runs for " in listed and "ended at the latest in 1" in listed))
 
 
 def stat_of(pid):
@@ -360,12 +369,14 @@ def what_is_added_broken():
         plain.write_text("no program")
         rows = [("missing", [f"{w.folder}/none"], f"{w.folder}/none", "No such file"),
                 ("not executable", [str(plain)], str(plain), "Permission denied")]
+        kept = ctl(w, "procedure", "add", f"--keep={w.folder}/kept", "name=hog", SHELL, "-c", "exit 0")
         have = []
         for name, command, path, why in rows:
             said = ctl(w, "procedure", "add", "name=hog", *command)
             have.append((name, said.returncode, said.stdout.strip().isdigit(), path in said.stderr, why in said.stderr))
     tap.check("one that cannot stand ready is said, with what is in its way",
-              expect(added=(have, [(r[0], 1, True, True, True) for r in rows])))
+              expect(added=(have, [(r[0], 1, True, True, True) for r in rows]), kept=(kept.returncode, 1))
+              + true(file=f"{w.folder}/kept: No such file" in kept.stderr))
     with World(options=["--responder=/none/failsoft-responder"]) as w:
         said = ctl(w, "procedure", "add", "name=hog", SHELL, "-c", "exit 0")
         listed = ctl(w, "procedure", "list").stdout

@@ -171,7 +171,7 @@ static const struct row rows[] = {
 	{"bytes that overflow", "{\"plausible_bytes_per_s\": \"9999999999T\"}",
 	 BAD("text like \"64M\"")},
 	{"text for a number", "{\"hold_ms\": \"3000\"}",
-	 BAD("hold_ms is \"3000\", but must be a whole number of milliseconds")},
+	 BAD("hold_ms is \"3000\", but must be a whole number of milliseconds, 0..600000")},
 	{"fraction for a whole number", "{\"hold_ms\": 1.5}",
 	 BAD("hold_ms is 1.5, but must be a whole number")},
 	{"null", "{\"hold_ms\": null}", BAD("hold_ms is null")},

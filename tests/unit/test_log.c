@@ -72,15 +72,52 @@ static void log_lines(void **state)
 	usleep(250000);
 	log_info("after");
 	capture_end(&c, got, sizeof(got));
-	assert_non_null(strstr(got, "lines before this one were dropped\n"));
+	assert_non_null(strstr(got, "lines before this one were not written\n"));
 	assert_non_null(strstr(got, ": after\n"));
+	(void)state;
+}
+
+/* Its end was dropped, and nothing else is to be said for hours. */
+static void a_burst_that_is_the_last(void **state)
+{
+	struct capture c = capture_begin(4096);
+	char got[8192];
+
+	for (int i = 0; i < 200; i++)
+		log_info("%0200d", i);
+	capture_end(&c, got, sizeof(got));
+	c = capture_begin(65536);
+	assert_true(log_owes());
+	usleep(250000);
+	log_tell_dropped();
+	assert_false(log_owes());
+	log_tell_dropped();
+	capture_end(&c, got, sizeof(got));
+	assert_non_null(strstr(got, "lines before this one were not written\n"));
+	assert_ptr_equal(strchr(got, '\n'), got + strlen(got) - 1); /* once */
+	(void)state;
+}
+
+/* Of 30 clients through all stages, with nothing to read it from but stderr. */
+static void an_episode_fits(void **state)
+{
+	struct capture c = capture_begin(65536);
+	const uint64_t dropped = log_dropped();
+	char got[8192];
+
+	for (int i = 0; i < 480; i++)
+		log_info("client %d", i);
+	assert_true(log_dropped() == dropped);
+	capture_end(&c, got, sizeof(got));
 	(void)state;
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_episode_fits),
 		cmocka_unit_test(log_lines),
+		cmocka_unit_test(a_burst_that_is_the_last),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);

@@ -192,10 +192,27 @@ static void what_a_victim_gets(void **state)
 	assert_int_equal(v.procedure, 0);
 }
 
+/* What ended last is told; what has only begun has not. */
+static void a_run_begins_and_ends(void **state)
+{
+	struct procedure *p = ready(PROCEDURE_NAME, "hog");
+
+	(void)state;
+	procedure_begin(p, 100, 700);
+	assert_int_equal(p->state, PROCEDURE_RUNNING);
+	assert_false(p->has_outcome);
+	assert_true(p->runs == 1 && p->started_us == 100 && p->ends_us == 700);
+	procedure_end(p, PROCEDURE_LOST);
+	assert_int_equal(p->state, PROCEDURE_USED);
+	procedure_begin(p, 1000, 1600);
+	assert_true(p->has_outcome && p->outcome == PROCEDURE_LOST && p->runs == 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_is_meant),
+		cmocka_unit_test_setup(a_run_begins_and_ends, empty),
 		cmocka_unit_test_setup(a_reused_pid_is_somebody_else, empty),
 		cmocka_unit_test_setup(the_most_specific_wins, empty),
 		cmocka_unit_test_setup(never_twice_for_one_process, empty),

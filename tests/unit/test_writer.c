@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -112,12 +113,66 @@ static void everything_in_order(void **state)
 	(void)state;
 }
 
-/* Until the thread has taken enough that the next one is not lost. */
-static void wait_for_room(const struct writer *w)
-{
-	struct pollfd p = { .fd = w->send_fd, .events = POLLOUT };
+/* Pipes: what the thread writes says that it is held, what is written to the other lets it go on. */
+static int is_held[2], held[2];
 
-	assert_int_equal(poll(&p, 1, 20000), 1);
+static void hold(int signal)
+{
+	char byte;
+
+	(void)signal;
+	(void)!write(is_held[1], "", 1);
+	(void)!read(held[0], &byte, 1);
+}
+
+/* All clients are asked, and shielded, before the thread runs once; the same number again is too much, and
+ * that is told though no event follows. */
+static void what_an_episode_asks_at_once(void **state)
+{
+	const struct sigaction action = { .sa_handler = hold, .sa_flags = SA_RESTART };
+	char text[200] = "", *line, byte;
+	struct writer w;
+	struct place p;
+	uint64_t lost;
+	FILE *f;
+
+	place_open(&p);
+	assert_int_equal(pipe(is_held) | pipe(held), 0);
+	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+	for (unsigned times = 1; times <= 2; times++) {
+		assert_int_equal(start(&w, p.file), 0);
+		assert_int_equal(pthread_kill(w.thread, SIGUSR1), 0);
+		assert_int_equal(read(is_held[0], &byte, 1), 1);
+		for (uint64_t i = 1; i <= times * 512; i++)
+			put(&w, i);
+		assert_int_equal(write(held[1], "", 1), 1);
+		writer_stop(&w);
+		if (times == 1) {
+			assert_int_equal(count_lines(p.file, &lost), 512);
+			assert_int_equal(lost, 0);
+		}
+	}
+	f = fopen(p.file, "r");
+	assert_non_null(f);
+	for (line = text; line; line = fgets(text, sizeof(text), f))
+		continue;
+	fclose(f);
+	assert_string_equal(text, "{\"event\":\"lost\",\"count\":512}\n");
+	for (unsigned end = 0; end < 2; end++) {
+		close(is_held[end]);
+		close(held[end]);
+	}
+	place_close(&p);
+	(void)state;
+}
+
+/* Until the thread has taken enough that the next one is not lost. */
+static void wait_for_room(struct writer *w)
+{
+	uint32_t place = (uint32_t)atomic_load(&w->line);
+
+	while (atomic_load(&w->parcel[place % WRITER_ROOM].turn) != place)
+		usleep(1000);
 }
 
 /* Far more than a disk takes: handing over never waits, and what is missing is counted. */
@@ -189,7 +244,7 @@ static void files_that_cannot_be_written(void **state)
 
 		assert_int_equal(start(&w, rows[i].path), 0);
 		assert_int_equal(w.file_error, rows[i].expect);
-		assert_true(w.send_fd >= 0);
+		assert_true(w.wake_fd >= 0);
 		for (uint64_t n = 1; n <= 5; n++)
 			put(&w, n);
 		writer_stop(&w);
@@ -202,6 +257,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_in_order),
+		cmocka_unit_test(what_an_episode_asks_at_once),
 		cmocka_unit_test(faster_than_the_disk),
 		cmocka_unit_test(numbers_stay_ahead),
 		cmocka_unit_test(files_that_cannot_be_written),
