@@ -168,7 +168,8 @@ def telemetry():
             row(f"... growth with {count} messages", ", ".join(
                 f"{key} {last[key] - first[key]}" for key in ("RssAnon", "RssFile")) + " KiB")
             w.kill_device()
-    row("room for 1000 messages", f"{(sizes[1024]["Rss"] - sizes[256]["Rss"]) / 768 * 1000:.0f} KiB, taken and locked at the start")
+    room = (sizes[1024]["Rss"] - sizes[256]["Rss"]) / 768 * 1000
+    row("room for 1000 messages", f"{room:.0f} KiB, taken and locked at the start")
 
 
 def usage(w, name):
