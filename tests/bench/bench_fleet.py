@@ -6,7 +6,6 @@ failsoft-telemetry. tests/fleet/LAYOUT.md rests on them.
 usage: bench_fleet.py BUILD [DEVICES]
 """
 
-import contextlib
 import datetime
 import os
 import pathlib
@@ -22,35 +21,17 @@ if len(sys.argv) < 2:
     sys.exit(__doc__)
 os.environ["FAILSOFT_BUILD"] = os.path.abspath(sys.argv[1])
 
+import bench_tls  # noqa: E402
 import servers  # noqa: E402
 import tap  # noqa: E402
 from herd import Herd  # noqa: E402
+from meter import Meter, row  # noqa: E402
 from subscriber import Fleet  # noqa: E402
 
 DEVICES = int(sys.argv[2]) if len(sys.argv) > 2 else 10000
 CLUSTER_DEVICES = min(1000, DEVICES)
 SPARE_FDS = 64
 TELEMETRY_S = 20.0
-
-
-def cpu_us(pid):
-    """All threads' run time, exact where clock ticks are not."""
-    total = 0
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(OSError):
-            total += int((task / "schedstat").read_text().split()[0])
-    return total / 1000
-
-
-class Meter:
-    """What some processes use between two moments."""
-
-    def __init__(self, *processes):
-        self.processes = processes
-        self.began, self.cpu = time.time(), [cpu_us(p.pid) for p in processes]
-
-    def cpu_each(self, by):
-        return [(cpu_us(p.pid) - before) / by for p, before in zip(self.processes, self.cpu)]
 
 
 def last_seen(fleet, already, count, began, seconds=60.0):
@@ -62,10 +43,6 @@ def last_seen(fleet, already, count, began, seconds=60.0):
     lines = fleet.shown("alarm")[already:]
     after = sorted(datetime.datetime.fromisoformat(line["seen"]).timestamp() - began for line in lines)
     return len(set(line["message"]["id"] for line in lines)), statistics.median(after), after[-1]
-
-
-def row(name, text):
-    print(f"{name:<34} {text}", flush=True)
 
 
 def herd(lab, addresses, count, **options):
@@ -191,7 +168,8 @@ def telemetry():
             row(f"... growth with {count} messages", ", ".join(
                 f"{key} {last[key] - first[key]}" for key in ("RssAnon", "RssFile")) + " KiB")
             w.kill_device()
-    row("room for 1000 messages", f"{(sizes[1024]["Rss"] - sizes[256]["Rss"]) / 768 * 1000:.0f} KiB, taken and locked at the start")
+    room = (sizes[1024]["Rss"] - sizes[256]["Rss"]) / 768 * 1000
+    row("room for 1000 messages", f"{room:.0f} KiB, taken and locked at the start")
 
 
 def usage(w, name):
@@ -212,6 +190,7 @@ def main():
         print(servers.missing("mosquitto"))
         return 0
     one_mosquitto()
+    bench_tls.measure(min(bench_tls.DEVICES, DEVICES), DEVICES)
     cluster()
     telemetry()
     return 0

@@ -4,6 +4,8 @@
  *
  *   alarm [SECONDS]  each device raises an alarm, spread over so long (0: all at once)
  *   clear [SECONDS]  and clears it
+ *   away             each device loses its connection, and stays away
+ *   back [SECONDS]   until it connects again, spread over so long
  *   stats            one line of figures now
  *   quit             ends without goodbye, as devices do
  *
@@ -115,6 +117,10 @@ static void take_option(int option, const char *text)
 	case 'H': o->heartbeat_us = number_of(text, 86400); break;
 	case 'k': o->keepalive_s = (uint16_t)(number_of(text, 65535) / 1000000); break;
 	case 'R': dice ^= number_of(text, 1000000000) * 0x9e3779b97f4a7c15u; break;
+	case 'a': o->ca = text; break;
+	case 'c': o->cert = text; break;
+	case 'K': o->key = text; break;
+	case 'u': o->is_resuming = true; break;
 	case 'i':
 		herd.ids = fopen(text, "ae");
 		if (!herd.ids)
@@ -123,7 +129,8 @@ static void take_option(int option, const char *text)
 	default:
 		fail("usage", "--server=IPV4:PORT... --devices=N [--fleet=NAME] [--firmware=TEXT] "
 		     "[--spread=S] [--pause-first=S] [--pause-last=S] [--resend-window=S] "
-		     "[--heartbeat=S] [--keepalive=S] [--seed=N] [--ids=FILE]");
+		     "[--heartbeat=S] [--keepalive=S] [--seed=N] [--ids=FILE] "
+		     "[--ca=FILE --cert=FILE --key=FILE [--resume]]");
 	}
 }
 
@@ -134,7 +141,8 @@ static void read_options(int argc, char **argv)
 		{ "firmware", 1, NULL, 'w' }, { "spread", 1, NULL, 'S' }, { "pause-first", 1, NULL, 'b' },
 		{ "pause-last", 1, NULL, 'B' }, { "resend-window", 1, NULL, 'r' },
 		{ "heartbeat", 1, NULL, 'H' }, { "keepalive", 1, NULL, 'k' }, { "seed", 1, NULL, 'R' },
-		{ "ids", 1, NULL, 'i' }, { NULL },
+		{ "ids", 1, NULL, 'i' }, { "ca", 1, NULL, 'a' }, { "cert", 1, NULL, 'c' },
+		{ "key", 1, NULL, 'K' }, { "resume", 0, NULL, 'u' }, { NULL },
 	};
 	struct herd_options *o = &herd.options;
 	int option;
@@ -148,6 +156,8 @@ static void read_options(int argc, char **argv)
 		fail("usage", "needs a --server=IPV4:PORT, 1 to 99999 --devices, a --fleet of [A-Za-z0-9_-]");
 	if (!o->pause_first_us || o->pause_first_us > o->pause_last_us || !o->keepalive_s)
 		fail("usage", "0 < --pause-first <= --pause-last, and a --keepalive");
+	if (!o->ca != !o->cert || !o->ca != !o->key)
+		fail("usage", "--ca, --cert and --key go together");
 }
 
 static void raise_limit(void)
@@ -166,6 +176,8 @@ static void start_herd(void)
 	struct epoll_event e = { .events = EPOLLIN, .data.u32 = STDIN_INDEX };
 
 	raise_limit();
+	if (wire_init(&herd) < 0)
+		fail("TLS", "OpenSSL does not take the files");
 	herd.started_us = herd_now_us();
 	herd.epoll = epoll_create1(EPOLL_CLOEXEC);
 	herd.devices = calloc(herd.options.devices, sizeof(*herd.devices));
@@ -179,6 +191,15 @@ static void start_herd(void)
 		fail("stdin", "must be a pipe or terminal");
 }
 
+static void move(const char *word, uint64_t over_us)
+{
+	for (uint32_t i = 0; i < herd.options.devices; i++)
+		if (word[0] == 'a')
+			device_leave(&herd, &herd.devices[i]);
+		else
+			device_return(&herd, &herd.devices[i], over_us);
+}
+
 static void obey(const char *line)
 {
 	double over_s = 0;
@@ -190,6 +211,8 @@ static void obey(const char *line)
 		said.ends = true;
 	} else if (!strcmp(word, "stats")) {
 		herd_report(&herd, "stats");
+	} else if (!strcmp(word, "away") || !strcmp(word, "back")) {
+		move(word, (uint64_t)(over_s * 1e6));
 	} else if (!strcmp(word, "alarm") || !strcmp(word, "clear")) {
 		if (wave.is_on)
 			fail(word, "the wave before has not been through all devices");
@@ -198,7 +221,7 @@ static void obey(const char *line)
 		said.acknowledged = said.settled = false;
 		herd.acknowledge.count = herd.acknowledge.seen = 0;
 	} else {
-		fail(word, "no such command: alarm, clear, stats, quit");
+		fail(word, "no such command: alarm, clear, away, back, stats, quit");
 	}
 }
 

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "backoff.h"
 #include "topic.h"
@@ -20,7 +21,8 @@
 
 enum herd_phase {
 	HERD_AWAY,			/* until due_us */
-	HERD_CONNECTING, HERD_GREETING,	/* TCP; CONNECT is sent */
+	HERD_CONNECTING, HERD_SHAKING,	/* TCP; TLS */
+	HERD_GREETING,			/* CONNECT is sent */
 	HERD_UP
 };
 
@@ -34,6 +36,9 @@ struct device {
 	int fd;
 	uint32_t index;
 	enum herd_phase phase;
+	struct ssl_st *tls;		/* NULL: plain */
+	struct ssl_session_st *ticket;	/* of the connection before, NULL: none, or not to be used */
+	bool must_write;		/* TLS cannot go on before the socket takes more */
 	struct backoff backoff;
 	uint64_t session, sequence;
 	uint64_t tried_us, heard_us;
@@ -52,6 +57,8 @@ struct herd_options {
 	struct sockaddr_in server[HERD_SERVERS_MAX];
 	uint32_t servers, devices;
 	const char *fleet, *firmware;
+	const char *ca, *cert, *key;	/* ca NULL: no TLS */
+	bool is_resuming;		/* comes back with a ticket, which libmosquitto does not */
 	uint64_t spread_us, pause_first_us, pause_last_us, window_us, heartbeat_us;
 	uint16_t keepalive_s;
 };
@@ -68,10 +75,11 @@ struct herd {
 	struct device *devices;
 	uint64_t *due_us;		/* of each device: one array, looked through often */
 	int epoll;
+	struct ssl_ctx_st *tls;
 	FILE *ids;			/* one line for each alarm, before it is sent */
 	uint32_t up;
 	uint64_t unacknowledged, in_flight;
-	uint64_t attempts, failed, lost, published, resent, alarms, started_us;
+	uint64_t attempts, failed, lost, published, resent, resumed, alarms, started_us;
 	struct herd_series connect, acknowledge;
 };
 
@@ -84,6 +92,16 @@ void device_init(struct herd *h, uint32_t index);
 void device_due(struct herd *h, struct device *d);
 void device_ready(struct herd *h, struct device *d, uint32_t events);
 void device_alarm(struct herd *h, struct device *d, bool is_raised);
+void device_leave(struct herd *h, struct device *d); /* without goodbye, until device_return() */
+void device_return(struct herd *h, struct device *d, uint64_t over_us);
+
+/* herd_wire.c: the bytes, plain or through TLS. 0 or more, or -errno; -EAGAIN: later. */
+int wire_init(struct herd *h);
+int wire_shake(struct herd *h, struct device *d);
+ssize_t wire_send(struct device *d, const uint8_t *bytes, size_t length);
+ssize_t wire_receive(struct device *d, uint8_t *ret, size_t size);
+bool wire_has_more(const struct device *d); /* that no poll will tell */
+void wire_close(struct device *d);
 
 /* herd_message.c: what it says, as the schemas want it. */
 struct message {

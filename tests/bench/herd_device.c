@@ -21,7 +21,8 @@
 
 static void watch(struct herd *h, struct device *d, int operation)
 {
-	const bool must_write = d->out || d->phase == HERD_CONNECTING;
+	const bool must_write = d->must_write || d->phase == HERD_CONNECTING ||
+				(d->out && d->phase != HERD_SHAKING);
 	struct epoll_event e = { .events = EPOLLIN | (must_write ? EPOLLOUT : 0), .data.u32 = d->index };
 
 	epoll_ctl(h->epoll, operation, d->fd, &e);
@@ -37,11 +38,9 @@ static void lose(struct herd *h, struct device *d)
 	} else {
 		h->failed++;
 	}
-	if (d->fd >= 0)
-		close(d->fd);
+	wire_close(d);
 	free(d->out);
 	h->in_flight -= d->in_flight;
-	d->fd = -1;
 	d->out = NULL;
 	d->out_length = d->out_done = d->out_size = d->in_length = d->in_flight = 0;
 	d->phase = HERD_AWAY;
@@ -54,13 +53,13 @@ static int drain(struct herd *h, struct device *d)
 	ssize_t n;
 
 	while (d->out_done < d->out_length) {
-		n = send(d->fd, d->out + d->out_done, d->out_length - d->out_done, MSG_NOSIGNAL);
-		if (n < 0 && errno == EAGAIN) {
+		n = wire_send(d, d->out + d->out_done, d->out_length - d->out_done);
+		if (n == -EAGAIN) {
 			watch(h, d, EPOLL_CTL_MOD);
 			return 0;
 		}
 		if (n < 0)
-			return -errno;
+			return (int)n;
 		d->out_done += (size_t)n;
 	}
 	free(d->out);
@@ -208,17 +207,15 @@ static int take(struct herd *h, struct device *d, const struct packet *p)
 	return 0;
 }
 
-static int hear(struct herd *h, struct device *d)
+static int hear_some(struct herd *h, struct device *d)
 {
-	const ssize_t n = recv(d->fd, d->in + d->in_length, sizeof(d->in) - d->in_length, 0);
+	const ssize_t n = wire_receive(d, d->in + d->in_length, sizeof(d->in) - d->in_length);
 	struct packet p;
 	size_t done = 0;
 	int r = 0;
 
 	if (n < 0)
-		return errno == EAGAIN ? 0 : -errno;
-	if (n == 0)
-		return -ECONNRESET;
+		return n == -EAGAIN ? 0 : (int)n;
 	d->heard_us = herd_now_us();
 	d->in_length += (size_t)n;
 	while (r >= 0 && (r = packet_take(d->in + done, d->in_length - done, &p)) > 0) {
@@ -232,17 +229,24 @@ static int hear(struct herd *h, struct device *d)
 	return 0;
 }
 
+static int hear(struct herd *h, struct device *d)
+{
+	int r;
+
+	do {
+		r = hear_some(h, d);
+	} while (r >= 0 && wire_has_more(d));
+	return r;
+}
+
 static int greet(struct herd *h, struct device *d)
 {
 	char client_id[TOPIC_NAME_MAX + TOPIC_NAME_MAX];
 	struct packet_will will;
 	struct topic name;
 	struct message m;
-	int error = 0;
 	uint8_t *at;
 
-	if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){ sizeof(error) }) || error)
-		return -(error ? error : errno);
 	d->session++;
 	message_will(h, d, ++d->sequence, &m);
 	message_name(h, d, &name);
@@ -253,6 +257,29 @@ static int greet(struct herd *h, struct device *d)
 					d->out_size - d->out_length);
 	d->phase = HERD_GREETING;
 	return drain(h, d);
+}
+
+/* The server has taken the connection, or has not. */
+static int reach(struct herd *h, struct device *d)
+{
+	int error = 0;
+
+	if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){ sizeof(error) }) || error)
+		return -(error ? error : errno);
+	if (!h->tls)
+		return greet(h, d);
+	d->phase = HERD_SHAKING;
+	return 0;
+}
+
+static int shake(struct herd *h, struct device *d)
+{
+	const int r = wire_shake(h, d);
+
+	if (r == 0)
+		return greet(h, d);
+	watch(h, d, EPOLL_CTL_MOD);
+	return r == -EAGAIN ? 0 : r;
 }
 
 static void attempt(struct herd *h, struct device *d)
@@ -319,6 +346,7 @@ void device_due(struct herd *h, struct device *d)
 		attempt(h, d);
 		return;
 	case HERD_CONNECTING:
+	case HERD_SHAKING:
 	case HERD_GREETING:
 		lose(h, d);
 		return;
@@ -335,10 +363,12 @@ void device_ready(struct herd *h, struct device *d, uint32_t events)
 	if (d->phase == HERD_AWAY)
 		return;
 	if (d->phase == HERD_CONNECTING)
-		r = greet(h, d);
-	else if ((events & EPOLLOUT) && d->out)
+		r = reach(h, d);
+	if (r >= 0 && d->phase == HERD_SHAKING)
+		r = shake(h, d);
+	else if (r >= 0 && (events & EPOLLOUT) && d->out)
 		r = drain(h, d);
-	if (r >= 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+	if (r >= 0 && d->phase != HERD_SHAKING && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		r = hear(h, d);
 	if (r < 0)
 		lose(h, d);
@@ -379,4 +409,19 @@ void device_alarm(struct herd *h, struct device *d, bool is_raised)
 	say_birth(h, d, false); /* its stage is another */
 	if (drain(h, d) < 0)
 		lose(h, d);
+}
+
+void device_leave(struct herd *h, struct device *d)
+{
+	if (d->phase != HERD_AWAY)
+		lose(h, d);
+	h->due_us[d->index] = UINT64_MAX;
+}
+
+void device_return(struct herd *h, struct device *d, uint64_t over_us)
+{
+	if (d->phase != HERD_AWAY)
+		return;
+	backoff_reset(&d->backoff);
+	h->due_us[d->index] = herd_now_us() + backoff_spread(over_us, herd_random());
 }

@@ -46,10 +46,11 @@ void herd_report(struct herd *h, const char *phase)
 	getrusage(RUSAGE_SELF, &usage);
 	printf("{\"phase\":\"%s\",\"after_s\":%.3f,\"devices\":%u,\"up\":%u,\"alarms\":%" PRIu64
 	       ",\"unacknowledged\":%" PRIu64 ",\"attempts\":%" PRIu64 ",\"failed\":%" PRIu64
-	       ",\"lost\":%" PRIu64 ",\"published\":%" PRIu64 ",\"resent\":%" PRIu64 ",\"cpu_s\":%.3f",
+	       ",\"lost\":%" PRIu64 ",\"published\":%" PRIu64 ",\"resent\":%" PRIu64
+	       ",\"resumed\":%" PRIu64 ",\"cpu_s\":%.3f",
 	       phase, (double)(herd_now_us() - h->started_us) / 1e6, h->options.devices, h->up, h->alarms,
 	       h->unacknowledged, h->attempts, h->failed, h->lost, h->published, h->resent,
-	       seconds(usage.ru_utime) + seconds(usage.ru_stime));
+	       h->resumed, seconds(usage.ru_utime) + seconds(usage.ru_stime));
 	print_series("connect", &h->connect);
 	print_series("acknowledge", &h->acknowledge);
 	printf("}\n");

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """R2, R6, R38: sizes, the first line, unique stems, width, no leftovers."""
 
+import ast
 import re
 
 import tap
@@ -75,9 +76,21 @@ def leftovers():
             for number, line in enumerate(path.read_text().splitlines(), 1) if LEFTOVER.search(line)]
 
 
+def unreadable():
+    """For the Python of Debian 12: a program that no test starts is found broken when a person needs it."""
+    problems = []
+    for path in tap.sources('.py'):
+        try:
+            ast.parse(path.read_text())
+        except SyntaxError as error:
+            problems.append(f'{tap.relative(path)}:{error.lineno}: {error.msg}')
+    return problems
+
+
 tap.check('files and functions are short', sizes())
 tap.check('every file names its licence first', licences())
 tap.check('stems are unique in the broker', stems())
 tap.check('lines are not wide', widths())
 tap.check('no leftovers', leftovers())
+tap.check('Python reads what is written in it', unreadable())
 tap.done()

@@ -8,14 +8,13 @@ import subprocess
 import threading
 
 
-
 class Herd:
     def __init__(self, lab, program, servers, devices, fleet="herd", **options):
         self.name = f"herd-{len(lab.children)}"
         self.ids_path = lab.folder / f"{self.name}.ids"
         argv = [program, f"--devices={devices}", f"--fleet={fleet}", f"--ids={self.ids_path}"]
         argv += [f"--server={s}" for s in servers]
-        argv += [f"--{k.replace('_', '-')}={v}" for k, v in options.items()]
+        argv += [f"--{k.replace('_', '-')}" + ("" if v is True else f"={v}") for k, v in options.items()]
         self.lab = lab
         self.process = lab.child(argv, self.name, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.reports = queue.Queue()

@@ -78,14 +78,18 @@ class Mosquitto:
 
 
 class Authority:
-    """A certificate authority of its own folder, made with openssl."""
+    """A certificate authority of its own folder, made with openssl. key: as openssl req names its kind."""
 
-    def __init__(self, folder, name="ca"):
+    EC = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+    RSA = ("rsa:2048",)
+
+    def __init__(self, folder, name="ca", key=EC):
+        self.key = key
         self.folder = pathlib.Path(folder) / name
         self.folder.mkdir()
         self.file = self.folder / "ca.crt"
-        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                     "-keyout", self.folder / "ca.key", "-out", self.file, "-subj", f"/CN=test authority {name}")
+        self.openssl("req", "-x509", "-newkey", *key, "-nodes", "-days", "2", "-keyout", self.folder / "ca.key",
+                     "-out", self.file, "-subj", f"/CN=test authority {name}")
 
     @staticmethod
     def openssl(*arguments):
@@ -96,8 +100,8 @@ class Authority:
         key, request = self.folder / f"{name}.key", self.folder / f"{name}.csr"
         extensions = self.folder / f"{name}.ext"
         extensions.write_text(f"subjectAltName={alternative}\n")
-        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
-                     "-out", request, "-subj", f"/CN={name}")
+        self.openssl("req", "-newkey", *self.key, "-nodes", "-keyout", key, "-out", request,
+                     "-subj", f"/CN={name}")
         self.openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self.folder / "ca.key",
                      "-CAcreateserial", "-days", str(days), "-out", self.folder / f"{name}.crt", "-extfile", extensions)
         return self.folder / f"{name}.crt", key
