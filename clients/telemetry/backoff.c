@@ -12,13 +12,13 @@ static uint64_t below(uint64_t bound, uint64_t random)
 uint64_t backoff_next(struct backoff *b, uint64_t random)
 {
 	const uint32_t doublings = b->attempts < DOUBLINGS_MAX ? b->attempts : DOUBLINGS_MAX;
-	uint64_t window_us = b->last_us, pause_us;
+	const uint64_t least_us = b->first_us / 10;
+	uint64_t window_us = b->last_us;
 
 	if (b->first_us <= (b->last_us >> doublings))
 		window_us = b->first_us << doublings;
 	b->attempts++;
-	pause_us = below(window_us, random);
-	return pause_us < b->first_us / 10 ? b->first_us / 10 : pause_us;
+	return least_us + below(window_us - least_us, random);
 }
 
 void backoff_reset(struct backoff *b)

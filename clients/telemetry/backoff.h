@@ -12,8 +12,8 @@ struct backoff {
 	uint32_t attempts;		/* since it last worked */
 };
 
-/* Uniform in [0, min(last, first * 2^attempts)), not below first / 10: a server that refuses at once is
- * not asked without a pause. Counts the attempt. */
+/* Uniform in [first / 10, min(last, first * 2^attempts)): a server that refuses at once is not asked without
+ * a pause, and no moment is more likely than another. Counts the attempt. */
 uint64_t backoff_next(struct backoff *b, uint64_t random);
 
 /* It worked, but only lasting is success: reset once the connection stood for last_us or 60 s. */

@@ -22,7 +22,7 @@ static const struct row {
 	 UINT64_MAX,
 	 S - 1,
 	 S - 1},
-	{"the fourth, in the middle of 8 s", {S, 600 * S, 3}, UINT64_MAX / 2, 4 * S - 1, 4 * S},
+	{"the fourth, in the middle of 8 s", {S, 600 * S, 3}, UINT64_MAX / 2, 4 * S + S / 20 - 1, 4 * S + S / 20},
 	{"not above the last", {S, 600 * S, 30}, UINT64_MAX, 600 * S - 1, 600 * S - 1},
 	{"for years", {S, 600 * S, UINT32_MAX - 1}, UINT64_MAX, 600 * S - 1, 600 * S - 1},
 	{"doubling would pass the last by a little",
@@ -30,7 +30,7 @@ static const struct row {
 	 UINT64_MAX,
 	 10 * S - 1,
 	 10 * S - 1},
-	{"always the same", {S, S, 9}, UINT64_MAX / 2, S / 2 - 1, S / 2},
+	{"always the same", {S, S, 9}, UINT64_MAX / 2, S / 2 + S / 20 - 1, S / 2 + S / 20},
 	{"the largest numbers",
 	 {UINT64_MAX, UINT64_MAX, 40},
 	 UINT64_MAX,
@@ -52,6 +52,22 @@ static void each_row(void **state)
 		backoff_reset(&b);
 		assert_int_equal(b.attempts, 0);
 	}
+}
+
+/* A moment at which more come than at others is a crowd of its own: 50 ms of the first window. */
+static void none_come_at_once(void **state)
+{
+	enum { DEVICES = 10000, PARTS = 20 };
+	uint32_t in_part[PARTS] = { 0 };
+
+	(void)state;
+	for (uint64_t i = 0; i < DEVICES; i++) {
+		struct backoff b = { S, 600 * S, 0 };
+
+		in_part[backoff_next(&b, i * (UINT64_MAX / DEVICES)) * PARTS / S]++;
+	}
+	for (int i = 2; i < PARTS; i++)
+		assert_in_range(in_part[i], DEVICES / (PARTS - 2) - 1, DEVICES / (PARTS - 2) + 1);
 }
 
 /* Of ten thousand that lost the same server each tenth of the window gets its share. */
@@ -85,6 +101,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_row),
+		cmocka_unit_test(none_come_at_once),
 		cmocka_unit_test(a_herd_is_spread),
 		cmocka_unit_test(the_first_attempt_is_within_the_window),
 	};
