@@ -57,15 +57,10 @@ static void tell(struct fleet *f, const struct roster_note *note, uint32_t notes
 /* Written down before, and afterwards: see seen.h. */
 static void tell_once(struct fleet *f, struct roster_note *note, uint32_t notes, const struct ingest_raw *raw)
 {
-	bool is_logged = false, is_again;
-
 	for (uint32_t i = 0; i < notes; i++)
-		is_logged |= note[i].kind == ROSTER_LOGGED;
-	is_again = is_logged && seen_is_unsure(f->seen, &f->message);
-	for (uint32_t i = 0; i < notes; i++)
-		note[i].is_again = is_again;
-	if (is_logged && f->lines.out && !f->is_leaving_out)
-		seen_begin(f->seen, &f->message);
+		note[i].is_again = seen_is_unsure(f->seen, &f->message, &note[i]);
+	if (f->lines.out && !f->is_leaving_out)
+		seen_begin(f->seen, &f->message, note, notes);
 	tell(f, note, notes, raw);
 	if (notes && !f->has_ended_output)
 		seen_end(f->seen, &f->message, note, notes);

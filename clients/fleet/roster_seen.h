@@ -7,7 +7,7 @@
 #include "seen_file.h"
 
 /* One record back into the roster, oldest first. The device is unknown until it is heard. false: no room,
- * or it is not for the roster (SEEN_BEGUN). */
+ * or it is not for the roster (begun). */
 bool roster_restore(struct roster *r, const struct seen_record *record);
 
 /* What is to be written after a message: the range that it is in; false: it is not remembered. */

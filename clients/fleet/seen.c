@@ -66,25 +66,69 @@ static struct seen_record record_of(const struct ingest_message *m)
 	return record;
 }
 
-bool seen_is_unsure(const struct seen *s, const struct ingest_message *m)
+static bool is_of_alarm(const struct roster_note *note)
 {
+	return note->kind == ROSTER_RAISED || note->kind == ROSTER_CLEARED;
+}
+
+/* Was the one begun, and is the other that it was shown? */
+static bool is_same_alarm(const struct seen_record *begun, const struct seen_record *alarm)
+{
+	return begun->what == SEEN_ALARM_BEGUN && begun->kind == alarm->kind &&
+	       begun->is_raised == alarm->is_raised && begun->instance == alarm->instance &&
+	       !strcmp(begun->device, alarm->device) && !strcmp(begun->fleet, alarm->fleet);
+}
+
+static bool is_same_line(const struct seen_record *begun, const struct ingest_message *m)
+{
+	return begun->what == SEEN_BEGUN && !m->is_empty && roster_seen_is_of(begun, m);
+}
+
+bool seen_is_unsure(const struct seen *s, const struct ingest_message *m, const struct roster_note *note)
+{
+	struct seen_record alarm = { .what = 0 };
+
+	if (is_of_alarm(note))
+		roster_seen_alarm(note->device, note->alarm, &alarm);
 	for (uint32_t i = 0; i < s->unsures; i++)
-		if (roster_seen_is_of(&s->unsure[i], m))
+		if (is_same_line(&s->unsure[i], m) || (alarm.what && is_same_alarm(&s->unsure[i], &alarm)))
 			return true;
 	return false;
 }
 
-void seen_begin(struct seen *s, const struct ingest_message *m)
+void seen_begin(struct seen *s, const struct ingest_message *m, const struct roster_note *note, uint32_t notes)
 {
-	struct seen_record record = record_of(m);
+	struct seen_record record[ROSTER_NOTES_MAX];
+	uint32_t records = 0;
 
-	append(s, &record, 1);
+	for (uint32_t i = 0; i < notes; i++) {
+		if (note[i].kind == ROSTER_LOGGED) {
+			record[records++] = record_of(m);
+		} else if (is_of_alarm(&note[i])) {
+			roster_seen_alarm(note[i].device, note[i].alarm, &record[records]);
+			record[records++].what = SEEN_ALARM_BEGUN;
+		}
+	}
+	if (records)
+		append(s, record, records);
 }
 
 static void remove_unsure(struct seen *s, uint32_t i)
 {
 	memmove(&s->unsure[i], &s->unsure[i + 1], (s->unsures - i - 1) * sizeof(s->unsure[0]));
 	s->unsures--;
+}
+
+static void remove_shown(struct seen *s, const struct ingest_message *m, const struct roster_note *note)
+{
+	struct seen_record alarm = { .what = 0 };
+
+	if (is_of_alarm(note))
+		roster_seen_alarm(note->device, note->alarm, &alarm);
+	for (uint32_t i = s->unsures; i-- > 0;)
+		if ((note->kind == ROSTER_LOGGED && is_same_line(&s->unsure[i], m)) ||
+		    (alarm.what && is_same_alarm(&s->unsure[i], &alarm)))
+			remove_unsure(s, i);
 }
 
 void seen_end(struct seen *s, const struct ingest_message *m, const struct roster_note *note, uint32_t notes)
@@ -99,15 +143,14 @@ void seen_end(struct seen *s, const struct ingest_message *m, const struct roste
 			if (m->type == TOPIC_ALARM)
 				roster_seen_alarm(note[i].device, (enum topic_alarm)m->data.kind,
 						  &record[records++]);
-		} else if (note[i].kind == ROSTER_RAISED || note[i].kind == ROSTER_CLEARED) {
+		} else if (is_of_alarm(&note[i])) {
 			roster_seen_alarm(note[i].device, note[i].alarm, &record[records++]);
 		}
 	}
 	if (records)
 		append(s, record, records);
-	for (uint32_t i = s->unsures; i-- > 0;)
-		if (!m->is_empty && roster_seen_is_of(&s->unsure[i], m))
-			remove_unsure(s, i);
+	for (uint32_t i = 0; i < notes; i++)
+		remove_shown(s, m, &note[i]);
 }
 
 /* ---- the whole file ---- */
@@ -273,6 +316,8 @@ static bool covers(const struct seen_record *shown, const struct seen_record *be
 {
 	struct ingest_message m = { .instance = begun->instance, .sequence = begun->first };
 
+	if (begun->what != SEEN_BEGUN)
+		return false;
 	memcpy(m.topic.fleet, begun->fleet, sizeof(m.topic.fleet));
 	memcpy(m.topic.device, begun->device, sizeof(m.topic.device));
 	memcpy(m.boot, begun->boot, sizeof(m.boot));
@@ -281,13 +326,14 @@ static bool covers(const struct seen_record *shown, const struct seen_record *be
 
 static void restore(struct seen *s, struct roster *roster, const struct seen_record *record)
 {
-	if (record->what == SEEN_BEGUN) {
+	if (record->what == SEEN_BEGUN || record->what == SEEN_ALARM_BEGUN) {
 		take_begun(s, record);
 		return;
 	}
 	(void)roster_restore(roster, record); /* beyond --devices it is forgotten, as a message would be */
-	for (uint32_t i = s->unsures; record->what == SEEN_SHOWN && i-- > 0;)
-		if (covers(record, &s->unsure[i]))
+	for (uint32_t i = s->unsures; i-- > 0;)
+		if (record->what == SEEN_SHOWN ? covers(record, &s->unsure[i])
+					       : is_same_alarm(&s->unsure[i], record))
 			remove_unsure(s, i);
 }
 

@@ -80,6 +80,7 @@ static bool makes_sense(const struct seen_record *r)
 	case SEEN_SHOWN:
 		return is_boot(r) && !r->kind && !r->is_raised;
 	case SEEN_ALARM:
+	case SEEN_ALARM_BEGUN:
 		return is_blank(r->boot, sizeof(r->boot)) && r->kind < TOPIC_ALARM_COUNT &&
 		       r->is_raised <= 1 && r->first <= INT64_MAX && r->last <= INT64_MAX;
 	default:

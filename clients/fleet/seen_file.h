@@ -18,7 +18,8 @@
 enum seen_what {
 	SEEN_BEGUN = 1,		/* `first` is about to be shown */
 	SEEN_SHOWN,		/* first..last of the log were shown: the whole range of the window */
-	SEEN_ALARM		/* the present state of an alarm: `last` its sequence, `first` since when */
+	SEEN_ALARM,		/* the present state of an alarm: `last` its sequence, `first` since when */
+	SEEN_ALARM_BEGUN	/* the same, about to be shown */
 };
 
 struct seen_head {
