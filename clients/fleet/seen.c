@@ -96,7 +96,8 @@ bool seen_is_unsure(const struct seen *s, const struct ingest_message *m, const 
 	return false;
 }
 
-void seen_begin(struct seen *s, const struct ingest_message *m, const struct roster_note *note, uint32_t notes)
+void seen_begin(struct seen *s, const struct ingest_message *m, const struct roster_note *note,
+		uint32_t notes)
 {
 	struct seen_record record[ROSTER_NOTES_MAX];
 	uint32_t records = 0;

@@ -31,6 +31,7 @@ struct seen *seen_close(struct seen *s, const struct roster *roster);
 /* It was begun, and nobody knows whether its line left. */
 bool seen_is_unsure(const struct seen *s, const struct ingest_message *m, const struct roster_note *note);
 /* All notes of one message. */
-void seen_begin(struct seen *s, const struct ingest_message *m, const struct roster_note *note, uint32_t notes);
+void seen_begin(struct seen *s, const struct ingest_message *m, const struct roster_note *note,
+		uint32_t notes);
 void seen_end(struct seen *s, const struct ingest_message *m, const struct roster_note *note, uint32_t notes);
 void seen_tick(struct seen *s, const struct roster *roster, uint64_t now_us);

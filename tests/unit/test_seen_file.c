@@ -136,7 +136,7 @@ static void nonsense(void **state)
 		struct seen_record record;
 	} rows[] = {
 		{ "nothing", { 0 } },
-		{ "no such word", { .what = 4, .fleet = "f", .device = "d" } },
+		{ "no such word", { .what = 5, .fleet = "f", .device = "d" } },
 		{ "no such kind", { .what = SEEN_ALARM, .kind = 4, .fleet = "f", .device = "d" } },
 		{ "a bool of 2", { .what = SEEN_ALARM, .is_raised = 2, .fleet = "f", .device = "d" } },
 		{ "an alarm with a boot", { .what = SEEN_ALARM, .fleet = "f", .device = "d",
