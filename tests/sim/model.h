@@ -172,6 +172,8 @@ void model_brake_call(struct sim *s, const struct call *c);
 void model_brake_effect(struct sim *s, const struct core_effect *e);
 void model_brake_event(struct sim *s, const struct call *c, const struct event *e);
 void model_brake_rest(struct sim *s);
+/* Its domains owe it time, though it may have answered before anybody rests. */
+void model_brake_asked(struct sim *s, const struct model_client *k);
 void model_guard_event(struct sim *s, const struct call *c, const struct event *e);
 void model_guard_told(struct sim *s, const struct call *c, const struct event *e);
 void model_guard_after(struct sim *s, const struct call *c);

@@ -107,6 +107,14 @@ void model_brake_event(struct sim *s, const struct call *c, const struct event *
 	cover_add(&s->cover, e->d ? COVER_BRAKE_DRY : COVER_BRAKE);
 }
 
+void model_brake_asked(struct sim *s, const struct model_client *k)
+{
+	for (uint32_t d = 0; d < SIM_DOMAINS; d++)
+		if (k->request.step != STEP_RESUME &&
+		    (k->request.domain == d || (k->offer.domains & (1u << d))))
+			s->model.domain[d].unowed_rests = 0;
+}
+
 /* After all due samples and a tick. */
 void model_brake_rest(struct sim *s)
 {

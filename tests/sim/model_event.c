@@ -244,6 +244,7 @@ static void book_request(struct sim *s, struct model_client *k, const struct eve
 		.is_drill = e->d,
 		.episode = m->domain[e->domain].episode.number,
 	};
+	model_brake_asked(s, k);
 	if (e->step == STEP_RESUME && !e->d) {
 		k->settled = STEP_RESUME;
 		k->final_domains = 0;

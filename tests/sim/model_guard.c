@@ -80,8 +80,7 @@ void model_guard_told(struct sim *s, const struct call *c, const struct event *e
 		.step = e->step, .domain = e->domain,
 		.episode = s->model.domain[e->domain].episode.number,
 	};
-	for (uint32_t d = 0; d < SIM_DOMAINS; d++) /* it may answer before anybody rests */
-		s->model.domain[d].unowed_rests = 0;
+	model_brake_asked(s, k);
 	cover_add(&s->cover, COVER_GUARD_TOLD);
 }
 
