@@ -266,8 +266,8 @@ static void print_weak_points(struct status_view *v)
 		else
 			snprintf(text, sizeof(text), "no %s; to add it: %s", s->name, s->remedy);
 		if (v->rows == 1 && more)
-			snprintf(text, sizeof(text), "and %u more: failsoftctl sources, --json",
-				 more + 1);
+			snprintf(text, sizeof(text), "%s%u%s: failsoftctl sources, --json", i ? "and " : "",
+				 more + 1, i ? " more" : "");
 		v->rows -= print_wrapped(head, text, v->rows - rest);
 		head = "             ";
 	}
