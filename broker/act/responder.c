@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "base/units.h"
 
 _Static_assert((int)PROCEDURE_DONE == LAUNCH_OK && (int)PROCEDURE_FAILED == LAUNCH_FAILED &&
@@ -134,7 +135,7 @@ int responder_read(int fd, struct launch_reply *ret)
 	if (n <= 0)
 		return -ECONNRESET;
 	if (n != sizeof(reply) || reply.output_used > sizeof(reply.output) ||
-	    !memchr(reply.broken, 0, sizeof(reply.broken)) ||
+	    !memchr(reply.broken, 0, sizeof(reply.broken)) || !text_is_utf8(reply.broken) ||
 	    reply.outcome >= PROCEDURE_OUTCOME_COUNT || reply.word < LAUNCH_READY || reply.word > LAUNCH_DONE)
 		return -EPROTO;
 	*ret = reply;

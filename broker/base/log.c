@@ -82,7 +82,8 @@ static int add_prefix(char *line, enum log_level level)
 
 static void tell_dropped(void)
 {
-	uint64_t count = log_state.dropped - log_state.told;
+	const uint64_t dropped = log_state.dropped; /* it may grow meanwhile */
+	uint64_t count = dropped - log_state.told;
 	char line[LINE_MAX_BYTES];
 	int length;
 
@@ -92,7 +93,7 @@ static void tell_dropped(void)
 	length += snprintf(line + length, sizeof(line) - (size_t)length,
 			   "%llu lines before this one were not written\n", (unsigned long long)count);
 	if (write_line(line, (size_t)length))
-		log_state.told = log_state.dropped;
+		log_state.told = dropped;
 }
 
 void log_set_level(enum log_level level)

@@ -71,11 +71,13 @@ static bool is_of_alarm(const struct roster_note *note)
 	return note->kind == ROSTER_RAISED || note->kind == ROSTER_CLEARED;
 }
 
-/* Was the one begun, and is the other that it was shown? */
+/* Was the one begun, and is the other that it was shown? A raised one is known by its number, which the kept
+ * message and the log's have in common; a kept one that is cleared has none. */
 static bool is_same_alarm(const struct seen_record *begun, const struct seen_record *alarm)
 {
 	return begun->what == SEEN_ALARM_BEGUN && begun->kind == alarm->kind &&
 	       begun->is_raised == alarm->is_raised && begun->instance == alarm->instance &&
+	       (!begun->is_raised || begun->last == alarm->last) &&
 	       !strcmp(begun->device, alarm->device) && !strcmp(begun->fleet, alarm->fleet);
 }
 

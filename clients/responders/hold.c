@@ -179,6 +179,18 @@ int hold_program(const char *path, const char *const *without, uint64_t *bytes)
 	return r;
 }
 
+/* Cut where it is too long, but not within a character: D-Bus has no half ones. */
+static void name_broken(struct launch_reply *ret, const char *path)
+{
+	size_t length = strlen(path);
+
+	if (length >= sizeof(ret->broken))
+		for (length = sizeof(ret->broken) - 1; length && (path[length] & 0xc0) == 0x80; length--)
+			continue;
+	memcpy(ret->broken, path, length);
+	ret->broken[length] = '\0';
+}
+
 int hold_files(const struct launch_spec *spec, struct launch_reply *ret)
 {
 	const char *list[LAUNCH_WORDS_MAX + 2];
@@ -189,7 +201,7 @@ int hold_files(const struct launch_spec *spec, struct launch_reply *ret)
 	for (unsigned i = 0; r == 0 && list[i]; i++) {
 		r = hold_program(list[i], NULL, &bytes);
 		if (r < 0)
-			(void)snprintf(ret->broken, sizeof(ret->broken), "%s", list[i]); /* cut is enough */
+			name_broken(ret, list[i]);
 	}
 	ret->held_bytes = bytes;
 	return r;

@@ -319,6 +319,40 @@ static int prepare(void **state)
 	return mkdtemp(folder) ? 0 : -1;
 }
 
+/* It goes on to D-Bus, which refuses the whole list of procedures for half a character. */
+static void a_file_to_keep_is_named_in_whole_characters(void **state)
+{
+	struct procedure_spec spec = spec_of(SHELL, "exit 0");
+	char path[300] = "/";
+	struct launch_reply reply = { 0 };
+	int fd;
+
+	(void)state;
+	memset(path + 1, 'x', 253);
+	strcat(path, "\u00e9.service");
+	assert_true(procedure_words_add(&spec.keep, path));
+	assert_int_equal(responder_open(launcher, &spec, &fd), 0);
+	assert_int_equal(next_word(fd, &reply), 0);
+	assert_int_equal(reply.word, LAUNCH_BROKEN);
+	assert_int_equal(strlen(reply.broken), 254);
+	assert_memory_equal(reply.broken, path, 254);
+	close(fd);
+}
+
+/* Whoever runs as another user says what it likes. */
+static void bytes_that_are_no_text(void **state)
+{
+	struct launch_reply reply = { .word = LAUNCH_BROKEN, .code = ENOENT, .broken = "/\xc3" }, got;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	assert_int_equal(send(ends[0], &reply, sizeof(reply), 0), sizeof(reply));
+	assert_int_equal(responder_read(ends[1], &got), -EPROTO);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static int finish(void **state)
 {
 	(void)state;
@@ -335,6 +369,8 @@ int main(void)
 		cmocka_unit_test(a_native_responder),
 		cmocka_unit_test(by_a_socket),
 		cmocka_unit_test(as_somebody_else),
+		cmocka_unit_test(a_file_to_keep_is_named_in_whole_characters),
+		cmocka_unit_test(bytes_that_are_no_text),
 	};
 
 	return cmocka_run_group_tests_name("responder", tests, prepare, finish);

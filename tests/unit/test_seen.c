@@ -77,6 +77,8 @@ static const struct row {
 	  { { KEPT, true, 7, "+?" }, { KEPT, true, 7, "" } } },
 	{ "the kept alarm, and its line, which was never begun",
 	  { { KEPT, true, 7, "+" } }, { { EVENT, true, 7, "l+?" }, { KEPT, true, 7, "" } } },
+	{ "another kept alarm of it, which nobody has begun", { { KEPT, true, 7, "+" } },
+	  { { KEPT, true, 11, "+" } } },
 	{ "cleared by the log, and again", { { EVENT, true, 7, "l+" }, { EVENT, false, 9, "l-" } },
 	  { { EVENT, false, 9, "l?-?" } } },
 	{ "another alarm of it is another line", { { EVENT, true, 7, "l+" } },
