@@ -106,4 +106,4 @@ def main(builds):
 
 
 if __name__ == '__main__':
-    sys.exit(again(sys.argv[2]) if sys.argv[1] == '--again' else main(sys.argv[1:]))
+    sys.exit(again(sys.argv[2]) if sys.argv[1:2] == ['--again'] else main(sys.argv[1:]))

@@ -22,6 +22,7 @@
  * Half: the record on disk has gaps when many are asked; double: 160 KiB more of locked memory.
  */
 #define WRITER_ROOM 512u
+_Static_assert((WRITER_ROOM & (WRITER_ROOM - 1)) == 0, "places are 32 bits and go round");
 
 struct writer_parcel {
 	_Atomic uint32_t turn;		/* the place in line it is free for, +1: it holds that one */

@@ -154,18 +154,23 @@ static const char *interpreter(char *head)
 
 int hold_program(const char *path, const char *const *without, uint64_t *bytes)
 {
-	char head[4096], name[256];
+	char head[4096], name[sizeof(head)];
 	int r = 0;
 
-	snprintf(name, sizeof(name), "%s", path);
+	if (strlen(path) >= sizeof(name))
+		return -ENAMETOOLONG;
+	strcpy(name, path);
 	for (unsigned depth = 0; r == 0 && depth < SCRIPTS_MOST; depth++) {
 		int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head) - 1);
 		const char *next;
 
 		if (n < 0)
-			return -errno;
-		(void)close(fd);
+			r = -errno;
+		if (fd >= 0)
+			(void)close(fd);
+		if (r < 0)
+			return r;
 		head[n] = 0;
 		r = hold_file(name, bytes);
 		next = interpreter(head);
@@ -174,7 +179,7 @@ int hold_program(const char *path, const char *const *without, uint64_t *bytes)
 				hold_libraries(name, without, bytes);
 			return r;
 		}
-		snprintf(name, sizeof(name), "%s", next);
+		strcpy(name, next); /* of head, so it fits */
 	}
 	return r;
 }

@@ -339,6 +339,34 @@ static void a_file_to_keep_is_named_in_whole_characters(void **state)
 	close(fd);
 }
 
+/* As long as what is given may be: it was cut at 255 bytes, and called missing. */
+static void a_long_path_to_keep(void **state)
+{
+	struct procedure_spec spec = spec_of(SHELL, "exit 0");
+	struct launch_reply reply = { 0 };
+	char path[900];
+	size_t used = (size_t)snprintf(path, sizeof(path), "%s", folder);
+	int fd;
+
+	(void)state;
+	while (used < 700) {
+		used += (size_t)snprintf(path + used, sizeof(path) - used, "/%0100d", 1);
+		assert_int_equal(mkdir(path, 0755), 0);
+	}
+	snprintf(path + used, sizeof(path) - used, "/kept");
+	fd = creat(path, 0644);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_true(procedure_words_add(&spec.keep, path));
+	assert_int_equal(responder_open(launcher, &spec, &fd), 0);
+	assert_int_equal(next_word(fd, &reply), 0);
+	assert_int_equal(reply.word, LAUNCH_READY);
+	close(fd);
+	assert_int_equal(unlink(path), 0);
+	while (*strrchr(path, '/') = '\0', strcmp(path, folder))
+		assert_int_equal(rmdir(path), 0);
+}
+
 /* Whoever runs as another user says what it likes. */
 static void bytes_that_are_no_text(void **state)
 {
@@ -370,6 +398,7 @@ int main(void)
 		cmocka_unit_test(by_a_socket),
 		cmocka_unit_test(as_somebody_else),
 		cmocka_unit_test(a_file_to_keep_is_named_in_whole_characters),
+		cmocka_unit_test(a_long_path_to_keep),
 		cmocka_unit_test(bytes_that_are_no_text),
 	};
 
