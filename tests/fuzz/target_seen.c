@@ -42,7 +42,7 @@ static void check_record(const struct seen_record *r, struct window *w)
 
 	MUST(topic_name_is_valid(r->fleet) && topic_name_is_valid(r->device));
 	MUST(r->kind < TOPIC_ALARM_COUNT && r->is_raised <= 1 && r->last <= INT64_MAX);
-	if (r->what == SEEN_ALARM)
+	if (r->what == SEEN_ALARM || r->what == SEEN_ALARM_BEGUN)
 		return;
 	MUST(r->what == SEEN_BEGUN || r->what == SEEN_SHOWN);
 	MUST(strlen(r->boot) == TOPIC_BOOT_MAX - 1 && r->first > 0 && r->first <= r->last);
