@@ -101,7 +101,7 @@ class ChaosWorld(world.World):
 
     def start_device(self, **more):
         config = self.lab.write("telemetry.json", json.dumps({**self.telemetry, **more}))
-        preload = next(iter(tap.BUILD.rglob("*clock-jump.so")), "")
+        preload = next(iter((tap.BUILD / "tests/fleet").glob("*clock-jump.so")), "")
         self.device = self.lab.child(
             [*self.before, tap.program("failsoft-telemetry"), f"--config={config}", f"--state-dir={self.state}",
              f"--bus={self.address}"], "telemetry",
