@@ -426,6 +426,10 @@ static bool is_worth(const struct rule *r, const struct victim *v)
 		return false;
 	if (!v->client)
 		return v->memory_bytes >= WORTH_BYTES;
+	/* What grew lies where no process shows it, and whose it was is ended: what a client took to
+	 * start, and for its buffers, is not the cause. */
+	if (r->by == BY_GROWTH && v->growth_bytes < r->pools_done_bytes / WRITTEN_SHARE)
+		return false;
 	return v->memory_bytes >= r->wanted_bytes / 2 ||
 	       (r->by == BY_GROWTH && v->growth_bytes >= v->all_growth_bytes / 2);
 }

@@ -387,6 +387,26 @@ static void one_writer_after_the_other(void **state)
 	}
 }
 
+/* Its buffers, beside a tmpfs that stays full. Row: what the client grew, and whether it is ended for it. */
+static void a_client_after_the_writer(void **state)
+{
+	static const struct {
+		uint64_t growth_mib, done_mib;
+		bool is_ended;
+	} rows[] = {
+		{ 3, 33, false }, { 9, 33, true }, { 3, 0, true }, { 3, 8, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		reset(NULL);
+		add(10, 1, "logger", rows[i].growth_mib)->memory_bytes = 10 * MIB;
+		add_client(10, true);
+		pools_bytes = pools_done_bytes = rows[i].done_mib * MIB;
+		assert_int_equal(choose(), rows[i].is_ended);
+	}
+}
+
 /* One that may not be ended leaks. Row: what the largest other has, and what is missing. */
 static void beside_one_that_may_not_be_ended(void **state)
 {
@@ -436,6 +456,7 @@ int main(void)
 		cmocka_unit_test_setup(more_than_the_array, reset),
 		cmocka_unit_test_setup(old_namesakes_are_spared, reset),
 		cmocka_unit_test_setup(starting_is_no_leak, reset),
+		cmocka_unit_test_setup(a_client_after_the_writer, reset),
 		cmocka_unit_test_setup(one_writer_after_the_other, reset),
 		cmocka_unit_test_setup(beside_one_that_may_not_be_ended, reset),
 	};
