@@ -24,7 +24,8 @@
  * explains half of the growth, or twice as much as those that would be ended for it, or nobody else
  * gives back 1 MiB.
  * And nobody is ended in vain: other programs only for 1 MiB or more, a client only if it grew by half
- * of what all grew by, also those that may not be ended, or gives back half of what is missing.
+ * of what all grew by, also those that may not be ended, or gives back half of what is missing; and
+ * after a writer only if it grew by a quarter of what that one left behind.
  * Where one that may not be ended explains half of the growth, it is no other than who explains a
  * quarter, or, where nobody else grew, gives back all that is missing.
  * A process that was born since the baseline costs the kernel memory as well, its threads and open
@@ -426,8 +427,7 @@ static bool is_worth(const struct rule *r, const struct victim *v)
 		return false;
 	if (!v->client)
 		return v->memory_bytes >= WORTH_BYTES;
-	/* What grew lies where no process shows it, and whose it was is ended: what a client took to
-	 * start, and for its buffers, is not the cause. */
+	/* what it took to start and for its buffers did not fill the tmpfs */
 	if (r->by == BY_GROWTH && v->growth_bytes < r->pools_done_bytes / WRITTEN_SHARE)
 		return false;
 	return v->memory_bytes >= r->wanted_bytes / 2 ||
